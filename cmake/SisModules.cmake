@@ -1,0 +1,93 @@
+# One folder, one target, declared dependencies. A module's public headers lie in <folder>/include and
+# are included by their full path from the root of the tree ("vmm/base/result.hpp").
+#
+#   sis_module(NAME SOURCES a.cpp ... [DEPENDS public...] [PRIVATE_DEPENDS ...])
+#   sis_test(NAME SOURCES a_test.cpp ... DEPENDS ...)       GoogleTest, registered with CTest
+#   sis_fuzzer(NAME SOURCES fuzz.cpp DEPENDS ... [CORPUS dir])   libFuzzer, only with SIS_FUZZ
+
+add_library(sis_flags INTERFACE)
+target_compile_options(sis_flags INTERFACE
+  $<$<COMPILE_LANGUAGE:C,CXX>:-Wall -Wextra -Werror -Wconversion -Wshadow -Wcast-align -Wcast-qual
+    -Wformat=2 -Wundef -Wpointer-arith -Wvla -Wimplicit-fallthrough -Wdouble-promotion>
+  $<$<COMPILE_LANGUAGE:CXX>:-Wold-style-cast -Wnon-virtual-dtor -Woverloaded-virtual
+    -Wextra-semi -Wsuggest-override>)
+
+if(SIS_GUEST)
+  # No FP or SIMD registers in kernel code: an interrupt handler must not clobber them.
+  target_compile_options(sis_flags INTERFACE
+    -ffreestanding -fno-common -fno-strict-aliasing -ffunction-sections -fdata-sections
+    -mgeneral-regs-only -mstrict-align -mno-outline-atomics -mbranch-protection=standard
+    -fstack-protector-strong -fno-omit-frame-pointer -fno-asynchronous-unwind-tables -g
+    "-ffile-prefix-map=${CMAKE_SOURCE_DIR}/="
+    $<$<COMPILE_LANGUAGE:CXX>:-fno-exceptions -fno-rtti -fno-threadsafe-statics -fno-use-cxa-atexit>)
+else()
+  set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+  target_compile_options(sis_flags INTERFACE -fstack-protector-strong -g
+    "-ffile-prefix-map=${CMAKE_SOURCE_DIR}/="
+    $<$<NOT:$<BOOL:${SIS_SANITIZE}>>:-U_FORTIFY_SOURCE>
+    $<$<NOT:$<BOOL:${SIS_SANITIZE}>>:-D_FORTIFY_SOURCE=2>)
+  target_compile_definitions(sis_flags INTERFACE _GLIBCXX_ASSERTIONS)
+  if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
+    target_link_options(sis_flags INTERFACE -Wl,-z,relro,-z,now -Wl,-z,noexecstack)
+  endif()
+  if(SIS_SANITIZE)
+    set(SIS_SANITIZERS -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+    target_compile_options(sis_flags INTERFACE ${SIS_SANITIZERS})
+    target_link_options(sis_flags INTERFACE ${SIS_SANITIZERS})
+  endif()
+  if(SIS_FUZZ)
+    target_compile_options(sis_flags INTERFACE -fsanitize=fuzzer-no-link)
+  endif()
+  add_link_options($<$<LINK_LANGUAGE:CXX>:-pie>)
+endif()
+
+function(sis_module NAME)
+  cmake_parse_arguments(M "" "" "SOURCES;DEPENDS;PRIVATE_DEPENDS" ${ARGN})
+  if(M_SOURCES)
+    add_library(${NAME} STATIC ${M_SOURCES})
+    target_include_directories(${NAME} PUBLIC include PRIVATE .)
+    target_link_libraries(${NAME} PUBLIC ${M_DEPENDS} PRIVATE sis_flags ${M_PRIVATE_DEPENDS})
+  else()
+    add_library(${NAME} INTERFACE)
+    target_include_directories(${NAME} INTERFACE include)
+    target_link_libraries(${NAME} INTERFACE ${M_DEPENDS})
+  endif()
+endfunction()
+
+if(SIS_TESTS AND NOT SIS_GUEST)
+  enable_testing()
+  if(NOT SIS_FUZZ)
+    find_package(GTest REQUIRED)
+    include(GoogleTest)
+  endif()
+endif()
+
+function(sis_test NAME)
+  if(NOT SIS_TESTS OR SIS_GUEST OR SIS_FUZZ)
+    return()
+  endif()
+  cmake_parse_arguments(T "" "" "SOURCES;DEPENDS" ${ARGN})
+  add_executable(${NAME} ${T_SOURCES})
+  target_link_libraries(${NAME} PRIVATE sis_flags ${T_DEPENDS} GTest::gtest_main GTest::gmock)
+  add_test(NAME ${NAME} COMMAND ${NAME} --gtest_brief=1)
+  set_tests_properties(${NAME} PROPERTIES TIMEOUT 300 LABELS unit)
+endfunction()
+
+function(sis_fuzzer NAME)
+  if(NOT SIS_FUZZ)
+    return()
+  endif()
+  cmake_parse_arguments(F "" "CORPUS" "SOURCES;DEPENDS" ${ARGN})
+  add_executable(${NAME} ${F_SOURCES})
+  target_link_libraries(${NAME} PRIVATE sis_flags ${F_DEPENDS} -fsanitize=fuzzer)
+  set(corpus "")
+  if(F_CORPUS)
+    set(corpus "${CMAKE_CURRENT_SOURCE_DIR}/${F_CORPUS}")
+  endif()
+  # The first folder is where new inputs go; the seeds in the tree are only read.
+  file(MAKE_DIRECTORY "${CMAKE_BINARY_DIR}/corpus/${NAME}")
+  add_test(NAME ${NAME} COMMAND sh -c
+           "exec \"$0\" -max_total_time=\${SIS_FUZZ_SECONDS:-10} -print_final_stats=1 \"$@\""
+           $<TARGET_FILE:${NAME}> "${CMAKE_BINARY_DIR}/corpus/${NAME}" ${corpus})
+  set_tests_properties(${NAME} PROPERTIES LABELS fuzz)
+endfunction()

@@ -1,0 +1,97 @@
+// A validated scenario: what the YAML file says, as plain data. Nothing here is optional by accident:
+// every field has the default that docs/scenario.md states.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace vmm::scenario {
+
+enum class Backend { Auto, Qemu, Kvm };
+enum class Accel { Auto, Tcg, Kvm, Hvf };
+enum class Verbosity { Quiet, Info, Debug };
+
+struct Machine {
+  unsigned cpus = 1;                          ///< 1 to 8
+  std::uint64_t memory_bytes = 512ull << 20;  ///< 64 MiB to 64 GiB, a multiple of 2 MiB
+  Backend backend = Backend::Auto;
+  Accel accel = Accel::Auto;
+  std::string cpu;                       ///< QEMU's CPU model; empty: the back end's choice
+  unsigned gic_version = 3;              ///< 2 or 3
+  std::optional<unsigned> icount_shift;  ///< TCG only: 2^shift ns per instruction, deterministic time
+};
+
+/// A condition on one value. Exactly the given parts must hold.
+struct Condition {
+  std::optional<nlohmann::json> equals;
+  std::optional<nlohmann::json> not_equals;
+  std::optional<double> min;            ///< numbers: value >= min
+  std::optional<double> max;            ///< numbers: value <= max
+  std::optional<std::string> contains;  ///< texts and arrays
+  std::optional<std::string> matches;   ///< texts: ECMAScript regular expression, searched
+  std::optional<bool> exists;
+};
+
+/// A condition on one field of a reply: `path` is dotted, "result.payload".
+struct ReplyExpectation {
+  std::string path;
+  Condition condition;
+};
+
+/// One control request and what must hold of its reply.
+struct Request {
+  std::string name;  ///< unique in the scenario
+  std::string op;    ///< name of the guest's command
+  nlohmann::json args = nlohmann::json::object();
+  std::chrono::milliseconds timeout{5000};
+  unsigned repeat = 1;        ///< sent this many times, one after the other
+  bool expect_error = false;  ///< the guest must refuse; `error_code` says how, if given
+  std::optional<std::string> error_code;
+  std::vector<ReplyExpectation> expect;
+  std::size_t line = 0;  ///< of the step in the file, for messages
+};
+
+/// A step: its requests run at the same time, each over its own connection. Usually there is one.
+struct Step {
+  std::vector<Request> requests;
+};
+
+struct MetricExpectation {
+  std::string metric;
+  Condition condition;
+};
+
+struct ConsoleExpectation {
+  std::string text;
+  bool present = true;  ///< false: must not occur
+};
+
+struct Expectations {
+  std::vector<MetricExpectation> metrics;
+  std::vector<ConsoleExpectation> console;
+  std::optional<int> guest_exit_code;  ///< code of the guest's shutdown; default 0 when it shuts itself down
+};
+
+struct Timeouts {
+  std::chrono::milliseconds boot{30000};  ///< start until the control server listens
+  std::chrono::milliseconds run{120000};  ///< start until the last step is done
+  std::chrono::milliseconds stop{5000};   ///< from the request to stop until the machine is killed
+};
+
+struct Scenario {
+  std::string name;  ///< default: the file's name without its ending
+  std::string description;
+  Machine machine;
+  Verbosity verbosity = Verbosity::Quiet;  ///< boot.verbosity
+  std::string kernel;                      ///< boot.kernel: path of the image; empty: the one built with the monitor
+  bool test_services = false;              ///< control.test_services
+  std::vector<Step> steps;
+  Expectations expect;
+  Timeouts timeouts;
+};
+
+}  // namespace vmm::scenario
