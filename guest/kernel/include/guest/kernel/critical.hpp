@@ -1,0 +1,28 @@
+// Code that an interrupt handler must not interleave with.
+#pragma once
+
+#include <cstdint>
+
+namespace guest::kernel {
+
+/// Opaque previous state of this CPU's interrupt mask.
+enum class InterruptState : std::uint64_t {};
+
+/// Masks interrupts on this CPU and returns what was before. Nests.
+InterruptState mask_interrupts();
+/// Puts back what mask_interrupts() returned.
+void restore_interrupts(InterruptState state);
+
+/// Interrupts are masked on this CPU while one of these lives. Keep it to a few instructions.
+class CriticalSection {
+ public:
+  CriticalSection() : state_(mask_interrupts()) {}
+  ~CriticalSection() { restore_interrupts(state_); }
+  CriticalSection(const CriticalSection&) = delete;
+  CriticalSection& operator=(const CriticalSection&) = delete;
+
+ private:
+  InterruptState state_;
+};
+
+}  // namespace guest::kernel

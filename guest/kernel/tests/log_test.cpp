@@ -1,0 +1,63 @@
+#include "guest/kernel/log.hpp"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace guest::kernel {
+namespace {
+
+class StringOutput final : public TextOutput {
+ public:
+  void write(std::string_view text) override { content += text; }
+  std::string content;
+};
+
+TEST(Log, lines_before_the_output_are_kept_and_written_first) {
+  Log log;
+  StringOutput output;
+  log.error("first");
+  log.set_output(output);
+  log.error("second");
+  EXPECT_EQ(output.content, "first\nsecond\n");
+}
+
+TEST(Log, lines_above_the_verbosity_are_not_written) {
+  Log log;
+  StringOutput output;
+  log.set_output(output);
+  log.info("hidden");
+  log.set_verbosity(Verbosity::Info);
+  log.info("shown");
+  log.debug("hidden");
+  EXPECT_EQ(output.content, "shown\n");
+}
+
+TEST(Log, full_early_buffer_says_that_lines_are_lost) {
+  Log log;
+  StringOutput output;
+  for (int i = 0; i < 100; ++i) {
+    log.error(std::string(99, 'x'));
+  }
+  log.set_output(output);
+  EXPECT_NE(output.content.find("early log full"), std::string::npos);
+}
+
+TEST(Log, metric_is_one_line_name_equals_value) {
+  Log log;
+  StringOutput output;
+  log.set_output(output);
+  log.metric("boot_ns", 18'446'744'073'709'551'615ULL);
+  EXPECT_EQ(output.content, "METRIC boot_ns=18446744073709551615\n");
+}
+
+TEST(Log, verbosity_names_round_trip_and_others_are_refused) {
+  Verbosity verbosity = Verbosity::Quiet;
+  EXPECT_TRUE(parse_verbosity("debug", verbosity));
+  EXPECT_EQ(to_string(verbosity), "debug");
+  EXPECT_FALSE(parse_verbosity("loud", verbosity));
+  EXPECT_EQ(verbosity, Verbosity::Debug);
+}
+
+}  // namespace
+}  // namespace guest::kernel
