@@ -68,6 +68,8 @@ function(sis_test NAME)
   endif()
   cmake_parse_arguments(T "" "" "SOURCES;DEPENDS" ${ARGN})
   add_executable(${NAME} ${T_SOURCES})
+  # GoogleTest would include <cxxabi.h> to print type names; its namespace alias `abi` collides with ours.
+  target_compile_definitions(${NAME} PRIVATE GTEST_HAS_CXXABI_H_=0)
   target_link_libraries(${NAME} PRIVATE sis_flags ${T_DEPENDS} GTest::gtest_main GTest::gmock)
   add_test(NAME ${NAME} COMMAND ${NAME} --gtest_brief=1)
   set_tests_properties(${NAME} PROPERTIES TIMEOUT 300 LABELS unit)
