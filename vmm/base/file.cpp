@@ -1,0 +1,81 @@
+#include "vmm/base/file.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdio>
+
+#include "vmm/base/unique_fd.hpp"
+
+namespace vmm {
+namespace {
+
+Result<> write_all(int fd, const char* data, std::size_t size, const std::string& name) {
+  while (size > 0) {
+    const ssize_t written = ::write(fd, data, size);
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return fail_errno("cannot write " + name);
+    data += written;
+    size -= static_cast<std::size_t>(written);
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<std::string> read_file(const std::filesystem::path& path, std::size_t max_bytes) {
+  // O_NONBLOCK: opening a FIFO would otherwise wait for its other end before its kind can be seen.
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  if (!fd.valid()) return fail_errno("cannot open " + path.string());
+  struct stat status{};
+  if (::fstat(fd.get(), &status) != 0) return fail_errno("cannot read " + path.string());
+  if (!S_ISREG(status.st_mode)) return fail("cannot read " + path.string() + ": it is not a regular file");
+  std::string text;
+  std::array<char, 16384> chunk;
+  while (true) {
+    const ssize_t got = ::read(fd.get(), chunk.data(), chunk.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return fail_errno("cannot read " + path.string());
+    if (got == 0) return text;
+    if (static_cast<std::size_t>(got) > max_bytes - text.size()) {
+      return fail("cannot read " + path.string() + ": it has more than the " + std::to_string(max_bytes) +
+                  " bytes that are allowed");
+    }
+    text.append(chunk.data(), static_cast<std::size_t>(got));
+  }
+}
+
+Result<> write_file(const std::filesystem::path& path, std::string_view text, mode_t mode) {
+  std::string temporary = path.string() + ".XXXXXX";
+  const UniqueFd fd(::mkostemp(temporary.data(), O_CLOEXEC));
+  if (!fd.valid()) return fail_errno("cannot create " + path.string());
+  auto written = write_all(fd.get(), text.data(), text.size(), path.string());
+  if (written && ::fchmod(fd.get(), mode) != 0) written = fail_errno("cannot set the mode of " + path.string());
+  if (written && ::rename(temporary.c_str(), path.c_str()) != 0) written = fail_errno("cannot create " + path.string());
+  if (!written) ::unlink(temporary.c_str());
+  return written;
+}
+
+Result<> write_file(const std::filesystem::path& path, std::span<const std::byte> bytes, mode_t mode) {
+  // char may alias anything.
+  return write_file(path, std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()), mode);
+}
+
+Result<> make_private_folder(const std::filesystem::path& path) {
+  if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return fail_errno("cannot create " + path.string());
+  struct stat status{};
+  if (::lstat(path.c_str(), &status) != 0) return fail_errno("cannot read " + path.string());
+  if (!S_ISDIR(status.st_mode)) return fail(path.string() + " is not a folder; remove it");
+  if (status.st_uid != ::geteuid()) {
+    return fail(path.string() + " belongs to user " + std::to_string(status.st_uid) + ", not to the caller (" +
+                std::to_string(::geteuid()) + ")");
+  }
+  if ((status.st_mode & 0077) != 0 && ::chmod(path.c_str(), 0700) != 0) {
+    return fail_errno("cannot close " + path.string() + " to other users");
+  }
+  return {};
+}
+
+}  // namespace vmm

@@ -1,0 +1,30 @@
+// Whole files, read with a bound and written so that a reader sees the old text or the new one.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "vmm/base/result.hpp"
+
+namespace vmm {
+
+/// The file's bytes. A file of more than `max_bytes` is an error, and so is one that is not a regular file: a FIFO
+/// would block the caller for good.
+Result<std::string> read_file(const std::filesystem::path& path, std::size_t max_bytes);
+
+/// Writes the file under a temporary name in the same folder and moves it into place. `mode` is not subject to umask.
+Result<> write_file(const std::filesystem::path& path, std::string_view text, mode_t mode = 0644);
+
+/// The same for bytes.
+Result<> write_file(const std::filesystem::path& path, std::span<const std::byte> bytes, mode_t mode = 0644);
+
+/// Makes `path` a folder of mode 0700 that belongs to the caller, or says who it belongs to. A symbolic link in the
+/// last place is refused: in a shared folder such as /tmp somebody else may have put it there.
+Result<> make_private_folder(const std::filesystem::path& path);
+
+}  // namespace vmm

@@ -1,0 +1,27 @@
+// Unix stream sockets by path, also by paths longer than sockaddr_un holds.
+#pragma once
+
+#include <expected>
+#include <filesystem>
+#include <utility>
+
+#include "vmm/base/result.hpp"
+#include "vmm/base/unique_fd.hpp"
+
+namespace vmm {
+
+/// A socket that listens at `path` (mode 0600), non-blocking. What lies at `path` already is not removed.
+/// The error is an errno value: EADDRINUSE, EACCES, ENAMETOOLONG ...
+std::expected<UniqueFd, int> listen_unix(const std::filesystem::path& path, int backlog = 128);
+
+/// A connected socket, blocking. The error is an errno value: ENOENT (no such socket), ECONNREFUSED (nobody listens),
+/// EACCES (no permission) ...
+std::expected<UniqueFd, int> connect_unix(const std::filesystem::path& path);
+
+/// Two connected stream sockets, close-on-exec, blocking.
+Result<std::pair<UniqueFd, UniqueFd>> make_socket_pair();
+
+/// Switches a descriptor to non-blocking.
+Result<> set_nonblocking(const UniqueFd& fd);
+
+}  // namespace vmm
