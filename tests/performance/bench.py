@@ -1,0 +1,240 @@
+#!/usr/bin/env python3
+"""Measures SIS and prints a table; all figures and their samples go to build/bench/results.json.
+
+usage: bench.py [--quick] [boot] [start] [ping] [throughput]
+
+  boot        guest instructions from reset until the control server listens (QEMU -icount shift=0,sleep=off, where
+              one nanosecond of guest time is one instruction; resolution 16 instructions, the tick of the counter)
+  start       wall time of a whole `sisvmm run` against plain QEMU booting the same image, in alternation
+  ping        round trip of a control request, one connection
+  throughput  vsock to and from the guest, beside a virtio-serial port of QEMU with a Linux guest
+
+A benchmark never fails because a machine is slow: the exit code tells only whether everything could be measured.
+"""
+
+import argparse
+import json
+import math
+import pathlib
+import platform
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+import virtio_serial
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SISVMM = ROOT / "build/host-release/vmm/cli/sisvmm"
+SISCTL = ROOT / "build/host-release/tools/sisctl"
+IMAGE = ROOT / "build/guest/sis.Image"
+CPU = "cortex-a72"
+BLOCK = 65536
+DISCARD_PORT = 9
+CHARGEN_PORT = 19
+
+
+def scenario_text(memory="512MiB", icount=False, steps="  - {name: ready, op: ping}\n", services=False):
+    text = f"apiVersion: sis/v1\nname: bench\nmachine: {{cpu: {CPU}, memory: {memory}"
+    text += ", icount_shift: 0}\n" if icount else "}\n"
+    if services:
+        text += "control: {test_services: true}\n"
+    return text + ("steps:\n" + steps if steps else "")
+
+
+def run_command(arguments, **options):
+    done = subprocess.run([str(a) for a in arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          timeout=300, **options)
+    if done.returncode != 0:
+        raise RuntimeError(f"{arguments[0]} exited with {done.returncode}: {done.stderr.strip()[-2000:]}")
+    return done.stdout
+
+
+def run_scenario(folder, text):
+    """Runs a scenario to its end; returns its summary."""
+    path = folder / "bench.yaml"
+    path.write_text(text)
+    return json.loads(run_command([SISVMM, "run", path, "--json", "--run-dir", folder / "run"]))
+
+
+def boot(folder, quick):
+    results = []
+    for memory in ("512MiB", "4GiB"):
+        summary = run_scenario(folder, scenario_text(memory, icount=True))
+        results.append({"name": f"boot_to_control_ready_{memory}", "unit": "guest instructions",
+                        "value": summary["metrics"]["boot_to_control_ready_ns"], "resolution": 16,
+                        "target": "under 2,000,000"})
+    return results
+
+
+def plain_qemu(folder):
+    """Boots the image without sisvmm; its shell reads the shutdown command from the console."""
+    arguments = ["qemu-system-aarch64", "-M", "virt,gic-version=3", "-cpu", CPU, "-m", "512", "-accel", "tcg",
+                 "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-kernel", str(IMAGE),
+                 "-serial", "stdio"]
+    done = subprocess.run(arguments, input=b"shutdown 0\n", capture_output=True, timeout=60)
+    if b"sis> " not in done.stdout or done.returncode != 0:
+        raise RuntimeError(f"plain QEMU did not boot: {done.stdout[-500:]!r} {done.stderr[-500:]!r}")
+
+
+def start(folder, quick):
+    rounds = 5 if quick else 21
+    samples = {"sisvmm_run": [], "plain_qemu": []}
+    text = scenario_text()
+    run_scenario(folder, text)  # warm-up: page cache
+    plain_qemu(folder)
+    for index in range(rounds):
+        pair = [("sisvmm_run", lambda: run_scenario(folder, text)), ("plain_qemu", lambda: plain_qemu(folder))]
+        for name, action in pair if index % 2 == 0 else reversed(pair):
+            begin = time.perf_counter()
+            action()
+            samples[name].append(time.perf_counter() - begin)
+    ratios = [a / b for a, b in zip(samples["sisvmm_run"], samples["plain_qemu"])]
+    results = [{"name": f"wall_{name}", "unit": "s", "value": statistics.median(values), "min": min(values),
+                "max": max(values), "samples": values} for name, values in samples.items()]
+    results.append({"name": "wall_ratio_sisvmm_to_plain_qemu", "unit": "ratio", "value": statistics.median(ratios),
+                    "min": min(ratios), "max": max(ratios), "samples": ratios, "target": "under 1.15"})
+    return results
+
+
+class LiveMachine:
+    """A machine that runs until the block ends."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __enter__(self):
+        path = self.folder / "live.yaml"
+        path.write_text(scenario_text(steps="", services=True))
+        self.run_dir = self.folder / "live"
+        self.log = open(self.folder / "live.log", "w")
+        self.process = subprocess.Popen([SISVMM, "run", path, "--name", f"bench-{self.folder.name}", "--run-dir",
+                                         self.run_dir], stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+        deadline = time.monotonic() + 30
+        while not (self.run_dir / "vsock.sock").exists():
+            if time.monotonic() > deadline or self.process.poll() is not None:
+                raise RuntimeError("the machine did not start: " + (self.folder / "live.log").read_text())
+            time.sleep(0.01)
+        return self
+
+    def ctl(self, *arguments):
+        return run_command([SISCTL, "--socket", self.run_dir / "vsock.sock", "--json", *arguments])
+
+    def connect(self, port):
+        connection = socket.socket(socket.AF_UNIX)
+        connection.settimeout(120)
+        connection.connect(str(self.run_dir / "vsock.sock"))
+        connection.sendall(f"CONNECT {port}\n".encode())
+        answer = virtio_serial.receive_line(connection)
+        if not answer.startswith(b"OK "):
+            raise RuntimeError(f"CONNECT {port} was answered with {answer!r}")
+        return connection
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.wait(30)
+        self.log.close()
+
+
+def nearest_rank(values, percent):
+    return sorted(values)[max(0, math.ceil(percent / 100 * len(values)) - 1)]
+
+
+def ping(folder, quick):
+    count = 500 if quick else 10000
+    with LiveMachine(folder) as machine:
+        machine.ctl("ping", "-n", "100")
+        reply = json.loads(machine.ctl("ping", "-n", str(count)))
+    return [{"name": "ping_round_trip", "unit": "us", "count": count,
+             "value": reply["rtt_ns"]["median"] / 1e3, "min": reply["rtt_ns"]["min"] / 1e3,
+             "max": reply["rtt_ns"]["max"] / 1e3, "p99": reply["rtt_ns"].get("p99", 0) / 1e3}]
+
+
+def vsock_to_guest(machine, blocks):
+    data = bytes(BLOCK)
+    with machine.connect(DISCARD_PORT) as connection:
+        begin = time.perf_counter()
+        for _ in range(blocks):
+            connection.sendall(data)
+        connection.shutdown(socket.SHUT_WR)
+        if connection.recv(1):  # the guest closes when it has taken everything
+            raise RuntimeError("the discard service sent data")
+        return blocks * BLOCK / (time.perf_counter() - begin)
+
+
+def vsock_from_guest(machine, blocks):
+    with machine.connect(CHARGEN_PORT) as connection:
+        left = blocks * BLOCK
+        begin = time.perf_counter()
+        while left > 0:
+            received = len(connection.recv(min(left, 4 * BLOCK)))
+            if received == 0:
+                raise RuntimeError("the chargen service closed the connection")
+            left -= received
+        return blocks * BLOCK / (time.perf_counter() - begin)
+
+
+def throughput(folder, quick):
+    blocks = 512 if quick else 4096
+    rounds = 2 if quick else 3
+    names = ("vsock_to_guest", "vsock_from_guest", "virtio_serial_to_guest", "virtio_serial_from_guest")
+    samples = {name: [] for name in names}
+    with LiveMachine(folder) as machine:
+        for _ in range(rounds):
+            figures = (vsock_to_guest(machine, blocks), vsock_from_guest(machine, blocks),
+                       *virtio_serial.measure(folder, blocks, CPU))
+            for name, figure in zip(names, figures):
+                samples[name].append(figure / 1e6)
+    results = [{"name": name, "unit": "MB/s", "value": statistics.median(values), "min": min(values),
+                "max": max(values), "samples": values} for name, values in samples.items()]
+    for way in ("to_guest", "from_guest"):
+        ratio = statistics.median(samples[f"vsock_{way}"]) / statistics.median(samples[f"virtio_serial_{way}"])
+        results.append({"name": f"vsock_over_virtio_serial_{way}", "unit": "ratio", "value": ratio,
+                        "target": "at least 1"})
+    return results
+
+
+BENCHES = {"boot": boot, "start": start, "ping": ping, "throughput": throughput}
+
+
+def print_table(results):
+    print(f"{'what':38} {'median':>14} {'min':>12} {'max':>12}  unit (target)")
+    for result in results:
+        def cell(key):
+            value = result.get(key)
+            if value is None:
+                return ""
+            return f"{value:,}" if isinstance(value, int) else f"{value:,.3f}"
+        target = f" ({result['target']})" if "target" in result else ""
+        print(f"{result['name']:38} {cell('value'):>14} {cell('min'):>12} {cell('max'):>12}  {result['unit']}{target}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="fewer samples")
+    parser.add_argument("what", nargs="*", metavar="WHAT", help="boot, start, ping, throughput (default: all)")
+    options = parser.parse_args()
+    for name in options.what:
+        if name not in BENCHES:
+            parser.error(f"unknown benchmark '{name}', allowed: {', '.join(BENCHES)}")
+    results, failures = [], 0
+    for name in options.what or BENCHES:
+        print(f"sis: measuring {name}", file=sys.stderr)
+        with tempfile.TemporaryDirectory(prefix="sis-bench-") as folder:
+            try:
+                results += BENCHES[name](pathlib.Path(folder), options.quick)
+            except (RuntimeError, OSError, KeyError, subprocess.TimeoutExpired) as error:
+                failures += 1
+                print(f"sis: {name} could not be measured: {error}", file=sys.stderr)
+    output = ROOT / "build/bench/results.json"
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(json.dumps({"machine": platform.platform(), "quick": options.quick, "results": results}, indent=1))
+    print_table(results)
+    print(f"results: {output.relative_to(ROOT)}")
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
