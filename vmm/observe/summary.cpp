@@ -1,0 +1,106 @@
+#include "vmm/observe/summary.hpp"
+
+#include <ctime>
+
+namespace vmm::observe {
+namespace {
+
+using nlohmann::ordered_json;
+
+/// RFC 3339, UTC, to the second.
+std::string time_text(std::chrono::system_clock::time_point time) {
+  const std::time_t seconds = std::chrono::system_clock::to_time_t(time);
+  std::tm utc{};
+  ::gmtime_r(&seconds, &utc);
+  char text[32];
+  const auto length = std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc);
+  return {text, length};
+}
+
+ordered_json step_json(const StepResult& step) {
+  ordered_json json{{"name", step.name},
+                    {"op", step.op},
+                    {"status", to_string(step.status)},
+                    {"duration_ns", step.duration.count()},
+                    {"sent", step.sent},
+                    {"replies", step.replies},
+                    {"reply", step.reply}};
+  if (!step.message.empty()) json["message"] = step.message;
+  return json;
+}
+
+ordered_json expectation_json(const ExpectationResult& expectation) {
+  return {{"kind", expectation.kind},
+          {"subject", expectation.subject},
+          {"wanted", expectation.wanted},
+          {"actual", expectation.actual},
+          {"status", expectation.passed ? "passed" : "failed"}};
+}
+
+}  // namespace
+
+const char* to_string(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::Passed:
+      return "passed";
+    case Outcome::Failed:
+      return "failed";
+    case Outcome::Error:
+      return "error";
+  }
+  return "error";
+}
+
+const char* to_string(StepStatus status) {
+  switch (status) {
+    case StepStatus::Passed:
+      return "passed";
+    case StepStatus::Failed:
+      return "failed";
+    case StepStatus::Skipped:
+      return "skipped";
+  }
+  return "skipped";
+}
+
+ordered_json to_json(const Summary& summary) {
+  ordered_json json{
+      {"version", summary.version},
+      {"scenario", summary.scenario},
+      {"machine", summary.machine},
+      {"outcome", to_string(summary.outcome)},
+      {"exit_code", static_cast<int>(summary.exit_code)},
+      {"message", summary.message},
+      {"backend", summary.backend},
+      {"backend_version", summary.backend_version},
+      {"accel", summary.accel},
+      {"cpus", summary.cpus},
+      {"memory_bytes", summary.memory_bytes},
+      {"started", time_text(summary.started)},
+      {"duration_ns", summary.duration.count()},
+      {"boot_host_ns", nullptr},
+      {"boot_guest_ns", nullptr},
+      {"guest_exit", nullptr},
+      {"reboots", summary.reboots},
+      {"killed", summary.killed},
+      {"steps", ordered_json::array()},
+      {"expectations", ordered_json::array()},
+      {"metrics", summary.metrics},
+      {"device_counters", summary.device_counters},
+      {"console", {{"bytes", summary.console_bytes}, {"bytes_not_logged", summary.console_bytes_not_logged}}},
+  };
+  if (summary.boot_host) json["boot_host_ns"] = summary.boot_host->count();
+  if (summary.boot_guest_ns) json["boot_guest_ns"] = *summary.boot_guest_ns;
+  if (summary.guest_exit) {
+    json["guest_exit"] = {{"kind", to_string(summary.guest_exit->kind)}, {"code", summary.guest_exit->code}};
+  }
+  for (const auto& step : summary.steps) json["steps"].push_back(step_json(step));
+  for (const auto& expectation : summary.expectations) json["expectations"].push_back(expectation_json(expectation));
+  return json;
+}
+
+std::string to_text(const ordered_json& json) {
+  return json.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace vmm::observe
