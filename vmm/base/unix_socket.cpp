@@ -62,12 +62,13 @@ std::expected<UniqueFd, int> listen_unix(const std::filesystem::path& path, int 
   return fd;
 }
 
-std::expected<UniqueFd, int> connect_unix(const std::filesystem::path& path) {
+std::expected<UniqueFd, int> connect_unix(const std::filesystem::path& path, Blocking blocking) {
   UniqueFd folder;
   const auto address = address_of(path, folder);
   if (!address) return std::unexpected(address.error());
   UniqueFd fd = make_socket();
   if (!fd.valid()) return std::unexpected(errno);
+  if (blocking == Blocking::No && !set_nonblocking(fd)) return std::unexpected(errno);
   while (::connect(fd.get(), generic(*address), sizeof(*address)) != 0) {
     // A Unix connect is never "in progress": after a signal it has not happened.
     if (errno != EINTR) return std::unexpected(errno);

@@ -14,9 +14,12 @@ namespace vmm {
 /// The error is an errno value: EADDRINUSE, EACCES, ENAMETOOLONG ...
 std::expected<UniqueFd, int> listen_unix(const std::filesystem::path& path, int backlog = 128);
 
-/// A connected socket, blocking. The error is an errno value: ENOENT (no such socket), ECONNREFUSED (nobody listens),
-/// EACCES (no permission) ...
-std::expected<UniqueFd, int> connect_unix(const std::filesystem::path& path);
+enum class Blocking { Yes, No };
+
+/// A connected socket, blocking unless asked otherwise. The error is an errno value: ENOENT (no such socket),
+/// ECONNREFUSED (nobody listens), EACCES (no permission) ... A non-blocking connect fails with EAGAIN where a blocking
+/// one would wait because the listener's backlog is full; trying again later is up to the caller.
+std::expected<UniqueFd, int> connect_unix(const std::filesystem::path& path, Blocking blocking = Blocking::Yes);
 
 /// Two connected stream sockets, close-on-exec, blocking.
 Result<std::pair<UniqueFd, UniqueFd>> make_socket_pair();

@@ -4,12 +4,17 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
-#include <expected>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
 #include <string>
 
 #include "abi/control.hpp"
 #include "vmm/base/unique_fd.hpp"
+#include "vmm/control/error.hpp"
+#include "vmm/control/frame.hpp"
+#include "vmm/control/stream.hpp"
 
 namespace vmm::control {
 
@@ -19,44 +24,62 @@ using Key = std::array<std::uint8_t, abi::control::kKeyBytes>;
 abi::control::Token make_token(const Key& key, std::uint32_t id, abi::control::Rights rights,
                                std::uint64_t expires_unix_ns);
 
-/// Why a request got no good reply. Each kind has an exit code of its own in sisctl.
-struct ClientError {
-  enum class Kind {
-    Refused,         ///< the guest answered with an error: `code`, `field`
-    NoSuchMachine,   ///< the socket does not exist
-    ConnectRefused,  ///< nobody listens on the socket, or the guest has no such port
-    NoPermission,
-    Timeout,
-    ConnectionLost,  ///< closed before the reply
-    Protocol,        ///< bytes that the protocol does not allow
-  };
-  Kind kind;
-  std::string message;
-  std::string code;   ///< Refused: abi::control::error
-  std::string field;  ///< Refused: the offending argument, if one
-};
-
-template <typename T>
-using ClientResult = std::expected<T, ClientError>;
-
 /// One connection. Not thread safe: one thread, one Client.
+///
+/// Requests may be pipelined: send() several, then receive() each by its id in any order. A request whose receive()
+/// timed out is given up: its reply, should it still come, is dropped, and the connection stays good. After a
+/// ConnectionLost or Protocol error, or a Timeout in the middle of a request being sent, the connection is not: every
+/// later call fails at once and says so.
 class Client {
  public:
-  using Deadline = std::chrono::steady_clock::time_point;
+  using Deadline = control::Deadline;
+
+  /// Most requests that may wait for their replies at a time; bounds what the replies can take up here.
+  static constexpr std::size_t kMaxOutstanding = 1024;
 
   /// Connects through the machine's hybrid vsock socket ("CONNECT port\n", "OK host_port\n"), waiting for the guest
   /// until `deadline`, and says Hello with `token`.
   static ClientResult<Client> connect(const std::string& socket_path, const abi::control::Token& token,
                                       Deadline deadline);
 
-  /// Sends {op, args} and waits for its reply. The result is the map under "result".
+  /// Says Hello on a stream that is connected already (non-blocking).
+  static ClientResult<Client> over(UniqueFd stream, const abi::control::Token& token, Deadline deadline);
+
+  /// Sends {op, args} and waits for its reply. The result is the map under "result". `args`: an object, may be empty.
   ClientResult<nlohmann::json> call(const std::string& op, const nlohmann::json& args, Deadline deadline);
+
+  /// Sends {op, args}. The id of the request, for receive().
+  ClientResult<std::uint32_t> send(const std::string& op, const nlohmann::json& args, Deadline deadline);
+
+  /// The reply to a request that send() sent, as call() gives it.
+  ClientResult<nlohmann::json> receive(std::uint32_t id, Deadline deadline);
+
+  /// What the guest answered to Hello: {server, version, protocol, rights, max_payload}.
+  [[nodiscard]] const nlohmann::json& hello() const { return hello_; }
 
  private:
   explicit Client(UniqueFd fd) : fd_(std::move(fd)) {}
 
+  ClientResult<std::uint32_t> send_command(abi::control::Command command, const nlohmann::json& body,
+                                           Deadline deadline);
+  ClientResult<nlohmann::json> receive_body(std::uint32_t id, Deadline deadline);
+  ClientResult<std::uint32_t> write_frame(std::uint32_t id, const std::vector<std::uint8_t>& frame, Deadline deadline);
+  /// Reads once and sorts the frames that are complete into replies_.
+  std::expected<void, ClientError> read_frames(Deadline deadline);
+  std::expected<void, ClientError> sort_in(Frame frame);
+  std::uint32_t unused_id();
+  /// Remembers the error that made the connection unusable.
+  std::unexpected<ClientError> broken(ClientError error);
+
   UniqueFd fd_;
+  FrameReader reader_;
   std::uint32_t next_id_ = 1;
+  std::uint32_t max_payload_ = abi::control::kMaxPayloadBytes;
+  nlohmann::json hello_;
+  /// Requests sent and not received, each with its reply once that came.
+  std::map<std::uint32_t, std::optional<Frame>> outstanding_;
+  std::set<std::uint32_t> given_up_;  ///< timed out; their replies are dropped
+  std::optional<ClientError> broken_;
 };
 
 }  // namespace vmm::control
