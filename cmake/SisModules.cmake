@@ -15,7 +15,7 @@ target_compile_options(sis_flags INTERFACE
 if(SIS_GUEST)
   # No FP or SIMD registers in kernel code: an interrupt handler must not clobber them.
   target_compile_options(sis_flags INTERFACE
-    -ffreestanding -fno-common -fno-strict-aliasing -ffunction-sections -fdata-sections
+    -ffreestanding -fno-pie -fno-common -fno-strict-aliasing -ffunction-sections -fdata-sections
     -mgeneral-regs-only -mstrict-align -mno-outline-atomics -mbranch-protection=standard
     -fstack-protector-strong -fno-omit-frame-pointer -fno-asynchronous-unwind-tables -g
     "-ffile-prefix-map=${CMAKE_SOURCE_DIR}/="

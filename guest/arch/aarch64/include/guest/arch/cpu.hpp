@@ -1,0 +1,43 @@
+// Single instructions that C++ has no words for.
+#pragma once
+
+#include <cstdint>
+
+#include "guest/arch/registers.hpp"
+#include "guest/arch/sysreg.hpp"
+
+namespace guest::arch {
+
+/// Later instructions see the effect of earlier system register writes.
+inline void isb() { asm volatile("isb" : : : "memory"); }
+/// Earlier stores (page tables) are visible to the table walkers of this inner-shareable domain.
+inline void dsb_ishst() { asm volatile("dsb ishst" : : : "memory"); }
+/// Earlier accesses, to devices too, are complete.
+inline void dsb_sy() { asm volatile("dsb sy" : : : "memory"); }
+/// Waits for an interrupt, masked or not.
+inline void wfi() { asm volatile("wfi" : : : "memory"); }
+inline void mask_irq() { asm volatile("msr daifset, #2" : : : "memory"); }
+inline void unmask_irq() { asm volatile("msr daifclr, #2" : : : "memory"); }
+
+/// Virtual counter. The isb keeps the read from being done ahead of what it is to be after.
+inline std::uint64_t counter() {
+  isb();
+  return sysreg::CntvctEl0::read();
+}
+
+/// A word from the CPU's random number generator. False: it has none, or it failed for now.
+bool random_word(std::uint64_t& out);
+
+/// Arm DDI 0487, MIDR_EL1.
+struct CpuId {
+  std::uint8_t implementer;
+  std::uint16_t part;
+  std::uint8_t variant;
+  std::uint8_t revision;
+};
+CpuId cpu_id();
+
+/// Number of this CPU. Only the boot CPU runs.
+std::uint32_t cpu_index();
+
+}  // namespace guest::arch

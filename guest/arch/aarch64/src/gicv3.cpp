@@ -1,0 +1,189 @@
+// Arm IHI 0069, GIC architecture version 3 and 4: one security state or the non-secure view.
+#include "gic.hpp"
+#include "guest/arch/cpu.hpp"
+#include "guest/arch/field.hpp"
+#include "guest/arch/mmu.hpp"
+
+namespace guest::arch {
+namespace {
+
+namespace gicd_ctlr {
+using EnableGrp1 = Bit<0>;
+using EnableGrp1A = Bit<1>;
+using AreNs = Bit<4>;
+using Rwp = Bit<31>;
+}  // namespace gicd_ctlr
+
+namespace gicr_typer {
+using Vlpis = Bit<1>;
+using Last = Bit<4>;
+using Affinity = Field<63, 32>;
+}  // namespace gicr_typer
+
+namespace gicr_waker {
+using ProcessorSleep = Bit<1>;
+using ChildrenAsleep = Bit<2>;
+}  // namespace gicr_waker
+
+namespace icc_sre {
+using Sre = Bit<0>;
+}
+
+constexpr std::uint64_t kFrameBytes = 0x10000;
+constexpr std::uint32_t kGicrCtlr = 0x0000;   // rw, 32 bits
+constexpr std::uint32_t kGicrTyper = 0x0008;  // ro, 64 bits
+constexpr std::uint32_t kGicrWaker = 0x0014;  // rw, 32 bits
+constexpr unsigned kMaxPolls = 1'000'000;
+
+class GicV3 final : public Gic {
+ public:
+  GicStatus init(PhysicalRange distributor, std::span<const PhysicalRange> redistributors, std::uint64_t stride) {
+    if (id_aa64pfr0_el1::Gic::decode(sysreg::IdAa64Pfr0El1::read()) == 0) {
+      return GicStatus::NoSystemRegisters;
+    }
+    sysreg::IccSreEl1::write(sysreg::IccSreEl1::read() | icc_sre::Sre::encode(true));
+    isb();  // the other ICC registers exist from here
+    if (!icc_sre::Sre::decode(sysreg::IccSreEl1::read())) {
+      return GicStatus::NoSystemRegisters;
+    }
+    MapStatus status = MapStatus::Ok;
+    std::byte* const gicd = map_device(distributor.base, distributor.bytes, status);
+    if (gicd == nullptr) {
+      return GicStatus::Unmappable;
+    }
+    gicd_ = GicFrame(gicd);
+    count_ = interrupt_count(gicd_);
+    if (const GicStatus found = find_redistributor(redistributors, stride); found != GicStatus::Ok) {
+      return found;
+    }
+    init_distributor();
+    if (!wake_redistributor()) {
+      return GicStatus::NotAwake;
+    }
+    sgi_.write(GicdReg32::ICENABLER, 0, ~std::uint32_t{0});
+    sgi_.write(GicdReg32::IGROUPR, 0, ~std::uint32_t{0});
+    wait_for_writes(redistributor_ + kGicrCtlr, std::uint32_t{1} << 3);  // GICR_CTLR.RWP
+
+    sysreg::IccPmrEl1::write(kPriorityMask);
+    sysreg::IccBpr1El1::write(0);
+    sysreg::IccCtlrEl1::write(0);  // EOImode 0: the end of interrupt also deactivates
+    sysreg::IccIgrpen1El1::write(1);
+    isb();
+    return GicStatus::Ok;
+  }
+
+  [[nodiscard]] std::uint32_t count() const override { return count_; }
+  [[nodiscard]] std::string_view name() const override { return "GICv3"; }
+
+  void enable(kernel::IntId interrupt, kernel::Trigger trigger) override {
+    const auto id = static_cast<std::uint32_t>(interrupt);
+    const GicFrame& frame = id < kFirstSpi ? sgi_ : gicd_;
+    frame.write(GicdReg8::IPRIORITYR, id, kPriority);
+    if (id >= kFirstSpi) {
+      frame.set_trigger(id, trigger);
+      frame.write(GicdReg64::IROUTER, id, sysreg::MpidrEl1::read() & mpidr_el1::kAffinityMask);
+    }
+    frame.write_bit(GicdReg32::ISENABLER, id);
+  }
+
+  void disable(kernel::IntId interrupt) override {
+    const auto id = static_cast<std::uint32_t>(interrupt);
+    (id < kFirstSpi ? sgi_ : gicd_).write_bit(GicdReg32::ICENABLER, id);
+  }
+
+  void service() override {
+    const std::uint64_t id = sysreg::IccIar1El1::read();
+    dsb_sy();  // IHI 0069, ICC_IAR1_EL1: the acknowledge takes effect before the handler's accesses
+    if (id >= kFirstSpecial) {
+      kernel::interrupts().count_spurious();
+      return;
+    }
+    kernel::interrupts().dispatch(static_cast<kernel::IntId>(id));
+    sysreg::IccEoir1El1::write(id);
+    isb();
+  }
+
+ private:
+  /// Walks the frames until the one with this CPU's affinity or the one marked last.
+  GicStatus find_redistributor(std::span<const PhysicalRange> regions, std::uint64_t stride) {
+    const std::uint64_t mpidr = sysreg::MpidrEl1::read();
+    const std::uint64_t affinity =
+        mpidr_el1::Aff3::decode(mpidr) << 24 | (mpidr & (mpidr_el1::kAffinityMask & 0xff'ffff));
+    for (const PhysicalRange& region : regions) {
+      MapStatus status = MapStatus::Ok;
+      std::byte* const base = map_device(region.base, region.bytes, status);
+      if (base == nullptr) {
+        return GicStatus::Unmappable;
+      }
+      for (std::uint64_t at = 0; at + 2 * kFrameBytes <= region.bytes;) {
+        const auto frame = reinterpret_cast<std::uintptr_t>(base + at);  // inside the mapped window
+        const std::uint64_t typer = mmio_read64(frame + kGicrTyper);
+        if (gicr_typer::Affinity::decode(typer) == affinity) {
+          redistributor_ = frame;
+          sgi_ = GicFrame(base + at + kFrameBytes);
+          return GicStatus::Ok;
+        }
+        if (gicr_typer::Last::decode(typer)) {
+          break;
+        }
+        const std::uint64_t frames = gicr_typer::Vlpis::decode(typer) ? 4 : 2;
+        at += stride != 0 ? stride : frames * kFrameBytes;
+      }
+    }
+    return GicStatus::NoRedistributor;
+  }
+
+  void init_distributor() const {
+    gicd_.write(GicdReg32::CTLR, 0, 0);
+    wait_for_distributor();
+    for (std::uint32_t word = 1; word < (count_ + 31) / 32; ++word) {
+      gicd_.write(GicdReg32::ICENABLER, word, ~std::uint32_t{0});
+      gicd_.write(GicdReg32::IGROUPR, word, ~std::uint32_t{0});
+    }
+    wait_for_distributor();
+    constexpr std::uint64_t kOn =
+        gicd_ctlr::AreNs::encode(true) | gicd_ctlr::EnableGrp1A::encode(true) | gicd_ctlr::EnableGrp1::encode(true);
+    gicd_.write(GicdReg32::CTLR, 0, static_cast<std::uint32_t>(kOn));
+    wait_for_distributor();
+  }
+
+  [[nodiscard]] bool wake_redistributor() const {
+    const std::uint64_t waker = mmio_read32(redistributor_ + kGicrWaker);
+    mmio_write32(redistributor_ + kGicrWaker,
+                 static_cast<std::uint32_t>(gicr_waker::ProcessorSleep::replace(waker, false)));
+    for (unsigned poll = 0; poll < kMaxPolls; ++poll) {
+      if (!gicr_waker::ChildrenAsleep::decode(mmio_read32(redistributor_ + kGicrWaker))) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  void wait_for_distributor() const {
+    for (unsigned poll = 0; poll < kMaxPolls && gicd_ctlr::Rwp::decode(gicd_.read(GicdReg32::CTLR)); ++poll) {
+    }
+  }
+  static void wait_for_writes(std::uintptr_t address, std::uint32_t pending) {
+    for (unsigned poll = 0; poll < kMaxPolls && (mmio_read32(address) & pending) != 0; ++poll) {
+    }
+  }
+
+  GicFrame gicd_;
+  GicFrame sgi_;  ///< SGI_base of this CPU's redistributor: registers as the distributor's, for INTIDs below 32
+  std::uintptr_t redistributor_ = 0;
+  std::uint32_t count_ = 0;
+};
+
+constinit GicV3 gic_v3;
+
+}  // namespace
+
+GicStatus init_gicv3(PhysicalRange distributor, std::span<const PhysicalRange> redistributors, std::uint64_t stride) {
+  const GicStatus status = gic_v3.init(distributor, redistributors, stride);
+  if (status == GicStatus::Ok) {
+    set_active_gic(gic_v3);
+  }
+  return status;
+}
+
+}  // namespace guest::arch

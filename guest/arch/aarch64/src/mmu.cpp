@@ -1,0 +1,128 @@
+#include "guest/arch/mmu.hpp"
+
+#include <algorithm>
+
+#include "guest/arch/cpu.hpp"
+#include "guest/arch/early_boot.hpp"
+#include "image.hpp"
+
+namespace guest::arch {
+namespace {
+
+constexpr std::uint64_t round_up(std::uint64_t value) { return (value + kPageBytes - 1) / kPageBytes * kPageBytes; }
+constexpr std::uint64_t round_down(std::uint64_t value) { return value / kPageBytes * kPageBytes; }
+
+/// A device window that exists.
+struct Window {
+  std::uint64_t pa;
+  std::uint64_t bytes;
+  std::uint64_t va;
+};
+
+constexpr std::size_t kMaxWindows = 64;
+constinit Window windows[kMaxWindows] = {};
+constinit std::size_t window_count = 0;
+constinit std::uint64_t next_device_va = kDeviceBase;
+
+/// The tables lie in the image, which is mapped at a constant distance.
+TableSpace table_space() {
+  const EarlyBoot& boot = early_boot();
+  return {.next_pa = boot.tables_next_pa, .end_pa = boot.tables_end_pa, .offset = kImageBase - boot.image_pa};
+}
+
+MapStatus map(std::uint64_t va, std::uint64_t pa, std::uint64_t bytes, Attributes attributes) {
+  TableSpace space = table_space();
+  const MapStatus status = map_range(early_boot().root_pa, space, va, pa, bytes, attributes);
+  early_boot().tables_next_pa = space.next_pa;
+  // The table walker sees the entries before any access through them.
+  dsb_ishst();
+  isb();
+  return status;
+}
+
+}  // namespace
+
+std::span<const std::byte> dtb() {
+  const EarlyBoot& boot = early_boot();
+  // Mapped by early_map(), read-only, whole pages from the one that holds the first byte.
+  const auto* const base = reinterpret_cast<const std::byte*>(kDtbBase + boot.dtb_pa % kPageBytes);
+  return {base, boot.dtb_bytes};
+}
+
+MapStatus map_ram(std::uint64_t pa, std::uint64_t bytes) {
+  constexpr std::uint64_t kPaLimit = std::uint64_t{1} << kAddressBits;
+  if (pa >= kPaLimit || bytes > kPaLimit - pa) {
+    return MapStatus::OutOfRange;
+  }
+  std::uint64_t at = round_up(pa);
+  const std::uint64_t end = round_down(pa + bytes);
+  const std::uint64_t image = early_boot().image_pa;
+  const std::uint64_t read_only_end = image + static_cast<std::uint64_t>(_rodata_end - _image_start);
+  // Up to the image, its read-only part, the rest.
+  const struct {
+    std::uint64_t end;
+    Attributes attributes;
+  } parts[] = {{image, kReadWrite}, {read_only_end, kReadOnly}, {end, kReadWrite}};
+  for (const auto& part : parts) {
+    const std::uint64_t stop = std::min(part.end, end);
+    if (stop <= at) {
+      continue;
+    }
+    if (const MapStatus status = map(kDirectMapBase + at, at, stop - at, part.attributes); status != MapStatus::Ok) {
+      return status;
+    }
+    at = stop;
+  }
+  return MapStatus::Ok;
+}
+
+std::byte* map_device(std::uint64_t pa, std::uint64_t bytes, MapStatus& status) {
+  status = MapStatus::OutOfRange;
+  if (bytes == 0 || bytes > kDeviceEnd - kDeviceBase || pa > ~std::uint64_t{0} - bytes - kPageBytes) {
+    return nullptr;
+  }
+  const std::uint64_t first = round_down(pa);
+  const std::uint64_t size = round_up(pa + bytes) - first;
+  for (std::size_t i = 0; i < window_count; ++i) {
+    const Window& window = windows[i];
+    if (first >= window.pa && first - window.pa <= window.bytes && size <= window.bytes - (first - window.pa)) {
+      status = MapStatus::Ok;
+      return reinterpret_cast<std::byte*>(window.va + (pa - window.pa));  // inside a device window
+    }
+  }
+  // Large windows keep their place in a 2 MiB block, so that blocks map them.
+  std::uint64_t va = next_device_va;
+  if (size >= level_bytes(2)) {
+    va += (first - va) % level_bytes(2);
+  }
+  if (window_count == kMaxWindows || va > kDeviceEnd || size > kDeviceEnd - va) {
+    status = MapStatus::OutOfTables;
+    return nullptr;
+  }
+  status = map(va, first, size, kDevice);
+  if (status != MapStatus::Ok) {
+    return nullptr;
+  }
+  windows[window_count++] = {.pa = first, .bytes = size, .va = va};
+  // One page stays unmapped between windows.
+  next_device_va = va + size + kPageBytes;
+  return reinterpret_cast<std::byte*>(va + (pa - first));  // inside the window just mapped
+}
+
+bool physical(const void* pointer, std::uint64_t& pa) {
+  const auto va = reinterpret_cast<std::uint64_t>(pointer);  // only the number is used
+  const EarlyBoot& boot = early_boot();
+  if (va >= kImageBase && va - kImageBase < boot.image_bytes) {
+    pa = boot.image_pa + (va - kImageBase);
+    return true;
+  }
+  if (va >= kDirectMapBase && va - kDirectMapBase < kImageBase - kDirectMapBase) {
+    pa = va - kDirectMapBase;
+    return true;
+  }
+  return false;
+}
+
+Translation kernel_translation(std::uint64_t va) { return translate(early_boot().root_pa, table_space(), va); }
+
+}  // namespace guest::arch

@@ -1,0 +1,118 @@
+// Also runs before the MMU is on: no absolute addresses in data, no calls to memset, no stack protector (CMakeLists.txt
+// sets the flags).
+#include "guest/arch/page_table.hpp"
+
+namespace guest::arch {
+
+std::uint64_t* TableSpace::pointer(std::uint64_t table_pa) const {
+  // A table is an array of 64-bit descriptors that the table walker reads as well.
+  return reinterpret_cast<std::uint64_t*>(table_pa + offset);
+}
+
+std::uint64_t TableSpace::allocate() {
+  if (next_pa >= end_pa) {
+    return 0;
+  }
+  const std::uint64_t table_pa = next_pa;
+  next_pa += kPageBytes;
+  std::uint64_t* const entries = pointer(table_pa);
+  for (std::uint64_t i = 0; i < kTableEntries; ++i) {
+    entries[i] = 0;
+  }
+  return table_pa;
+}
+
+namespace {
+
+/// The slot for `va` in `level`, making tables on the way. Null: `status` says why.
+std::uint64_t* entry_for(std::uint64_t root_pa, TableSpace& space, std::uint64_t va, unsigned level,
+                         MapStatus& status) {
+  std::uint64_t* table = space.pointer(root_pa);
+  for (unsigned at = 0; at < level; ++at) {
+    std::uint64_t& entry = table[level_index(va, at)];
+    if (!descriptor::Valid::decode(entry)) {
+      const std::uint64_t fresh = space.allocate();
+      if (fresh == 0) {
+        status = MapStatus::OutOfTables;
+        return nullptr;
+      }
+      entry = descriptor::table(fresh);
+    } else if (!descriptor::is_table(entry, at)) {
+      status = MapStatus::AlreadyMapped;
+      return nullptr;
+    }
+    table = space.pointer(descriptor::address(entry));
+  }
+  return &table[level_index(va, level)];
+}
+
+/// The level whose block starts here and fits.
+unsigned block_level(std::uint64_t va, std::uint64_t pa, std::uint64_t size) {
+  unsigned level = 1;
+  while (level < kLastLevel && (((va | pa) % level_bytes(level)) != 0 || size < level_bytes(level))) {
+    ++level;
+  }
+  return level;
+}
+
+}  // namespace
+
+MapStatus map_range(std::uint64_t root_pa, TableSpace& space, std::uint64_t va, std::uint64_t pa, std::uint64_t size,
+                    Attributes attributes) {
+  constexpr std::uint64_t kPaLimit = std::uint64_t{1} << kAddressBits;
+  if ((va | pa | size) % kPageBytes != 0) {
+    return MapStatus::Misaligned;
+  }
+  if (pa >= kPaLimit || size > kPaLimit - pa || (size != 0 && va + size - 1 < va)) {
+    return MapStatus::OutOfRange;
+  }
+  while (size != 0) {
+    const unsigned level = block_level(va, pa, size);
+    const std::uint64_t step = level_bytes(level);
+    MapStatus status = MapStatus::Ok;
+    std::uint64_t* const first = entry_for(root_pa, space, va, level, status);
+    if (first == nullptr) {
+      return status;
+    }
+    // As many entries of this table as the range fills, without walking down again.
+    const std::uint64_t room = kTableEntries - level_index(va, level);
+    for (std::uint64_t i = 0; i < room && size >= step; ++i) {
+      if (descriptor::Valid::decode(first[i])) {
+        return MapStatus::AlreadyMapped;
+      }
+      first[i] = descriptor::leaf(pa, attributes, level);
+      va += step;
+      pa += step;
+      size -= step;
+      if (level > 1 && block_level(va, pa, size) < level) {
+        break;  // a larger block fits from here
+      }
+    }
+  }
+  return MapStatus::Ok;
+}
+
+Translation translate(std::uint64_t root_pa, const TableSpace& space, std::uint64_t va) {
+  const std::uint64_t* table = space.pointer(root_pa);
+  for (unsigned level = 0; level <= kLastLevel; ++level) {
+    const std::uint64_t entry = table[level_index(va, level)];
+    if (!descriptor::Valid::decode(entry)) {
+      break;
+    }
+    if (descriptor::is_table(entry, level)) {
+      table = space.pointer(descriptor::address(entry));
+      continue;
+    }
+    const descriptor::Ap ap = descriptor::ApBits::decode(entry);
+    const bool writable = ap == descriptor::Ap::KernelReadWrite;
+    const bool executable = !descriptor::Pxn::decode(entry);
+    return {.valid = true,
+            .pa = descriptor::address(entry) + va % level_bytes(level),
+            .attributes = {descriptor::AttrIndx::decode(entry), writable     ? Access::ReadWrite
+                                                                : executable ? Access::ReadExecute
+                                                                             : Access::ReadOnly}};
+  }
+  return {.valid = false, .pa = 0, .attributes = kReadOnly};
+}
+
+}  // namespace guest::arch

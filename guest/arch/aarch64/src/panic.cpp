@@ -1,0 +1,215 @@
+// The panic report. Runs in any context: takes no lock, allocates nothing, writes with polling. What it reads was
+// checked first (frame pointers), so that the report does not fault; if it does nevertheless, the second panic prints
+// one line and powers off.
+#include "guest/kernel/panic.hpp"
+
+#include <atomic>
+
+#include "abi/console.hpp"
+#include "abi/exit_code.hpp"
+#include "guest/arch/build_info.hpp"
+#include "guest/arch/clock.hpp"
+#include "guest/arch/cpu.hpp"
+#include "guest/arch/early_boot.hpp"
+#include "guest/arch/esr.hpp"
+#include "guest/arch/exception.hpp"
+#include "guest/arch/layout.hpp"
+#include "guest/arch/panic_output.hpp"
+#include "guest/arch/psci.hpp"
+#include "guest/arch/symbols.hpp"
+#include "guest/kernel/format.hpp"
+
+namespace guest::arch {
+namespace {
+
+using kernel::format_to;
+using kernel::TextOutput;
+
+constinit TextOutput* panic_output = nullptr;
+constinit std::atomic<unsigned> panics_begun = 0;
+
+constexpr unsigned kMaxBacktrace = 32;
+
+/// Reasons that come with an explicit call instead of an exception.
+struct Call {
+  std::string_view reason;
+  std::source_location where;
+};
+
+bool in_stack(std::uint64_t address, StackSlot slot) {
+  return address >= stack_bottom(slot) && address <= stack_top(slot) - sizeof(FrameRecord);
+}
+
+/// A frame record may be read there without a fault.
+bool readable_record(std::uint64_t fp) {
+  return fp % alignof(FrameRecord) == 0 && (in_stack(fp, StackSlot::Boot) || in_stack(fp, StackSlot::Overflow));
+}
+
+void write_address(TextOutput& output, std::uint64_t address) {
+  format_to(output, "{:#018x}", address);
+  if (const auto match = kernel_symbols().find(address)) {
+    output.write(" ");
+    kernel::write_symbol(output, match->name);
+    format_to(output, "+{:#x}", match->offset);
+  }
+}
+
+/// AAPCS64, "The Frame Pointer": each record points to the caller's, which lies higher on the same stack.
+void write_backtrace(TextOutput& output, std::uint64_t pc, std::uint64_t fp) {
+  output.write("backtrace:\n");
+  for (unsigned depth = 0; depth < kMaxBacktrace; ++depth) {
+    format_to(output, "  #{:<2} ", depth);
+    write_address(output, pc);
+    output.write("\n");
+    if (!readable_record(fp)) {
+      return;
+    }
+    const auto& record = *reinterpret_cast<const FrameRecord*>(fp);  // checked: mapped, aligned
+    if (record.lr == 0 || (record.fp != 0 && record.fp <= fp && in_stack(fp, StackSlot::Boot))) {
+      return;
+    }
+    pc = record.lr;
+    fp = record.fp;
+  }
+  format_to(output, "  ... deeper frames are not shown (limit {})\n", kMaxBacktrace);
+}
+
+void write_registers(TextOutput& output, const ExceptionFrame& frame) {
+  for (unsigned i = 0; i < 30; i += 3) {
+    format_to(output, "x{:<2} {:016x}  x{:<2} {:016x}  x{:<2} {:016x}\n", i, frame.x[i], i + 1, frame.x[i + 1], i + 2,
+              frame.x[i + 2]);
+  }
+  format_to(output, "x30 {:016x}  sp  {:016x}  pc  {:016x}\n", frame.x[30], frame.sp, frame.elr);
+}
+
+void write_cause(TextOutput& output, const ExceptionFrame& frame, const Call* call) {
+  constexpr std::string_view kKinds[] = {"synchronous exception", "IRQ", "FIQ", "SError"};
+  constexpr std::string_view kOrigins[] = {"the kernel on SP_EL0", "the kernel", "a lower EL", "a lower EL (AArch32)"};
+  if (call != nullptr) {
+    format_to(output, "reason: {}\n", kernel::escaped(call->reason));
+    format_to(output, "at: {}:{} ({})\n", call->where.file_name(), call->where.line(), call->where.function_name());
+    return;
+  }
+  if (frame.vector.overflowed()) {
+    format_to(output, "reason: kernel stack overflow (sp {:#x}, stack {:#x} to {:#x})\n", frame.sp,
+              stack_bottom(StackSlot::Boot), stack_top(StackSlot::Boot));
+  } else if (frame.vector.kind() == 0) {
+    output.write("reason: ");
+    describe_cause(output, frame.esr, frame.far);
+    output.write("\n");
+  } else {
+    format_to(output, "reason: unexpected {}\n", kKinds[frame.vector.kind()]);
+  }
+  output.write("at: ");
+  write_address(output, frame.elr);
+  output.write("\n");
+  format_to(output, "vector: {} ({} from {})\n", frame.vector.number(), kKinds[frame.vector.kind()],
+            kOrigins[frame.vector.origin()]);
+}
+
+void write_state(TextOutput& output, const ExceptionFrame& frame, const Call* call) {
+  format_to(output, "core: {}  EL: {}  time: {} ns  version: {}  build: ", cpu_index(),
+            current_el::El::decode(sysreg::CurrentEl::read()), clock_now_ns(), version());
+  write_build_id(output);
+  output.write("\n");
+  if (call == nullptr) {
+    format_to(output, "ESR: {:#010x}  ", frame.esr);
+    describe_syndrome(output, frame.esr);
+    format_to(output, "\nFAR: {:#018x}{}\nELR: {:#018x}\nSPSR: {:#010x}  ", frame.far,
+              has_fault_address(frame.esr) ? "" : " (not of this exception)", frame.elr, frame.spsr);
+    describe_spsr(output, frame.spsr);
+    output.write("\n");
+  }
+}
+
+void write_exit_record(TextOutput& output, const char* kind, unsigned code) {
+  format_to(output, "{}{} kind={} code={}\n", abi::console::kRecordMark, abi::console::kExitRecord, kind, code);
+}
+
+[[noreturn]] void report(const ExceptionFrame& frame, const Call* call) {
+  mask_irq();
+  const unsigned earlier = panics_begun.fetch_add(1, std::memory_order_relaxed);
+  if (panic_output == nullptr || earlier > 1) {
+    power_off();
+  }
+  TextOutput& output = *panic_output;
+  if (earlier == 1) {
+    format_to(output, "\nPANIC inside the panic report: ESR {:#x} ELR {:#x} FAR {:#x} {}\n", frame.esr, frame.elr,
+              frame.far, call != nullptr ? call->reason : std::string_view{});
+  } else {
+    output.write("\n==== KERNEL PANIC ====\n");
+    write_cause(output, frame, call);
+    write_state(output, frame, call);
+    write_registers(output, frame);
+    write_backtrace(output, frame.elr, frame.x[29]);
+    if (!kernel::log().early_text().empty()) {
+      output.write("log so far:\n");
+      output.write(kernel::log().early_text());
+    }
+    output.write("==== END OF PANIC ====\n");
+  }
+  write_exit_record(output, abi::console::kKindPanic, static_cast<unsigned>(abi::ExitCode::GuestPanic));
+  power_off();
+}
+
+}  // namespace
+
+void set_panic_output(kernel::TextOutput& output) { panic_output = &output; }
+
+void exit_machine(const char* kind, unsigned code) {
+  mask_irq();
+  if (panic_output != nullptr) {
+    write_exit_record(*panic_output, kind, code);
+  }
+  if (kind == std::string_view(abi::console::kKindReboot)) {
+    reset();
+  }
+  power_off();
+}
+
+/// From vectors.S. `frame` is on the stack of the interrupted context or on the overflow stack.
+extern "C" [[noreturn]] void exception_report(const ExceptionFrame& frame) { report(frame, nullptr); }
+
+}  // namespace guest::arch
+
+namespace guest::kernel {
+
+void panic(std::string_view reason, std::source_location where) {
+  arch::ExceptionFrame frame;
+  // Registers as they are here: the callee-saved ones are the caller's, the others what the call left.
+  asm volatile(
+      "stp x0, x1, [%0, #0]\n"
+      "stp x2, x3, [%0, #16]\n"
+      "stp x4, x5, [%0, #32]\n"
+      "stp x6, x7, [%0, #48]\n"
+      "stp x8, x9, [%0, #64]\n"
+      "stp x10, x11, [%0, #80]\n"
+      "stp x12, x13, [%0, #96]\n"
+      "stp x14, x15, [%0, #112]\n"
+      "stp x16, x17, [%0, #128]\n"
+      "stp x18, x19, [%0, #144]\n"
+      "stp x20, x21, [%0, #160]\n"
+      "stp x22, x23, [%0, #176]\n"
+      "stp x24, x25, [%0, #192]\n"
+      "stp x26, x27, [%0, #208]\n"
+      "stp x28, x29, [%0, #224]\n"
+      "str x30, [%0, #240]\n"
+      :
+      : "r"(&frame)
+      : "memory");
+  // The report starts at the caller: its frame record and the address it called from.
+  const auto* const record = static_cast<const arch::FrameRecord*>(__builtin_frame_address(0));
+  frame.x[29] = record->fp;
+  frame.x[30] = record->lr;
+  frame.elr = record->lr;
+  frame.sp = reinterpret_cast<std::uint64_t>(record);
+  frame.spsr = 0;
+  frame.esr = 0;
+  frame.far = 0;
+  frame.record = {};
+  frame.vector = {};
+  const arch::Call call{reason, where};
+  arch::report(frame, &call);
+}
+
+}  // namespace guest::kernel

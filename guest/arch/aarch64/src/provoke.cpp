@@ -1,0 +1,126 @@
+#include "guest/arch/provoke.hpp"
+
+#include <array>
+#include <cstddef>
+
+#include "guest/arch/early_boot.hpp"
+#include "guest/arch/layout.hpp"
+#include "guest/arch/mmio.hpp"
+#include "guest/arch/mmu.hpp"
+#include "guest/arch/panic_output.hpp"
+#include "guest/kernel/log.hpp"
+#include "guest/kernel/panic.hpp"
+#include "image.hpp"
+
+namespace guest::arch {
+namespace {
+
+constexpr FaultKind kKinds[] = {
+    {"assert", Fault::Assert, "a failed assertion"},
+    {"null", Fault::Null, "read through a null pointer"},
+    {"zeropage", Fault::ZeroPage, "write into page zero"},
+    {"write-code", Fault::WriteCode, "write to the kernel's code"},
+    {"write-rodata", Fault::WriteRodata, "write to read-only data"},
+    {"write-alias", Fault::WriteAlias, "write to the code through the direct map"},
+    {"exec-data", Fault::ExecData, "execute the kernel's data"},
+    {"exec-direct", Fault::ExecDirect, "execute through the direct map"},
+    {"stack-overflow", Fault::StackOverflow, "recursion far beyond the stack"},
+    {"undefined", Fault::Undefined, "an undefined instruction"},
+    {"unaligned-device", Fault::Alignment, "an unaligned access to device memory"},
+    {"stack-smash", Fault::StackSmash, "overrun of a buffer on the stack"},
+    {"nested", Fault::Nested, "a fault inside the panic report"},
+};
+
+constexpr std::uint32_t kReturnInstruction = 0xd65f03c0;  // ret
+alignas(8) std::uint32_t code_in_data[2] = {kReturnInstruction, kReturnInstruction};
+
+/// Accesses through inline assembly, so that the compiler cannot know that they are wrong.
+void store(std::uint64_t address) { mmio_write32(address, 0); }
+std::uint32_t load(std::uint64_t address) { return mmio_read32(address); }
+void call(std::uint64_t address) { asm volatile("blr %0" : : "r"(address) : "x30", "memory", "cc"); }
+
+std::uint64_t number(const void* pointer) { return reinterpret_cast<std::uint64_t>(pointer); }  // for asm above
+
+[[gnu::noinline]] std::uint64_t recurse(std::uint64_t left) {
+  std::array<volatile std::uint64_t, 32> local;
+  local[left % 32] = left;
+  return left == 0 ? 0 : recurse(left - 1) + local[left % 32];
+}
+
+[[gnu::noinline]] void smash(std::size_t bytes) {
+  volatile char buffer[16];
+  volatile char* cursor = buffer;
+  // Hidden from the compiler, which would refuse to write past the end.
+  asm volatile("" : "+r"(cursor));
+  for (std::size_t i = 0; i < bytes; ++i) {
+    cursor[i] = 'x';
+  }
+}
+
+/// An output that faults: what a broken console driver would do to the report.
+class FaultyOutput final : public kernel::TextOutput {
+ public:
+  explicit constexpr FaultyOutput() = default;
+  void write(std::string_view text) override {
+    if (armed_) {
+      armed_ = false;
+      load(0x18);
+    }
+    kernel::log().write(text);
+  }
+
+ private:
+  bool armed_ = true;
+};
+constinit FaultyOutput faulty_output;
+
+}  // namespace
+
+std::span<const FaultKind> fault_kinds() { return kKinds; }
+
+void provoke(Fault fault) {
+  switch (fault) {
+    case Fault::Assert:
+      kernel::require(false, "provoked assertion");
+      break;
+    case Fault::Null:
+      load(0);
+      break;
+    case Fault::ZeroPage:
+      store(0x10);
+      break;
+    case Fault::WriteCode:
+      store(number(_image_start));
+      break;
+    case Fault::WriteRodata:
+      store(number(&kKinds));
+      break;
+    case Fault::WriteAlias:
+      store(kDirectMapBase + early_boot().image_pa);
+      break;
+    case Fault::ExecData:
+      call(number(&code_in_data));
+      break;
+    case Fault::ExecDirect:
+      call(kDirectMapBase + early_boot().image_pa);
+      break;
+    case Fault::StackOverflow:
+      recurse(~std::uint64_t{0});
+      break;
+    case Fault::Undefined:
+      asm volatile("udf #0x515");
+      break;
+    case Fault::Alignment:
+      load(kDeviceBase + 1);
+      break;
+    case Fault::StackSmash:
+      smash(64);
+      break;
+    case Fault::Nested:
+      set_panic_output(faulty_output);
+      kernel::panic("provoked panic whose report faults");
+  }
+  kernel::panic("a provoked fault was not stopped");
+}
+
+}  // namespace guest::arch
