@@ -53,13 +53,13 @@ struct MachineInfo {
   static constexpr std::size_t kMaxReserved = 32;
   static constexpr std::size_t kMaxVirtioSlots = 64;
   static constexpr std::size_t kMaxCpus = 64;
-  static constexpr std::size_t kMaxBootArguments = 2048;
+  static constexpr std::size_t kMaxBootArguments = 1024;
   static constexpr std::size_t kMaxSeedBytes = 64;
 
   BoundedArray<PhysRange, kMaxRanges> memory;      ///< by address, disjoint
   BoundedArray<PhysRange, kMaxReserved> reserved;  ///< in the order of the tree; may overlap
   PhysRange initrd;                                ///< size 0: none
-  PhysRange device_tree;                           ///< size only; where it lies is the caller's knowledge
+  std::uint64_t device_tree_bytes = 0;             ///< where it lies is the caller's knowledge
   FixedText<kMaxBootArguments> boot_arguments;
   ConsoleInfo console;
   GicInfo gic;
@@ -73,18 +73,22 @@ struct MachineInfo {
 
   /// Bytes of RAM, reserved or not.
   [[nodiscard]] std::uint64_t memory_bytes() const;
+  void clear();
 };
 
 /// Reads `tree` (the mapped memory it lies in; the tree may be shorter) into `out`, which is overwritten.
 ///
 /// The tree is hostile input: everything is bounded and checked before use. Errors are "tree-..." (the tree itself) and
-/// "machine-..." (what it says), with node, property and value. On an error `out` holds what had been read so far, so
-/// that a console, if one was found, can show the error.
+/// "machine-..." (what it says), with node, property and value. On an error `out` holds what had been read so far: its
+/// console is the one to show the error on, if one was found.
+///
+///   machine-bad-property     a value has the wrong form or an impossible number
+///   machine-too-many         more memory ranges, devices or CPUs than there is room for
+///   machine-bad-memory       ranges overlap, or memory or initrd lie where they cannot
+///   machine-bad-interrupt    an interrupt of another controller or of a kind that the GIC does not have
+///   machine-missing          no memory, GIC, timer or CPU
 ///
 /// `tree` must be 8-byte aligned normal memory: MMU on. Costs in instructions are linear in the tree's size.
 Outcome read_machine_info(std::span<const std::byte> tree, MachineInfo& out);
-
-/// Only the console of a tree; for the panic path and for errors of the full reader. Never fails: kind None.
-ConsoleInfo find_console(std::span<const std::byte> tree);
 
 }  // namespace guest::kernel
