@@ -23,23 +23,28 @@ struct Machine {
   std::string cpu;                       ///< QEMU's CPU model; empty: the back end's choice
   unsigned gic_version = 3;              ///< 2 or 3
   std::optional<unsigned> icount_shift;  ///< TCG only: 2^shift ns per instruction, deterministic time
+  bool operator==(const Machine&) const = default;
 };
 
-/// A condition on one value. Exactly the given parts must hold.
+/// A condition on one value. All of the given parts must hold (condition.hpp).
 struct Condition {
-  std::optional<nlohmann::json> equals;
-  std::optional<nlohmann::json> not_equals;
-  std::optional<double> min;            ///< numbers: value >= min
-  std::optional<double> max;            ///< numbers: value <= max
-  std::optional<std::string> contains;  ///< texts and arrays
-  std::optional<std::string> matches;   ///< texts: ECMAScript regular expression, searched
-  std::optional<bool> exists;
+  std::optional<nlohmann::json> equals = {};
+  std::optional<nlohmann::json> not_equals = {};
+  std::optional<nlohmann::json> min = {};       ///< a number: value >= min
+  std::optional<nlohmann::json> max = {};       ///< a number: value <= max
+  std::optional<nlohmann::json> contains = {};  ///< of a text: a part of it; of a list: an item
+  std::optional<std::string> matches = {};      ///< of a text: RE2 regular expression, searched
+  std::optional<bool> exists = {};
+  bool operator==(const Condition&) const = default;
 };
 
-/// A condition on one field of a reply: `path` is dotted, "result.payload".
+/// A condition on one field of a reply, which is {"status": "ok", "result": {...}} or {"status": "error", "code": ...,
+/// "message": ...[, "field": ...]} (abi/control.hpp). `path` is dotted, with numbers for items of lists:
+/// "result.names.0".
 struct ReplyExpectation {
   std::string path;
-  Condition condition;
+  Condition condition = {};
+  bool operator==(const ReplyExpectation&) const = default;
 };
 
 /// One control request and what must hold of its reply.
@@ -52,34 +57,40 @@ struct Request {
   bool expect_error = false;  ///< the guest must refuse; `error_code` says how, if given
   std::optional<std::string> error_code;
   std::vector<ReplyExpectation> expect;
-  std::size_t line = 0;  ///< of the step in the file, for messages
+  std::size_t line = 0;  ///< of the request in the file, for messages
+  bool operator==(const Request&) const = default;
 };
 
 /// A step: its requests run at the same time, each over its own connection. Usually there is one.
 struct Step {
   std::vector<Request> requests;
+  bool operator==(const Step&) const = default;
 };
 
 struct MetricExpectation {
   std::string metric;
-  Condition condition;
+  Condition condition = {};
+  bool operator==(const MetricExpectation&) const = default;
 };
 
 struct ConsoleExpectation {
   std::string text;
   bool present = true;  ///< false: must not occur
+  bool operator==(const ConsoleExpectation&) const = default;
 };
 
 struct Expectations {
   std::vector<MetricExpectation> metrics;
   std::vector<ConsoleExpectation> console;
   std::optional<int> guest_exit_code;  ///< code of the guest's shutdown; default 0 when it shuts itself down
+  bool operator==(const Expectations&) const = default;
 };
 
 struct Timeouts {
   std::chrono::milliseconds boot{30000};  ///< start until the control server listens
   std::chrono::milliseconds run{120000};  ///< start until the last step is done
   std::chrono::milliseconds stop{5000};   ///< from the request to stop until the machine is killed
+  bool operator==(const Timeouts&) const = default;
 };
 
 struct Scenario {
@@ -92,6 +103,7 @@ struct Scenario {
   std::vector<Step> steps;
   Expectations expect;
   Timeouts timeouts;
+  bool operator==(const Scenario&) const = default;
 };
 
 }  // namespace vmm::scenario
