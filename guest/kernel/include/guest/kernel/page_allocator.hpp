@@ -81,7 +81,7 @@ class PageAllocator {
   void unlink_free(Region& region, std::uint64_t page, unsigned order);
   Result<std::uint64_t> take(unsigned order);
   void give_range(Region& region, std::uint64_t page, std::uint64_t pages);
-  [[nodiscard]] std::uint64_t span_pages(const Region& region, std::uint64_t page) const;
+  static std::uint64_t chain_pages(const Region& region, std::uint64_t page);
   void account(std::uint64_t pages);
 
   DirectMap map_;
