@@ -45,33 +45,54 @@ bool readable_record(std::uint64_t fp) {
   return fp % alignof(FrameRecord) == 0 && (in_stack(fp, StackSlot::Boot) || in_stack(fp, StackSlot::Overflow));
 }
 
-void write_address(TextOutput& output, std::uint64_t address) {
+/// A return address is looked up one byte before: after a call that does not return the next function begins.
+void write_address(TextOutput& output, std::uint64_t address, bool is_return) {
+  const std::uint64_t before = is_return ? 1 : 0;
   format_to(output, "{:#018x}", address);
-  if (const auto match = kernel_symbols().find(address)) {
+  if (const auto match = kernel_symbols().find(address - before)) {
     output.write(" ");
     kernel::write_symbol(output, match->name);
-    format_to(output, "+{:#x}", match->offset);
+    format_to(output, "+{:#x}", match->offset + before);
   }
 }
 
-/// AAPCS64, "The Frame Pointer": each record points to the caller's, which lies higher on the same stack.
-void write_backtrace(TextOutput& output, std::uint64_t pc, std::uint64_t fp) {
-  output.write("backtrace:\n");
-  for (unsigned depth = 0; depth < kMaxBacktrace; ++depth) {
-    format_to(output, "  #{:<2} ", depth);
-    write_address(output, pc);
-    output.write("\n");
-    if (!readable_record(fp)) {
-      return;
-    }
-    const auto& record = *reinterpret_cast<const FrameRecord*>(fp);  // checked: mapped, aligned
-    if (record.lr == 0 || (record.fp != 0 && record.fp <= fp && in_stack(fp, StackSlot::Boot))) {
-      return;
-    }
-    pc = record.lr;
-    fp = record.fp;
+/// AAPCS64, "The Frame Pointer": reads the record at `fp`. False: there is no caller. Each record points to the
+/// caller's, which lies higher on the same stack, so a walk ends.
+bool next_frame(std::uint64_t& pc, std::uint64_t& fp) {
+  if (!readable_record(fp)) {
+    return false;
   }
-  format_to(output, "  ... deeper frames are not shown (limit {})\n", kMaxBacktrace);
+  const auto& record = *reinterpret_cast<const FrameRecord*>(fp);  // checked: mapped, aligned
+  if (record.lr == 0 || (record.fp <= fp && record.fp != 0 && in_stack(fp, StackSlot::Boot))) {
+    return false;
+  }
+  pc = record.lr;
+  fp = record.fp;
+  return true;
+}
+
+void write_backtrace(TextOutput& output, std::uint64_t pc, std::uint64_t fp, bool pc_is_return) {
+  output.write("backtrace:\n");
+  for (unsigned line = 0, depth = 0; line < kMaxBacktrace; ++line) {
+    format_to(output, "  #{:<2} ", depth);
+    write_address(output, pc, pc_is_return || depth != 0);
+    output.write("\n");
+    // The frames of a recursion are counted instead of repeated.
+    const std::uint64_t shown = pc;
+    unsigned repeats = 0;
+    bool more = next_frame(pc, fp);
+    for (++depth; more && pc == shown; ++depth) {
+      ++repeats;
+      more = next_frame(pc, fp);
+    }
+    if (repeats != 0) {
+      format_to(output, "      and {} more calls from there\n", repeats);
+    }
+    if (!more) {
+      return;
+    }
+  }
+  format_to(output, "  ... deeper frames are not shown (limit {} lines)\n", kMaxBacktrace);
 }
 
 void write_registers(TextOutput& output, const ExceptionFrame& frame) {
@@ -101,7 +122,7 @@ void write_cause(TextOutput& output, const ExceptionFrame& frame, const Call* ca
     format_to(output, "reason: unexpected {}\n", kKinds[frame.vector.kind()]);
   }
   output.write("at: ");
-  write_address(output, frame.elr);
+  write_address(output, frame.elr, false);
   output.write("\n");
   format_to(output, "vector: {} ({} from {})\n", frame.vector.number(), kKinds[frame.vector.kind()],
             kOrigins[frame.vector.origin()]);
@@ -141,7 +162,7 @@ void write_exit_record(TextOutput& output, const char* kind, unsigned code) {
     write_cause(output, frame, call);
     write_state(output, frame, call);
     write_registers(output, frame);
-    write_backtrace(output, frame.elr, frame.x[29]);
+    write_backtrace(output, frame.elr, frame.x[29], call != nullptr);
     if (!kernel::log().early_text().empty()) {
       output.write("log so far:\n");
       output.write(kernel::log().early_text());

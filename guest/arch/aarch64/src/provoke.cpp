@@ -26,7 +26,7 @@ constexpr FaultKind kKinds[] = {
     {"exec-direct", Fault::ExecDirect, "execute through the direct map"},
     {"stack-overflow", Fault::StackOverflow, "recursion far beyond the stack"},
     {"undefined", Fault::Undefined, "an undefined instruction"},
-    {"unaligned-device", Fault::Alignment, "an unaligned access to device memory"},
+    {"brk", Fault::Break, "a BRK instruction"},
     {"stack-smash", Fault::StackSmash, "overrun of a buffer on the stack"},
     {"nested", Fault::Nested, "a fault inside the panic report"},
 };
@@ -110,8 +110,8 @@ void provoke(Fault fault) {
     case Fault::Undefined:
       asm volatile("udf #0x515");
       break;
-    case Fault::Alignment:
-      load(kDeviceBase + 1);
+    case Fault::Break:
+      asm volatile("brk #0x515");
       break;
     case Fault::StackSmash:
       smash(64);

@@ -18,7 +18,7 @@ enum class Fault : std::uint8_t {
   ExecDirect,     ///< call into the direct map
   StackOverflow,  ///< recursion without end
   Undefined,      ///< an undefined instruction
-  Alignment,      ///< an unaligned access to device memory
+  Break,          ///< a BRK instruction
   StackSmash,     ///< overrun of a buffer on the stack
   Nested,         ///< a fault inside the panic report
 };

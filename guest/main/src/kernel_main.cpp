@@ -1,0 +1,80 @@
+// The kernel's main function: brings the machine up part by part, then runs deferred work for ever.
+#include "boot_console.hpp"
+#include "boot_error.hpp"
+#include "boot_interrupts.hpp"
+#include "guest/arch/build_info.hpp"
+#include "guest/arch/clock.hpp"
+#include "guest/arch/cpu.hpp"
+#include "guest/arch/early_boot.hpp"
+#include "guest/arch/mmu.hpp"
+#include "guest/arch/psci.hpp"
+#include "guest/kernel/format.hpp"
+#include "guest/kernel/machine_info.hpp"
+#include "guest/kernel/work.hpp"
+
+namespace guest {
+namespace {
+
+constinit kernel::MachineInfo machine;
+
+/// Waits for interrupts for the main loop.
+class Idle final : public kernel::IdleWaiter {
+ public:
+  void wait_unless(bool (*has_work)(const void* queue), const void* queue) override {
+    arch::mask_irq();
+    if (!has_work(queue)) {
+      arch::wfi();  // a pending interrupt ends it, masked or not
+    }
+    arch::unmask_irq();
+  }
+};
+constinit Idle idle;
+
+arch::PsciConduit conduit(kernel::PsciMethod method) {
+  switch (method) {
+    case kernel::PsciMethod::None:
+      return arch::PsciConduit::None;
+    case kernel::PsciMethod::Hvc:
+      return arch::PsciConduit::Hvc;
+    case kernel::PsciMethod::Smc:
+      return arch::PsciConduit::Smc;
+  }
+  return arch::PsciConduit::None;
+}
+
+/// Reads the device tree and starts the console. An error in the tree is told on the console that it still names.
+drivers::Uart* start_machine() {
+  const kernel::Outcome outcome = kernel::read_machine_info(arch::dtb(), machine);
+  arch::set_psci_conduit(conduit(machine.psci));
+  drivers::Uart* const console = start_console(machine.console);
+  if (!outcome) {
+    refuse_boot(outcome.error());
+  }
+  return console;
+}
+
+void log_machine() {
+  const arch::EarlyBoot& boot = arch::early_boot();
+  kernel::log_info("SIS {}, entered at EL{}, image at {:#x}, device tree at {:#x}", arch::version(), boot.entry_el,
+                   boot.image_pa, boot.dtb_pa);
+  kernel::log_info("{} CPUs, {} MiB of memory, GICv{}, PSCI {:#x}", machine.cpus.size(),
+                   machine.memory_bytes() / (1024 * 1024), machine.gic.version, arch::psci_version());
+}
+
+}  // namespace
+
+extern "C" [[noreturn]] void kernel_main() {
+  const bool clock_runs = arch::init_clock(0);
+  [[maybe_unused]] drivers::Uart* const console = start_machine();
+  if (!clock_runs) {
+    refuse_boot(kernel::fail("machine-bad-timer", "CNTFRQ_EL0 is {} Hz: expected 1 MHz to 4 GHz",
+                             arch::sysreg::CntfrqEl0::read())
+                    .error());
+  }
+  start_interrupts(machine);
+  log_machine();
+  kernel::log().metric("clock_resolution_ns", arch::virtual_timer().resolution_ns());
+  kernel::work_queue().run(idle);
+}
+
+}  // namespace guest
