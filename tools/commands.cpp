@@ -1,0 +1,206 @@
+#include "tools/commands.hpp"
+
+#include <chrono>
+#include <ostream>
+
+#include "tools/statistics.hpp"
+#include "tools/target.hpp"
+#include "tools/text.hpp"
+#include "vmm/machine/registry.hpp"
+
+namespace sisctl {
+namespace {
+
+using nlohmann::json;
+using std::chrono::steady_clock;
+using vmm::control::Client;
+
+/// Up to this many pings each have a line of their own; of more, only the figures are of use to a reader.
+constexpr std::uint32_t kMaxPingLines = 20;
+
+/// What a command needs to run.
+struct Context {
+  const Options& options;
+  std::ostream& out;
+  std::ostream& err;
+};
+
+/// JSON on one line, with everything that is not ASCII escaped: safe for a terminal, and the same for programs.
+std::string json_line(const json& value) { return value.dump(-1, ' ', true) + "\n"; }
+
+ExitCode report(const Context& context, const Failure& failure) {
+  context.err << "sisctl: " << failure.message << "\n";
+  if (context.options.json) {
+    json error = {{"kind", failure.kind}, {"message", failure.message}};
+    if (!failure.code.empty()) error["code"] = failure.code;
+    if (!failure.field.empty()) error["field"] = failure.field;
+    context.out << json_line({{"error", error}});
+  }
+  return failure.exit_code;
+}
+
+/// A connection to the machine, and requests over it.
+class Session {
+ public:
+  static Outcome<Session> open(const Options& options) {
+    auto target = find_target(options);
+    if (!target) return std::unexpected(target.error());
+    auto client = connect(*target, options.timeout);
+    if (!client) return std::unexpected(client.error());
+    return Session(std::move(*target), std::move(*client), options.timeout);
+  }
+
+  Outcome<json> call(const std::string& op, const json& args) {
+    auto result = client_.call(op, args, steady_clock::now() + timeout_);
+    if (!result) return std::unexpected(failure_of(result.error(), target_, timeout_));
+    return std::move(*result);
+  }
+
+  /// A reply that is well formed and yet not one to this op.
+  Failure wrong_reply(const std::string& what) const {
+    return failure_of({.kind = vmm::control::ClientError::Kind::Protocol, .message = what}, target_, timeout_);
+  }
+
+  [[nodiscard]] const std::string& name() const { return target_.name; }
+
+ private:
+  Session(Target target, Client client, std::chrono::milliseconds timeout)
+      : target_(std::move(target)), client_(std::move(client)), timeout_(timeout) {}
+
+  Target target_;
+  Client client_;
+  std::chrono::milliseconds timeout_;
+};
+
+/// The figures of the pings that were answered; none if none was.
+json ping_figures(const std::vector<std::int64_t>& samples_ns, std::uint32_t sent) {
+  json figures = {{"sent", sent}, {"received", samples_ns.size()}, {"clock_resolution_ns", clock_resolution_ns()}};
+  if (samples_ns.empty()) return figures;
+  const Summary summary = summarize(samples_ns);
+  json& rtt = figures["rtt_ns"];
+  rtt = {{"min", summary.min}, {"median", summary.median}, {"max", summary.max}};
+  if (summary.p95) rtt["p95"] = *summary.p95;
+  if (summary.p99) rtt["p99"] = *summary.p99;
+  return figures;
+}
+
+void print_ping_figures(std::ostream& out, const json& figures) {
+  out << figures["sent"] << " sent, " << figures["received"] << " received\n";
+  const auto rtt = figures.find("rtt_ns");
+  if (rtt == figures.end()) return;
+  out << "round trip:";
+  for (const char* name : {"min", "median", "p95", "p99", "max"}) {
+    if (rtt->contains(name)) out << " " << name << " " << duration((*rtt)[name].get<std::int64_t>()) << ",";
+  }
+  out << " clock resolution " << duration(figures["clock_resolution_ns"].get<std::int64_t>()) << "\n";
+}
+
+ExitCode run(const Context& context, const Ping& ping) {
+  auto session = Session::open(context.options);
+  if (!session) return report(context, session.error());
+  const json args = ping.payload.empty() ? json::object() : json{{"payload", ping.payload}};
+  std::vector<std::int64_t> samples_ns;
+  std::uint32_t sent = 0;
+  std::optional<Failure> failure;
+  while (sent < ping.count && !failure) {
+    ++sent;
+    const auto start = steady_clock::now();
+    const auto result = session->call("ping", args);
+    const auto took = std::chrono::duration_cast<std::chrono::nanoseconds>(steady_clock::now() - start).count();
+    if (!result) {
+      failure = result.error();
+    } else if (!ping.payload.empty() && result->value("payload", json()) != ping.payload) {
+      failure = session->wrong_reply("the reply to ping has another payload: " + result->dump());
+    } else {
+      samples_ns.push_back(took);
+      if (ping.count <= kMaxPingLines && !context.options.json) {
+        context.out << "reply from '" << session->name() << "': number " << sent << ", " << duration(took) << "\n";
+      }
+    }
+  }
+  json figures = ping_figures(samples_ns, sent);
+  if (!context.options.json) print_ping_figures(context.out, figures);
+  if (failure) return report(context, *failure);
+  if (context.options.json) context.out << json_line(figures);
+  return ExitCode::Ok;
+}
+
+/// Sends one request and prints the map that comes back.
+ExitCode call_and_print(const Context& context, const std::string& op, const json& args) {
+  auto session = Session::open(context.options);
+  if (!session) return report(context, session.error());
+  const auto result = session->call(op, args);
+  if (!result) return report(context, result.error());
+  context.out << (context.options.json ? json_line(*result) : table(*result));
+  return ExitCode::Ok;
+}
+
+ExitCode run(const Context& context, const Info&) { return call_and_print(context, "info", json::object()); }
+
+ExitCode run(const Context& context, const Call& call) { return call_and_print(context, call.op, call.args); }
+
+ExitCode run(const Context& context, const Shutdown& shutdown) {
+  auto session = Session::open(context.options);
+  if (!session) return report(context, session.error());
+  const auto result = session->call("shutdown", {{"code", shutdown.code}});
+  if (!result) return report(context, result.error());
+  context.out << (context.options.json
+                      ? json_line(*result)
+                      : "'" + session->name() + "' shuts down with code " + std::to_string(shutdown.code) + "\n");
+  return ExitCode::Ok;
+}
+
+ExitCode run(const Context& context, const Shell& shell) {
+  auto session = Session::open(context.options);
+  if (!session) return report(context, session.error());
+  const auto result = session->call("shell", {{"line", shell.line}});
+  if (!result) return report(context, result.error());
+  const auto output = result->find("output");
+  const auto status = result->find("status");
+  if (output == result->end() || !output->is_string() || status == result->end() || !status->is_number_integer()) {
+    return report(context, session->wrong_reply("the reply to shell is not {output, status}: " + result->dump()));
+  }
+  if (context.options.json) {
+    context.out << json_line(*result);
+  } else {
+    const std::string text = printable(output->get<std::string>());
+    context.out << text << (text.empty() || text.ends_with('\n') ? "" : "\n");
+  }
+  if (*status == 0) return ExitCode::Ok;
+  context.err << "sisctl: the guest's shell reports status " << *status << "\n";
+  return ExitCode::Refused;
+}
+
+ExitCode run(const Context& context, const List&) {
+  const auto machines = vmm::machine::list_machines();
+  if (!machines) {
+    return report(context,
+                  {.exit_code = ExitCode::CannotConnect, .kind = "registry", .message = machines.error().message});
+  }
+  if (context.options.json) {
+    json list = json::array();
+    for (const auto& entry : *machines) {
+      json item = {{"name", entry.name}, {"alive", entry.alive}, {"run_dir", entry.run_dir.string()}};
+      if (entry.alive) item["pid"] = entry.pid;
+      list.push_back(std::move(item));
+    }
+    context.out << json_line(list);
+    return ExitCode::Ok;
+  }
+  json rows = json::object();
+  for (const auto& entry : *machines) {
+    rows[entry.name] = (entry.alive ? "runs, process " + std::to_string(entry.pid) : std::string("has ended")) + ", " +
+                       entry.run_dir.string();
+  }
+  context.out << (rows.empty() ? "no machines\n" : table(rows));
+  return ExitCode::Ok;
+}
+
+}  // namespace
+
+ExitCode run_command(const Options& options, std::ostream& out, std::ostream& err) {
+  const Context context{.options = options, .out = out, .err = err};
+  return std::visit([&](const auto& command) { return run(context, command); }, options.command);
+}
+
+}  // namespace sisctl

@@ -1,0 +1,60 @@
+// The command line of sisctl.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <variant>
+
+namespace sisctl {
+
+/// Exit codes, as the help text states them.
+enum class ExitCode : int {
+  Ok = 0,
+  Refused = 1,        ///< the guest refused
+  Usage = 2,          ///< wrong arguments
+  CannotConnect = 3,  ///< no such machine, refused, no permission
+  NoReply = 4,        ///< none in time, or the connection was lost first
+  Protocol = 5,
+};
+
+struct Ping {
+  std::uint32_t count = 1;
+  std::string payload;
+};
+struct Info {};
+struct Shell {
+  std::string line;
+};
+struct Shutdown {
+  unsigned code = 0;
+};
+struct Call {
+  std::string op;
+  nlohmann::json args = nlohmann::json::object();
+};
+struct List {};
+
+struct Options {
+  std::string machine;      ///< empty: the only one that runs
+  std::string socket_path;  ///< given instead of a machine
+  std::string key_path;     ///< empty: control.key beside the socket
+  bool json = false;
+  std::chrono::milliseconds timeout{10'000};  ///< for the connection, and for each reply
+  std::variant<Ping, Info, Shell, Shutdown, Call, List> command;
+};
+
+/// What parsing led to: options to act on, or a text to print and an exit code.
+struct Parsed {
+  bool run = false;
+  Options options;
+  std::string text;  ///< help or version (Ok, for stdout) or what is wrong (Usage, for stderr)
+  ExitCode exit_code = ExitCode::Ok;
+};
+Parsed parse_options(int argc, const char* const* argv);
+
+/// A time span as users write it: "10", "0.5" (seconds), "250ms", "3s", "2m". More than 0, at most a day; nothing else.
+bool parse_time(const std::string& text, std::chrono::milliseconds& out);
+
+}  // namespace sisctl

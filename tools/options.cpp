@@ -1,0 +1,211 @@
+#include "tools/options.hpp"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <expected>
+#include <string_view>
+#include <vector>
+
+#include "tools/text.hpp"
+
+namespace sisctl {
+namespace {
+
+using nlohmann::json;
+
+constexpr char kDescription[] =
+    "sisctl - command line for a running SIS guest\n"
+    "\n"
+    "Sends requests to the control server of a guest that `sisvmm run` started, over its vsock, and prints the\n"
+    "replies. Every request ends in exactly one of: a reply, a refusal by the guest, or an error that says why none\n"
+    "came.";
+
+constexpr char kFooter[] =
+    "Exit status:\n"
+    "  0  the guest did what was asked\n"
+    "  1  the guest refused, or a shell command failed; the reason is printed\n"
+    "  2  wrong arguments, or several machines run and none was named\n"
+    "  3  cannot connect: no such machine, connection refused, or no permission; the message says which\n"
+    "  4  no reply: none in time, or the connection was lost before one came\n"
+    "  5  the peer broke the protocol\n"
+    "\n"
+    "Files:\n"
+    "  A machine's run directory holds vsock.sock, to which sisctl connects, and control.key (mode 0600), under which\n"
+    "  it makes its token. Machines are found by name through links in $XDG_RUNTIME_DIR/sis/machines, or in\n"
+    "  /tmp/sis-UID/machines without XDG_RUNTIME_DIR.\n"
+    "\n"
+    "Examples:\n"
+    "  sisctl ping -n 1000                            round trips of the only machine that runs\n"
+    "  sisctl --machine demo shell 'mem; irq'         one line for the guest's shell\n"
+    "  sisctl call ping --args '{\"payload\": \"x\"}'     any op, with its arguments\n"
+    "  sisctl --socket run/vsock.sock info --json     a machine by its socket\n";
+
+constexpr std::chrono::milliseconds kMaxTimeout = std::chrono::hours(24);
+
+/// A problem that CLI11's own types do not cover.
+std::string check_time(const std::string& text) {
+  std::chrono::milliseconds ignored{};
+  if (parse_time(text, ignored)) return {};
+  return "found '" + printable(text) + "', allowed: a time such as 10, 0.5 (seconds), 250ms, 3s or 2m, up to a day";
+}
+
+std::string check_not_empty(const std::string& text) { return text.empty() ? "must not be empty" : ""; }
+
+/// Strings that the parser fills and that need a second look.
+struct Raw {
+  std::string timeout;
+  std::string args;
+  Ping ping;
+  Shutdown shutdown;
+  Call call;
+};
+
+void add_global_options(CLI::App& app, Options& options, Raw& raw) {
+  auto* machine = app.add_option("-m,--machine", options.machine, "The machine; default: the only one that runs")
+                      ->type_name("NAME")
+                      ->check(check_not_empty);
+  auto* socket = app.add_option("--socket", options.socket_path, "The machine's vsock.sock, instead of its name")
+                     ->type_name("PATH")
+                     ->check(check_not_empty);
+  machine->excludes(socket);
+  app.add_option("--key", options.key_path, "The machine's key; default: control.key beside the socket")
+      ->type_name("FILE")
+      ->check(check_not_empty);
+  app.add_option("--timeout", raw.timeout,
+                 "Longest wait for the connection, and for each reply: seconds, or with ms, s or m; default: 10")
+      ->type_name("TIME")
+      ->check(check_time);
+  app.add_flag("--json", options.json, "Print the reply as JSON, and errors as {\"error\": {...}} too");
+  app.set_version_flag("--version", "sisctl " SIS_VERSION);
+}
+
+void add_commands(CLI::App& app, Raw& raw) {
+  auto* ping = app.add_subcommand("ping", "Measure round trips of empty requests");
+  ping->add_option("-n,--count", raw.ping.count, "How many, one after the other; default: 1")
+      ->type_name("N")
+      ->check(CLI::Range(std::uint32_t{1}, std::uint32_t{100'000'000}).description(""));
+  ping->add_option("--payload", raw.ping.payload, "Text that each reply must bring back")->type_name("TEXT");
+  ping->footer(
+      "Each of up to 20 round trips is printed, then minimum, median, percentiles and maximum. A percentile\n"
+      "is the nearest rank and is printed only if the samples suffice: 20 for the 95th, 100 for the 99th.");
+  app.add_subcommand("info", "Print what the guest knows about its machine");
+  auto* shell = app.add_subcommand("shell", "Run a line in the guest's shell and print its output: shell COMMAND...");
+  shell->footer(
+      "A single COMMAND is the line as it stands, with the shell's own quotes and ';'. Several words are quoted\n"
+      "one by one, so that each arrives as one argument. Options of sisctl come before `shell`: everything\n"
+      "after it goes to the guest.");
+  // From the first word on nothing is parsed here.
+  shell->fallthrough(false)->prefix_command();
+  auto* shutdown = app.add_subcommand("shutdown", "Shut the guest down");
+  shutdown->add_option("--code", raw.shutdown.code, "The guest's exit code, 0 to 255; default: 0")
+      ->type_name("N")
+      ->check(CLI::Range(0U, 255U).description(""));
+  auto* call = app.add_subcommand("call", "Send any request; `sisctl shell help` lists the guest's ops");
+  call->add_option("OP", raw.call.op, "Name of the op")->required()->type_name("")->check(check_not_empty);
+  call->add_option("--args", raw.args, "Its arguments: a JSON object")->type_name("JSON");
+  app.add_subcommand("ls", "List machines, those that run and those that have ended");
+}
+
+std::expected<json, std::string> parse_args(const std::string& text) {
+  if (text.empty()) return json::object();
+  json args = json::parse(text, nullptr, false);
+  if (args.is_discarded()) return std::unexpected("--args: found '" + printable(text) + "', which is not JSON");
+  if (!args.is_object()) {
+    return std::unexpected("--args: found '" + printable(text) +
+                           "', expected a JSON object such as {\"payload\": \"x\"}");
+  }
+  return args;
+}
+
+std::string line_of(const std::vector<std::string>& words) {
+  if (words.size() == 1) return words.front();
+  std::string line;
+  for (const auto& word : words) line += (line.empty() ? "" : " ") + shell_quoted(word);
+  return line;
+}
+
+Parsed usage_error(const std::string& message) {
+  return {.options = {}, .text = "sisctl: " + message + "\nTry `sisctl --help`.\n", .exit_code = ExitCode::Usage};
+}
+
+/// What to say when no command was recognised.
+std::string missing_command(const CLI::App& app) {
+  std::string known;
+  for (const auto* command : app.get_subcommands(nullptr)) known += (known.empty() ? "" : ", ") + command->get_name();
+  const auto words = app.remaining();
+  return (words.empty() ? "a command is missing" : "unknown command '" + printable(words.front()) + "'") +
+         ", allowed: " + known;
+}
+
+Parsed finish(const CLI::App& app, Options options, Raw raw) {
+  if (!raw.timeout.empty()) parse_time(raw.timeout, options.timeout);
+  if (app.got_subcommand("ping")) options.command = std::move(raw.ping);
+  if (app.got_subcommand("info")) options.command = Info{};
+  if (app.got_subcommand("shell")) {
+    const auto words = app.get_subcommand("shell")->remaining();
+    if (words.empty()) return usage_error("shell: COMMAND is missing");
+    options.command = Shell{.line = line_of(words)};
+  }
+  if (app.got_subcommand("shutdown")) options.command = raw.shutdown;
+  if (app.got_subcommand("ls")) options.command = List{};
+  if (app.got_subcommand("call")) {
+    auto args = parse_args(raw.args);
+    if (!args) return usage_error(args.error());
+    options.command = Call{.op = std::move(raw.call.op), .args = std::move(*args)};
+  }
+  return {.run = true, .options = std::move(options), .text = {}};
+}
+
+}  // namespace
+
+bool parse_time(const std::string& text, std::chrono::milliseconds& out) {
+  struct Unit {
+    std::string_view name;
+    double ms;
+  };
+  // Digits and one point at most: strtod() alone would take "inf", "0x10" and blanks. (macOS has no from_chars for
+  // floating point.)
+  const std::size_t unit_at = std::min(text.find_first_not_of("0123456789."), text.size());
+  const std::string digits = text.substr(0, unit_at);
+  if (std::ranges::count(digits, '.') > 1 || digits.find_first_not_of('.') == std::string::npos) return false;
+  const double number = std::strtod(digits.c_str(), nullptr);
+  const std::string_view unit = std::string_view(text).substr(unit_at);
+  for (const Unit& known : {Unit{"", 1e3}, Unit{"s", 1e3}, Unit{"ms", 1}, Unit{"m", 60e3}}) {
+    if (unit != known.name) continue;
+    const double ms = std::ceil(number * known.ms);
+    if (!(ms >= 1 && ms <= static_cast<double>(kMaxTimeout.count()))) return false;
+    out = std::chrono::milliseconds(static_cast<std::int64_t>(ms));
+    return true;
+  }
+  return false;
+}
+
+Parsed parse_options(int argc, const char* const* argv) {
+  Options options;
+  Raw raw;
+  CLI::App app(kDescription, "sisctl");
+  app.footer(kFooter);
+  app.get_formatter()->column_width(26);
+  app.fallthrough();
+  app.require_subcommand(1);
+  add_global_options(app, options, raw);
+  add_commands(app, raw);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    const auto chosen = app.get_subcommands();
+    return {.options = {}, .text = chosen.empty() ? app.help() : chosen.front()->help(), .exit_code = ExitCode::Ok};
+  } catch (const CLI::CallForVersion& version) {
+    return {.options = {}, .text = std::string(version.what()) + "\n", .exit_code = ExitCode::Ok};
+  } catch (const CLI::ParseError& error) {
+    if (app.get_subcommands().empty() && dynamic_cast<const CLI::RequiredError*>(&error) != nullptr) {
+      return usage_error(missing_command(app));
+    }
+    return usage_error(error.what());
+  }
+  return finish(app, std::move(options), std::move(raw));
+}
+
+}  // namespace sisctl

@@ -1,0 +1,111 @@
+#include "tools/options.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <vector>
+
+namespace sisctl {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+using namespace std::chrono_literals;
+
+Parsed parse(std::vector<const char*> words) {
+  words.insert(words.begin(), "sisctl");
+  return parse_options(static_cast<int>(words.size()), words.data());
+}
+
+/// The message of a command line that must be refused.
+std::string usage_of(const std::vector<const char*>& words) {
+  const auto parsed = parse(words);
+  EXPECT_FALSE(parsed.run);
+  EXPECT_EQ(parsed.exit_code, ExitCode::Usage);
+  return parsed.text;
+}
+
+TEST(Options, defaults_are_those_of_the_help) {
+  const auto parsed = parse({"ping"});
+  ASSERT_TRUE(parsed.run) << parsed.text;
+  EXPECT_EQ(parsed.options.timeout, 10s);
+  EXPECT_FALSE(parsed.options.json);
+  EXPECT_EQ(std::get<Ping>(parsed.options.command).count, 1u);
+}
+
+TEST(Options, global_ones_are_taken_before_and_after_the_command) {
+  for (const auto& words :
+       {std::vector<const char*>{"--json", "--machine", "x", "--timeout", "250ms", "ping", "-n", "3"},
+        std::vector<const char*>{"ping", "-n", "3", "--json", "-m", "x", "--timeout=250ms"}}) {
+    const auto parsed = parse(words);
+    ASSERT_TRUE(parsed.run) << parsed.text;
+    EXPECT_TRUE(parsed.options.json);
+    EXPECT_EQ(parsed.options.machine, "x");
+    EXPECT_EQ(parsed.options.timeout, 250ms);
+    EXPECT_EQ(std::get<Ping>(parsed.options.command).count, 3u);
+  }
+}
+
+TEST(Options, shell_takes_one_word_as_the_line_and_quotes_several) {
+  const auto line = [](const std::vector<const char*>& words) {
+    const auto parsed = parse(words);
+    return parsed.run ? std::get<Shell>(parsed.options.command).line : parsed.text;
+  };
+  EXPECT_EQ(line({"shell", "echo 'a  b'; mem"}), "echo 'a  b'; mem");
+  EXPECT_EQ(line({"shell", "echo", "a  b", "c;d"}), "echo 'a  b' 'c;d'");
+  EXPECT_EQ(line({"shell", "echo", "--json", "-n", "ping", "--help"}), "echo --json -n ping --help");
+}
+
+TEST(Options, call_takes_an_object_of_arguments) {
+  const auto parsed = parse({"call", "ping", "--args", R"({"payload": "x"})"});
+  ASSERT_TRUE(parsed.run) << parsed.text;
+  const auto& call = std::get<Call>(parsed.options.command);
+  EXPECT_EQ(call.op, "ping");
+  EXPECT_EQ(call.args, nlohmann::json({{"payload", "x"}}));
+}
+
+TEST(Options, help_and_version_are_no_errors) {
+  EXPECT_EQ(parse({"--help"}).exit_code, ExitCode::Ok);
+  EXPECT_THAT(parse({"--help"}).text, HasSubstr("Exit status:"));
+  EXPECT_THAT(parse({"ping", "--help"}).text, HasSubstr("--payload"));
+  EXPECT_THAT(parse({"--version"}).text, StartsWith("sisctl "));
+}
+
+TEST(Options, wrong_ones_are_named) {
+  EXPECT_THAT(usage_of({}), HasSubstr("a command is missing, allowed: ping, info, shell, shutdown, call, ls"));
+  EXPECT_THAT(usage_of({"frob"}), HasSubstr("unknown command 'frob', allowed: ping"));
+  EXPECT_THAT(usage_of({"ping", "-n", "0"}), HasSubstr("--count: Value 0 not in range 1 to 100000000"));
+  EXPECT_THAT(usage_of({"ping", "-n", "x"}), HasSubstr("--count: Value x"));
+  EXPECT_THAT(usage_of({"ping", "more"}), HasSubstr("more"));
+  EXPECT_THAT(usage_of({"ping", "--frob"}), HasSubstr("--frob"));
+  EXPECT_THAT(usage_of({"ping", "info"}), HasSubstr("info"));
+  EXPECT_THAT(usage_of({"shutdown", "--code", "256"}), HasSubstr("--code: Value 256 not in range 0 to 255"));
+  EXPECT_THAT(usage_of({"shutdown", "--code", "-1"}), HasSubstr("--code"));
+  EXPECT_THAT(usage_of({"shell"}), HasSubstr("COMMAND is missing"));
+  EXPECT_THAT(usage_of({"call"}), HasSubstr("OP is required"));
+  EXPECT_THAT(usage_of({"call", "ping", "--args", "{no"}), HasSubstr("'{no', which is not JSON"));
+  EXPECT_THAT(usage_of({"call", "ping", "--args", "[1]"}), HasSubstr("expected a JSON object"));
+  EXPECT_THAT(usage_of({"--machine", "a", "--socket", "b", "ls"}), HasSubstr("excludes"));
+  EXPECT_THAT(usage_of({"--machine", "", "ls"}), HasSubstr("--machine"));
+  EXPECT_THAT(usage_of({"--timeout", "soon", "ls"}), HasSubstr("--timeout: found 'soon', allowed: a time such as"));
+}
+
+TEST(ParseTime, units_and_limits) {
+  const auto time = [](const char* text) {
+    std::chrono::milliseconds out{-1};
+    return parse_time(text, out) ? out : -1ms;
+  };
+  EXPECT_EQ(time("10"), 10s);
+  EXPECT_EQ(time("0.5"), 500ms);
+  EXPECT_EQ(time(".5s"), 500ms);
+  EXPECT_EQ(time("250ms"), 250ms);
+  EXPECT_EQ(time("2m"), 120s);
+  EXPECT_EQ(time("1440m"), 24h);
+  for (const char* bad : {"", "0", "0ms", "-1", "+1", " 1", "1 ", "1x", "x", ".", "1.2.3", "inf", "nan", "0x10", "1e3",
+                          "1441m", "99999999999999999999999999", "1h", "ms"}) {
+    EXPECT_EQ(time(bad), -1ms) << bad;
+  }
+}
+
+}  // namespace
+}  // namespace sisctl

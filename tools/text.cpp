@@ -1,0 +1,81 @@
+#include "tools/text.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <utility>
+#include <vector>
+
+namespace sisctl {
+namespace {
+
+using nlohmann::json;
+
+void append_hex(std::string& out, unsigned char byte) {
+  constexpr char kDigits[] = "0123456789abcdef";
+  out += {'\\', 'x', kDigits[byte >> 4], kDigits[byte & 0xF]};
+}
+
+void collect(const json& value, const std::string& name, std::vector<std::pair<std::string, std::string>>& rows) {
+  if (value.is_object() && !value.empty()) {
+    for (const auto& [key, inner] : value.items()) collect(inner, name.empty() ? key : name + "." + key, rows);
+    return;
+  }
+  rows.emplace_back(printable(name), printable(value.is_string() ? value.get<std::string>() : value.dump()));
+}
+
+}  // namespace
+
+std::string printable(std::string_view text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    const auto next = static_cast<unsigned char>(i + 1 < text.size() ? text[i + 1] : '\0');
+    if (byte == 0xC2 && next >= 0x80 && next < 0xA0) {
+      append_hex(out, byte);
+      append_hex(out, next);
+      ++i;
+    } else if ((byte < 0x20 && byte != '\n' && byte != '\t') || byte == 0x7F) {
+      append_hex(out, byte);
+    } else {
+      out += text[i];
+    }
+  }
+  return out;
+}
+
+std::string table(const json& map) {
+  std::vector<std::pair<std::string, std::string>> rows;
+  collect(map, "", rows);
+  std::size_t width = 0;
+  for (const auto& [name, value] : rows) width = std::max(width, name.size());
+  std::string out;
+  for (const auto& [name, value] : rows) out += name + std::string(width - name.size() + 2, ' ') + value + "\n";
+  return out;
+}
+
+std::string duration(std::int64_t ns) {
+  struct Unit {
+    std::int64_t ns;
+    const char* name;
+  };
+  constexpr std::array<Unit, 3> kUnits = {{{1'000'000'000, "s"}, {1'000'000, "ms"}, {1'000, "us"}}};
+  for (const auto& unit : kUnits) {
+    if (ns < unit.ns) continue;
+    char text[64];
+    std::snprintf(text, sizeof(text), "%.3f %s", static_cast<double>(ns) / static_cast<double>(unit.ns), unit.name);
+    return text;
+  }
+  return std::to_string(ns) + " ns";
+}
+
+std::string shell_quoted(std::string_view text) {
+  constexpr std::string_view kPlain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-+=:,./@%^";
+  if (!text.empty() && text.find_first_not_of(kPlain) == std::string_view::npos) return std::string(text);
+  // Nothing is special between single quotes; a single quote itself goes between double ones.
+  std::string out = "'";
+  for (const char c : text) out += c == '\'' ? std::string("'\"'\"'") : std::string(1, c);
+  return out + "'";
+}
+
+}  // namespace sisctl
