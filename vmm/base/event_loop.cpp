@@ -81,6 +81,8 @@ void EventLoop::post(std::function<void()> work) {
   if (first) wake_.signal();
 }
 
+void EventLoop::defer(std::function<void()> work) { deferred_.push_back(std::move(work)); }
+
 void EventLoop::stop() {
   {
     const std::lock_guard lock(mutex_);
@@ -107,6 +109,7 @@ Result<> EventLoop::run_once(std::chrono::milliseconds timeout) {
   if (ready > 0) run_descriptors();
   run_timers();
   run_posted();
+  run_deferred();
   return {};
 }
 
@@ -123,6 +126,7 @@ void EventLoop::rebuild_poll_list() {
 
 int EventLoop::poll_timeout_ms(std::chrono::milliseconds limit) const {
   using std::chrono::milliseconds;
+  if (!deferred_.empty()) return 0;
   constexpr milliseconds kLongest{std::numeric_limits<int>::max()};
   if (limit.count() >= 0) limit = std::min(limit, kLongest);
   if (timer_queue_.empty()) return limit.count() < 0 ? -1 : static_cast<int>(limit.count());
@@ -170,6 +174,12 @@ void EventLoop::run_posted() {
     const std::lock_guard lock(mutex_);
     work.swap(posted_);
   }
+  for (auto& item : work) item();
+}
+
+void EventLoop::run_deferred() {
+  std::vector<std::function<void()>> work;
+  work.swap(deferred_);
   for (auto& item : work) item();
 }
 

@@ -126,6 +126,19 @@ TEST_F(EventLoopTest, post_from_posted_work_waits_for_the_next_round) {
   EXPECT_EQ(calls, 2);
 }
 
+TEST_F(EventLoopTest, defer_runs_once_after_the_events_of_the_round) {
+  std::string order;
+  const auto callback = [&](Events) {
+    order += "e";
+    loop->defer([&] { order += "d"; });
+    loop->modify(near.get(), Interest::None);
+  };
+  loop->add(near.get(), Interest::Write, callback);
+  round();
+  round();
+  EXPECT_EQ(order, "ed");
+}
+
 TEST_F(EventLoopTest, stop_from_another_thread_ends_run) {
   int posted = 0;
   std::thread other([&] {
