@@ -1,0 +1,212 @@
+#include "vmm/devices/vsock/device.hpp"
+
+#include <cstring>
+
+namespace vmm::vsock {
+namespace {
+
+using abi::vsock::Queue;
+
+/// Packets served of each queue before sockets get their turn, so that neither side starves the other.
+constexpr unsigned kPacketsPerTurn = 128;
+/// Used buffers collected before the guest is told, so that it can start on them while we go on.
+constexpr unsigned kPacketsPerPublish = 32;
+
+constexpr std::chrono::milliseconds kExpiryPeriod{500};
+
+}  // namespace
+
+Result<std::unique_ptr<VsockDevice>> VsockDevice::create(EventLoop& loop, const DeviceConfig& config) {
+  // VIRTIO 1.2, Socket Device: 0, 1, 2^32 - 1 and above are reserved, 2 is the host.
+  if (config.guest_cid <= abi::vsock::kHostCid || config.guest_cid >= UINT32_MAX) {
+    return fail("guest CID " + std::to_string(config.guest_cid) + " is not in 3 .. 4294967294");
+  }
+  std::unique_ptr<VsockDevice> device(new VsockDevice(loop, config));
+  auto socket = HostSocket::listen(loop, config.socket_path, config.socket_limits, device->muxer_, device->counters_);
+  if (!socket) return std::unexpected(std::move(socket.error()));
+  device->socket_ = std::move(*socket);
+  return device;
+}
+
+VsockDevice::VsockDevice(EventLoop& loop, const DeviceConfig& config)
+    : loop_(loop),
+      config_(config),
+      connector_(loop, config.socket_path),
+      muxer_(config.guest_cid, config.limits, connector_, counters_, [] { return std::chrono::steady_clock::now(); }) {
+  muxer_.on_output([this] { schedule(); });
+}
+
+VsockDevice::~VsockDevice() {
+  *alive_ = false;
+  loop_.cancel_timer(expiry_timer_);
+  close_host_side("the machine has stopped");
+}
+
+void VsockDevice::close_host_side(std::string_view reason) {
+  socket_.reset();
+  muxer_.close_all(reason);
+}
+
+std::uint64_t VsockDevice::features() const {
+  using namespace abi::virtio::feature;
+  return bit(kVersion1) | bit(kRingIndirectDesc) | bit(kRingEventIdx);
+}
+
+std::vector<std::byte> VsockDevice::config() const {
+  abi::vsock::Config config;
+  config.guest_cid = config_.guest_cid;
+  std::vector<std::byte> bytes(sizeof config);
+  std::memcpy(bytes.data(), &config, sizeof config);
+  return bytes;
+}
+
+void VsockDevice::write_config(std::uint32_t, std::span<const std::byte>) {
+  // VIRTIO 1.2, Socket Device, Device configuration layout: every field is read-only for the driver.
+}
+
+Result<> VsockDevice::activate(virtio::Activation activation) {
+  active_ = std::move(activation);
+  broken_ = false;
+  schedule();
+  return {};
+}
+
+std::vector<virtio::Virtqueue> VsockDevice::deactivate() {
+  std::vector<virtio::Virtqueue> queues = std::move(active_.queues);
+  active_ = {};
+  return queues;
+}
+
+void VsockDevice::reset() {
+  active_ = {};
+  broken_ = false;
+  ++counters_.device_resets;
+  muxer_.guest_reset();
+}
+
+Result<> VsockDevice::memory_changed(const std::shared_ptr<const GuestMemory>& memory) {
+  for (virtio::Virtqueue& queue : active_.queues) {
+    if (auto moved = queue.move_to(memory); !moved) return moved;
+  }
+  return {};
+}
+
+virtio::Virtqueue* VsockDevice::queue(Queue index) {
+  const auto number = static_cast<std::size_t>(index);
+  return number < active_.queues.size() && !broken_ ? &active_.queues[number] : nullptr;
+}
+
+void VsockDevice::queue_kicked(std::uint16_t index) {
+  if (index == static_cast<std::uint16_t>(Queue::Rx)) ++counters_.rx_kicks;
+  if (index == static_cast<std::uint16_t>(Queue::Tx)) ++counters_.tx_kicks;
+  schedule();
+}
+
+void VsockDevice::schedule() {
+  if (std::exchange(scheduled_, true)) return;
+  loop_.defer([this, alive = alive_] {
+    if (!*alive) return;
+    scheduled_ = false;
+    serve();
+  });
+}
+
+void VsockDevice::serve() {
+  const bool more_tx = serve_tx();
+  const bool more_rx = serve_rx();
+  if (more_tx || more_rx) schedule();
+  arm_expiry();
+}
+
+/// Takes packets from the guest. True if there is more to do than one turn allows.
+bool VsockDevice::serve_tx() {
+  virtio::Virtqueue* tx = queue(Queue::Tx);
+  if (tx == nullptr) return false;
+  tx->disable_kicks();
+  for (unsigned count = 0; count < kPacketsPerTurn && !broken_; ++count) {
+    if (!muxer_.can_accept_packet()) {
+      // Goes on when the guest provides rx buffers, of which their kick tells.
+      publish(Queue::Tx);
+      return false;
+    }
+    const auto popped = tx->pop(chain_);
+    if (!popped) {
+      broken(Queue::Tx, popped.error().message());
+      return false;
+    }
+    if (!*popped) {
+      publish(Queue::Tx);
+      if (!tx->enable_kicks()) return false;
+      tx->disable_kicks();
+      continue;
+    }
+    virtio::Reader reader = chain_.reader();
+    muxer_.handle_packet(reader);
+    tx->push(chain_.head(), 0);
+    if (count % kPacketsPerPublish == kPacketsPerPublish - 1) publish(Queue::Tx);
+  }
+  publish(Queue::Tx);
+  return true;
+}
+
+/// Gives packets to the guest. True if there is more to do than one turn allows.
+bool VsockDevice::serve_rx() {
+  virtio::Virtqueue* rx = queue(Queue::Rx);
+  if (rx == nullptr) return false;
+  const bool tx_waited = !muxer_.can_accept_packet();
+  rx->disable_kicks();
+  for (unsigned count = 0; count < kPacketsPerTurn && !broken_; ++count) {
+    if (!muxer_.has_output()) {
+      publish(Queue::Rx);
+      return tx_waited;
+    }
+    const auto popped = rx->pop(chain_);
+    if (!popped) {
+      broken(Queue::Rx, popped.error().message());
+      return false;
+    }
+    if (!*popped) {
+      publish(Queue::Rx);
+      if (!rx->enable_kicks()) return tx_waited && muxer_.can_accept_packet();
+      rx->disable_kicks();
+      continue;
+    }
+    virtio::Writer writer = chain_.writer();
+    if (writer.available() <= sizeof(PacketHeader)) {
+      broken(Queue::Rx, "rx buffer of " + std::to_string(writer.available()) + " bytes has no room for a packet");
+      return false;
+    }
+    if (!muxer_.produce(writer)) {
+      rx->undo_pop();
+      continue;
+    }
+    rx->push(chain_.head(), static_cast<std::uint32_t>(writer.consumed()));
+    if (count % kPacketsPerPublish == kPacketsPerPublish - 1) publish(Queue::Rx);
+  }
+  publish(Queue::Rx);
+  return true;
+}
+
+void VsockDevice::publish(Queue index) {
+  if (!queue(index)->publish()) return;
+  ++counters_.interrupts;
+  active_.interrupt->signal_queue(static_cast<std::uint16_t>(index));
+}
+
+void VsockDevice::broken(Queue index, const std::string& reason) {
+  broken_ = true;
+  ++counters_.queue_errors;
+  muxer_.guest_reset();
+  active_.interrupt->needs_reset(static_cast<std::uint16_t>(index), reason);
+}
+
+void VsockDevice::arm_expiry() {
+  if (expiry_timer_ != 0 || !muxer_.has_deadlines()) return;
+  expiry_timer_ = loop_.add_timer(kExpiryPeriod, [this] {
+    expiry_timer_ = 0;
+    muxer_.expire();
+    arm_expiry();
+  });
+}
+
+}  // namespace vmm::vsock

@@ -1,0 +1,80 @@
+// The vsock device: queues on one side, the multiplexer and the host's sockets on the other.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "abi/vsock.hpp"
+#include "vmm/base/event_loop.hpp"
+#include "vmm/base/result.hpp"
+#include "vmm/devices/vsock/counters.hpp"
+#include "vmm/devices/vsock/host_socket.hpp"
+#include "vmm/devices/vsock/muxer.hpp"
+#include "vmm/virtio/device.hpp"
+
+namespace vmm::vsock {
+
+struct DeviceConfig {
+  std::uint64_t guest_cid = abi::vsock::kDefaultGuestCid;  ///< 3 .. 2^32 - 2
+  std::string socket_path;                                 ///< see host_socket.hpp
+  Limits limits;
+  HostSocketLimits socket_limits;
+};
+
+/// VIRTIO 1.2, Socket Device, streams only. Knows no transport. Thread: the loop's.
+class VsockDevice final : public virtio::VirtioDevice {
+ public:
+  /// Listens on the public socket at once. Errors name the CID or the path. `loop` outlives the device.
+  static Result<std::unique_ptr<VsockDevice>> create(EventLoop& loop, const DeviceConfig& config);
+  ~VsockDevice() override;
+
+  [[nodiscard]] abi::virtio::DeviceId id() const override { return abi::virtio::DeviceId::Vsock; }
+  [[nodiscard]] std::uint64_t features() const override;
+  [[nodiscard]] std::span<const std::uint16_t> queue_sizes() const override { return kQueueSizes; }
+  [[nodiscard]] std::uint16_t required_queues() const override { return 2; }  ///< events may stay with a front end
+  [[nodiscard]] std::vector<std::byte> config() const override;
+  void write_config(std::uint32_t offset, std::span<const std::byte> bytes) override;
+  Result<> activate(virtio::Activation activation) override;
+  std::vector<virtio::Virtqueue> deactivate() override;
+  void reset() override;
+  void queue_kicked(std::uint16_t index) override;
+  Result<> memory_changed(const std::shared_ptr<const GuestMemory>& memory) override;
+
+  /// Readable from any thread.
+  [[nodiscard]] const Counters& counters() const { return counters_; }
+
+  /// Stops listening, tells waiting clients `reason`, closes every connection. The device stays, without a host side.
+  void close_host_side(std::string_view reason);
+
+ private:
+  static constexpr std::array<std::uint16_t, abi::vsock::kQueueCount> kQueueSizes{256, 256, 64};
+
+  VsockDevice(EventLoop& loop, const DeviceConfig& config);
+  [[nodiscard]] virtio::Virtqueue* queue(abi::vsock::Queue index);
+  void schedule();
+  void serve();
+  bool serve_tx();
+  bool serve_rx();
+  void publish(abi::vsock::Queue index);
+  void broken(abi::vsock::Queue index, const std::string& reason);
+  void arm_expiry();
+
+  EventLoop& loop_;
+  DeviceConfig config_;
+  Counters counters_;
+  ServiceConnector connector_;
+  Muxer muxer_;
+  std::unique_ptr<HostSocket> socket_;
+  virtio::Activation active_;  ///< no queues while not active
+  bool broken_ = false;        ///< until reset()
+  virtio::DescriptorChain chain_;
+  EventLoop::TimerId expiry_timer_ = 0;
+  bool scheduled_ = false;
+  /// Deferred work may outlive the device by a round; it looks here first.
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace vmm::vsock
