@@ -19,12 +19,13 @@ constexpr std::size_t align_up(std::size_t value, std::size_t alignment) {
 // raw DMA memory, aligned by init(), the type that the ring's layout says.
 template <typename T>
 T shared_load(const std::byte* at, std::memory_order order) {
-  auto* const word = reinterpret_cast<T*>(const_cast<std::byte*>(at));  // atomic_ref of a const type is C++26
+  auto* const word =
+      static_cast<T*>(static_cast<void*>(const_cast<std::byte*>(at)));  // atomic_ref of a const type is C++26
   return abi::Le<T>(std::atomic_ref<T>(*word).load(order)).value();
 }
 void shared_store(std::byte* at, std::uint16_t value, std::memory_order order) {
   const auto stored = std::bit_cast<std::uint16_t>(abi::Le16(value));
-  std::atomic_ref<std::uint16_t>(*reinterpret_cast<std::uint16_t*>(at)).store(stored, order);
+  std::atomic_ref<std::uint16_t>(*static_cast<std::uint16_t*>(static_cast<void*>(at))).store(stored, order);
 }
 
 }  // namespace
