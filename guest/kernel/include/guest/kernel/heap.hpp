@@ -81,12 +81,10 @@ class Heap {
 
   PageAllocator& pages_;
   Class classes_[kClasses] = {};
-  std::uint64_t live_blocks_ = 0;
   std::uint64_t live_bytes_ = 0;
   std::uint64_t peak_live_bytes_ = 0;
-  std::uint64_t allocations_ = 0;
-  std::uint64_t frees_ = 0;
   std::uint64_t failures_ = 0;
+  std::uint64_t large_allocations_ = 0;
   std::uint64_t large_blocks_ = 0;
   std::uint64_t large_bytes_ = 0;
 };
