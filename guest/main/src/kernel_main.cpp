@@ -2,6 +2,7 @@
 #include "boot_console.hpp"
 #include "boot_error.hpp"
 #include "boot_interrupts.hpp"
+#include "boot_memory.hpp"
 #include "guest/arch/build_info.hpp"
 #include "guest/arch/clock.hpp"
 #include "guest/arch/cpu.hpp"
@@ -71,6 +72,7 @@ extern "C" [[noreturn]] void kernel_main() {
                              arch::sysreg::CntfrqEl0::read())
                     .error());
   }
+  start_memory(machine);
   start_interrupts(machine);
   log_machine();
   kernel::log().metric("clock_resolution_ns", arch::virtual_timer().resolution_ns());
