@@ -18,7 +18,8 @@ void append_hex(std::string& out, unsigned char byte) {
 
 void collect(const json& value, const std::string& name, std::vector<std::pair<std::string, std::string>>& rows) {
   if (value.is_object() && !value.empty()) {
-    for (const auto& [key, inner] : value.items()) collect(inner, name.empty() ? key : name + "." + key, rows);
+    const std::string prefix = name.empty() ? "" : name + ".";
+    for (const auto& [key, inner] : value.items()) collect(inner, prefix + key, rows);
     return;
   }
   rows.emplace_back(printable(name), printable(value.is_string() ? value.get<std::string>() : value.dump()));
@@ -50,7 +51,9 @@ std::string table(const json& map) {
   std::size_t width = 0;
   for (const auto& [name, value] : rows) width = std::max(width, name.size());
   std::string out;
-  for (const auto& [name, value] : rows) out += name + std::string(width - name.size() + 2, ' ') + value + "\n";
+  for (const auto& [name, value] : rows) {
+    out.append(name).append(width - name.size() + 2, ' ').append(value).append("\n");
+  }
   return out;
 }
 

@@ -13,7 +13,7 @@ using Kind = ClientError::Kind;
 using nlohmann::json;
 
 /// Bytes read at a time.
-constexpr std::size_t kReadBytes = 16 * 1024;
+constexpr std::size_t kReadBytes = 16'384;
 
 ClientError make_error(Kind kind, std::string message) {
   return ClientError{.kind = kind, .message = std::move(message)};
