@@ -23,8 +23,9 @@ EXIT = re.compile(r"^\x1eSIS-EXIT kind=([a-z-]+) code=(\d+)$", re.MULTILINE)
 
 
 def command(image=KERNEL, cpu="cortex-a72", memory="512M", cpus=1, machine="", extra=()):
+    """image None: `extra` loads one."""
     return [QEMU, "-M", "virt" + ("," + machine if machine else ""), "-cpu", cpu, "-m", memory, "-smp", str(cpus),
-            "-nographic", "-nic", "none", "-no-reboot", "-kernel", str(image), *extra]
+            "-nographic", "-nic", "none", "-no-reboot", *(("-kernel", str(image)) if image else ()), *extra]
 
 
 class Guest:

@@ -1,6 +1,7 @@
 """The kernel boots to its shell on every machine that it is meant for, and boot does not grow with memory."""
 
 import re
+import tempfile
 import unittest
 
 import guest_image
@@ -70,9 +71,39 @@ class Boot(unittest.TestCase):
         self.assertEqual(guest_image.exit_record(output), ("boot-config", 5))
 
 
+class LoadAddress(unittest.TestCase):
+    """The image runs at any 2 MiB boundary. QEMU's own loader always takes the same one, so a stub plays boot loader."""
+
+    # ldr x0, dtb; ldr x1, image; br x1; nop; dtb: .quad; image: .quad
+    STUB = (0x58000080, 0x580000A1, 0xD61F0020, 0xD503201F)
+    STUB_ADDRESS = 0x5FF00000
+    DTB_ADDRESS = 0x40000000  # where QEMU puts the tree when it loads no kernel
+
+    def check(self, base, memory, machine=""):
+        stub = b"".join(word.to_bytes(4, "little") for word in self.STUB)
+        stub += self.DTB_ADDRESS.to_bytes(8, "little") + base.to_bytes(8, "little")
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(stub)
+            file.flush()
+            loader = ("-device", f"loader,file={file.name},addr={self.STUB_ADDRESS:#x},force-raw=on",
+                      "-device", f"loader,file={guest_image.KERNEL},addr={base:#x},force-raw=on",
+                      "-device", f"loader,addr={self.STUB_ADDRESS:#x},cpu-num=0")
+            with self.subTest(base=hex(base), memory=memory), Guest(
+                    image=None, memory=memory, machine=machine, extra=loader) as guest:
+                guest.wait_for(guest_image.PROMPT)
+                guest.send("shutdown")
+                self.assertEqual(guest_image.exit_record(guest.wait_for_exit()), ("shutdown", 0))
+
+    def test_low_odd_and_high_places(self):
+        for base in (0x40200000, 0x40600000, 0x47E00000, 0x5FC00000, 0x80000000, 0xFFE00000, 0x100000000, 0x13FC00000):
+            self.check(base, "4G")
+
+    def test_entry_at_el2(self):
+        self.check(0x5FC00000, "1G", machine="virtualization=on")
+
+
 class BadInitrd(unittest.TestCase):
     def refused(self, content, name):
-        import tempfile
         with tempfile.NamedTemporaryFile() as file:
             file.write(content)
             file.flush()

@@ -1,4 +1,6 @@
 // The kernel's main function: brings the machine up part by part, then runs deferred work for ever.
+#include <bit>
+
 #include "boot_console.hpp"
 #include "boot_error.hpp"
 #include "boot_interrupts.hpp"
@@ -9,6 +11,7 @@
 #include "guest/arch/early_boot.hpp"
 #include "guest/arch/mmu.hpp"
 #include "guest/arch/psci.hpp"
+#include "guest/arch/seed.hpp"
 #include "guest/kernel/format.hpp"
 #include "guest/kernel/machine_info.hpp"
 #include "guest/kernel/work.hpp"
@@ -17,6 +20,15 @@ namespace guest {
 namespace {
 
 constinit kernel::MachineInfo machine;
+
+/// The boot loader's random seeds folded into a word.
+std::uint64_t boot_entropy() {
+  std::uint64_t word = machine.kaslr_seed;
+  for (std::size_t i = 0; i < machine.rng_seed.size(); ++i) {
+    word = std::rotl(word, 8) ^ machine.rng_seed[i];
+  }
+  return word;
+}
 
 /// Waits for interrupts for the main loop.
 class Idle final : public kernel::IdleWaiter {
@@ -67,6 +79,7 @@ void log_machine() {
 extern "C" [[noreturn]] void kernel_main() {
   const bool clock_runs = arch::init_clock(0);
   [[maybe_unused]] drivers::Uart* const console = start_machine();
+  arch::seed_stack_guard(boot_entropy());  // kernel_main() never returns
   if (!clock_runs) {
     refuse_boot(kernel::fail("machine-bad-timer", "CNTFRQ_EL0 is {} Hz: expected 1 MHz to 4 GHz",
                              arch::sysreg::CntfrqEl0::read())

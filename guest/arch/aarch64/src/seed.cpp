@@ -1,9 +1,11 @@
 #include "guest/arch/seed.hpp"
 
-#include <libfdt.h>
-
 #include "guest/arch/cpu.hpp"
-#include "guest/arch/mmu.hpp"
+
+extern "C" {
+/// What the compiler's stack protector compares with. Not in .bss: it has a value before there is a seed.
+std::uintptr_t __stack_chk_guard = 0x5349'5300'0aff'0d00;
+}
 
 namespace guest::arch {
 namespace {
@@ -17,26 +19,13 @@ std::uint64_t mix(std::uint64_t value) {
 
 }  // namespace
 
-std::uint64_t boot_seed() {
-  std::uint64_t seed = mix(counter());
+[[gnu::no_stack_protector]] void seed_stack_guard(std::uint64_t entropy) {
+  std::uint64_t seed = mix(mix(counter()) ^ entropy);
   if (std::uint64_t word = 0; random_word(word)) {
     seed ^= word;
   }
-  const void* const tree = dtb().data();
-  if (dtb().empty() || fdt_check_header(tree) != 0) {
-    return seed;
-  }
-  const int chosen = fdt_path_offset(tree, "/chosen");
-  for (const char* const name : {"kaslr-seed", "rng-seed"}) {
-    int bytes = 0;
-    const auto* const property = chosen < 0 ? nullptr : fdt_getprop(tree, chosen, name, &bytes);
-    std::uint64_t word = 0;
-    if (property != nullptr && bytes >= static_cast<int>(sizeof(word))) {
-      __builtin_memcpy(&word, property, sizeof(word));
-      seed = mix(seed ^ word);
-    }
-  }
-  return seed;
+  // A zero byte stops string functions from reading or writing it.
+  __stack_chk_guard = seed & ~std::uintptr_t{0xff};
 }
 
 }  // namespace guest::arch

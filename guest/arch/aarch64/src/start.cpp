@@ -7,9 +7,6 @@
 #include "image.hpp"
 
 extern "C" {
-/// What the compiler's stack protector compares with. Never in .bss: it has a value before the seed is there.
-std::uintptr_t __stack_chk_guard = 0x5349'5300'0aff'0d00;
-
 using Initialiser = void (*)();
 extern const Initialiser _init_array_start[];
 extern const Initialiser _init_array_end[];
@@ -25,20 +22,21 @@ void enable_cpu_features() {
   if (id_aa64mmfr1_el1::Pan::decode(sysreg::IdAa64Mmfr1El1::read()) != 0) {
     asm volatile(".inst 0xd500419f" : : : "memory");  // msr pan, #1: the kernel does not touch user memory by accident
   }
+  // SError, masked since reset: one that is pending is reported now. FIQ stays masked: nothing raises it.
+  asm volatile("msr daifclr, #4" : : : "memory");
   isb();
 }
 
 }  // namespace
 
-/// From head.S, on the boot stack. Not protected: it sets the value that the protector compares with.
+/// From head.S, on the boot stack. Never returns, so it may change the stack protector's value.
 extern "C" [[noreturn, gnu::no_stack_protector]] void arch_start() {
   __builtin_memset(_bss_start, 0, static_cast<std::size_t>(_bss_end - _bss_start));
   enable_cpu_features();
   kernel::log().error("STACK OK");
   kernel::log().error("VECTORS OK");
   kernel::log().error("MMU ON");
-  // A zero byte stops string functions from reading or writing it.
-  __stack_chk_guard = boot_seed() & ~std::uintptr_t{0xff};
+  seed_stack_guard(0);
   for (const Initialiser* initialiser = _init_array_start; initialiser != _init_array_end; ++initialiser) {
     (*initialiser)();
   }

@@ -1,12 +1,12 @@
-// Randomness at boot.
+// The stack protector's value.
 #pragma once
 
 #include <cstdint>
 
 namespace guest::arch {
 
-/// A number that differs from boot to boot as far as the machine allows: the CPU's generator, else the device tree's
-/// /chosen rng-seed and kaslr-seed mixed with the counter. Not for keys.
-std::uint64_t boot_seed();
+/// Mixes `entropy` (the boot loader's random seeds; 0: none) with the counter and the CPU's generator where it has one
+/// into the value that guards stack frames. Only functions that never return may be active when it changes.
+void seed_stack_guard(std::uint64_t entropy);
 
 }  // namespace guest::arch
