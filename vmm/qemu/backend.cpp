@@ -1,0 +1,265 @@
+#include "vmm/qemu/backend.hpp"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <optional>
+#include <thread>
+
+#include "vmm/base/file.hpp"
+#include "vmm/base/socket_stream.hpp"
+#include "vmm/base/subprocess.hpp"
+#include "vmm/base/unix_socket.hpp"
+#include "vmm/devices/vhost_user_vsock/vhost_user_vsock.hpp"
+#include "vmm/qemu/command_line.hpp"
+#include "vmm/qemu/probe.hpp"
+#include "vmm/qemu/qmp.hpp"
+
+namespace vmm::qemu {
+namespace {
+
+constexpr std::size_t kMaxConsoleInput = 4096;
+constexpr std::size_t kMaxQmpOutput = 64 * 1024;
+constexpr std::size_t kMaxLogBytes = 1024 * 1024;
+
+/// The devices of one machine, on a thread with a loop of their own.
+class DeviceThread {
+ public:
+  /// @param on_failure called on the device thread with a reason when the front end's connection broke
+  static Result<std::unique_ptr<DeviceThread>> start(UniqueFd vsock_front_end, const std::string& vsock_socket,
+                                                     std::function<void(const std::string&)> on_failure) {
+    auto loop = EventLoop::create();
+    if (!loop) return std::unexpected(loop.error());
+    auto vsock = VhostUserVsock::start(**loop, std::move(vsock_front_end), {.socket_path = vsock_socket},
+                                       [on_failure = std::move(on_failure)](const std::string& reason) {
+                                         if (!reason.empty()) on_failure(reason);
+                                       });
+    if (!vsock) return std::unexpected(std::move(vsock.error()).because_of("cannot start the vsock device"));
+    return std::unique_ptr<DeviceThread>(new DeviceThread(std::move(*loop), std::move(*vsock)));
+  }
+
+  ~DeviceThread() { stop(); }
+  DeviceThread(const DeviceThread&) = delete;
+  DeviceThread& operator=(const DeviceThread&) = delete;
+
+  /// Closes every connection and the public socket. The counters can still be read.
+  void stop() {
+    if (!thread_.joinable()) return;
+    loop_->stop();
+    thread_.join();
+    vsock_->stop();
+  }
+
+  [[nodiscard]] vsock::Counters counters() const { return vsock_->counters(); }
+
+ private:
+  DeviceThread(std::unique_ptr<EventLoop> loop, std::unique_ptr<VhostUserVsock> vsock)
+      : loop_(std::move(loop)), vsock_(std::move(vsock)), thread_([this] { static_cast<void>(loop_->run()); }) {}
+
+  std::unique_ptr<EventLoop> loop_;  // destroyed after the device, which refers to it
+  std::unique_ptr<VhostUserVsock> vsock_;
+  std::thread thread_;
+};
+
+class QemuBackend final : public machine::Backend {
+ public:
+  explicit QemuBackend(machine::MachineConfig config)
+      : config_(std::move(config)), accel_(accelerator(config_.machine.accel)) {}
+  ~QemuBackend() override;
+
+  Result<> start(EventLoop& loop, machine::BackendEvents& events) override;
+  void stop() override;
+  void kill() override;
+  std::size_t write_console(std::string_view bytes) override { return console_ ? console_->send(bytes) : bytes.size(); }
+  [[nodiscard]] machine::BackendInfo info() const override { return {"qemu", qmp_session_.version(), accel_}; }
+  [[nodiscard]] std::map<std::string, std::uint64_t, std::less<>> counters() const override;
+
+ private:
+  Result<> connect_streams(UniqueFd console, UniqueFd qmp);
+  void on_qmp_bytes(std::string_view bytes);
+  void on_qmp_event(const std::string& name, const nlohmann::json& data);
+  void flush_qmp();
+  /// Ends the machine because of an error of QEMU's or ours, which on_exited() then reports.
+  void give_up(const std::string& reason);
+  void on_process_exit();
+  [[nodiscard]] Result<> judge(const ExitStatus& status) const;
+  [[nodiscard]] std::string last_log_lines() const;
+
+  machine::MachineConfig config_;
+  std::string accel_;
+  EventLoop* loop_ = nullptr;
+  machine::BackendEvents* events_ = nullptr;
+  std::unique_ptr<DeviceThread> devices_;
+  std::unique_ptr<SocketStream> console_;
+  std::unique_ptr<SocketStream> qmp_;
+  QmpSession qmp_session_{[this](const std::string& name, const nlohmann::json& data) { on_qmp_event(name, data); }};
+  std::optional<Subprocess> process_;
+  bool end_requested_ = false;
+  std::string failure_;
+  /// Work that the device thread posts to our loop finds out here that we are gone.
+  std::shared_ptr<QemuBackend*> self_ = std::make_shared<QemuBackend*>(this);
+};
+
+QemuBackend::~QemuBackend() {
+  *self_ = nullptr;
+  if (process_) {
+    loop_->remove(process_->exit_fd());
+    process_.reset();
+  }
+}
+
+Result<> QemuBackend::start(EventLoop& loop, machine::BackendEvents& events) {
+  loop_ = &loop;
+  events_ = &events;
+  auto console = make_socket_pair();
+  if (!console) return std::unexpected(console.error());
+  auto qmp = make_socket_pair();
+  if (!qmp) return std::unexpected(qmp.error());
+  auto vsock = make_socket_pair();
+  if (!vsock) return std::unexpected(vsock.error());
+  const UniqueFd log(::open(config_.log_file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!log.valid()) return fail_errno("cannot create " + config_.log_file.string());
+
+  auto on_failure = [&loop, self = self_](const std::string& reason) {
+    loop.post([self, reason] {
+      if (*self != nullptr) (*self)->give_up("the vsock device lost QEMU: " + reason);
+    });
+  };
+  auto devices = DeviceThread::start(std::move(vsock->first), config_.vsock_socket.string(), std::move(on_failure));
+  if (!devices) return std::unexpected(devices.error());
+
+  constexpr int kFirst = Subprocess::kFirstInherited;
+  auto process = Subprocess::spawn(
+      {.arguments = command_line(config_, accel_, {.console = kFirst, .qmp = kFirst + 1, .vsock = kFirst + 2}),
+       .standard_output = log.get(),
+       .standard_error = log.get(),
+       .inherited = {console->second.get(), qmp->second.get(), vsock->second.get()}});
+  if (!process) {
+    const auto missing = missing_for(probe(), accel_);
+    return missing.empty() ? std::unexpected(process.error()) : fail(missing.front(), abi::ExitCode::HostLacks);
+  }
+  devices_ = std::move(*devices);
+  process_.emplace(std::move(*process));
+  loop.add(process_->exit_fd(), Interest::Read, [this](Events) { on_process_exit(); });
+  return connect_streams(std::move(console->first), std::move(qmp->first));
+}
+
+Result<> QemuBackend::connect_streams(UniqueFd console, UniqueFd qmp) {
+  auto console_stream = SocketStream::create(*loop_, std::move(console), kMaxConsoleInput,
+                                             {.on_bytes = [this](std::string_view b) { events_->on_console(b); },
+                                              .on_closed = {},  // the end of the process follows, and tells
+                                              .on_drained = [this] { events_->on_console_writable(); }});
+  if (!console_stream) return std::unexpected(console_stream.error());
+  console_ = std::move(*console_stream);
+  auto qmp_stream = SocketStream::create(
+      *loop_, std::move(qmp), kMaxQmpOutput,
+      {.on_bytes = [this](std::string_view b) { on_qmp_bytes(b); }, .on_closed = {}, .on_drained = {}});
+  if (!qmp_stream) return std::unexpected(qmp_stream.error());
+  qmp_ = std::move(*qmp_stream);
+  return {};
+}
+
+void QemuBackend::on_qmp_bytes(std::string_view bytes) {
+  if (!failure_.empty()) return;
+  if (auto taken = qmp_session_.feed(bytes); !taken) {
+    give_up(taken.error().message);
+    return;
+  }
+  flush_qmp();
+}
+
+void QemuBackend::flush_qmp() {
+  const std::string output = qmp_session_.take_output();
+  if (qmp_ && qmp_->send(output) < output.size()) give_up("QEMU does not read what we send it over QMP");
+}
+
+void QemuBackend::on_qmp_event(const std::string& name, const nlohmann::json& data) {
+  const auto is_guest = [&data] {
+    const auto guest = data.is_object() ? data.find("guest") : data.end();
+    return data.is_object() && guest != data.end() && guest->is_boolean() && guest->get<bool>();
+  };
+  if (name == "RESET") {
+    if (is_guest()) events_->on_guest_reset();
+  } else if (name == "SHUTDOWN") {
+    if (is_guest()) events_->on_guest_shutdown();
+  } else if (name == "GUEST_PANICKED") {
+    events_->on_guest_panicked();
+  } else if (name == "STOP") {
+    // Nobody asked for it: QEMU stops a machine that it cannot run on, and would wait for ever for somebody to look.
+    qmp_session_.execute("query-status", [this](const Result<nlohmann::json>& reply) {
+      const std::string status = reply && reply->contains("status") ? (*reply)["status"].dump() : "unknown";
+      if (status != "\"shutdown\"" && status != "\"running\"")
+        give_up("QEMU stopped the machine, its state is " + status);
+    });
+  }
+}
+
+void QemuBackend::give_up(const std::string& reason) {
+  // While it ends, losing QEMU is no news; and before, its end says more than a broken connection does.
+  if (end_requested_ || !failure_.empty() || !process_) return;
+  failure_ = reason;
+  process_->kill();
+}
+
+void QemuBackend::stop() {
+  end_requested_ = true;
+  qmp_session_.execute("quit");
+  flush_qmp();
+}
+
+void QemuBackend::kill() {
+  end_requested_ = true;
+  if (process_) process_->kill();
+}
+
+void QemuBackend::on_process_exit() {
+  loop_->remove(process_->exit_fd());
+  const ExitStatus status = process_->wait();
+  if (console_) console_->read_rest();
+  if (qmp_) qmp_->read_rest();
+  devices_->stop();
+  auto verdict = judge(status);
+  process_.reset();
+  events_->on_exited(std::move(verdict));
+}
+
+Result<> QemuBackend::judge(const ExitStatus& status) const {
+  if (end_requested_ || status.ok()) return {};
+  if (!failure_.empty()) return fail(failure_);
+  std::string message = "QEMU " + status.describe();
+  if (const auto log = last_log_lines(); !log.empty()) message += "; it said: " + log;
+  // QEMU that runs greets; one that refused its arguments did not get that far.
+  if (status.signal == 0 && qmp_session_.version().empty()) {
+    const auto missing = missing_for(probe(), accel_);
+    if (!missing.empty()) return fail(missing.front() + " (" + message + ")", abi::ExitCode::HostLacks);
+  }
+  return fail(message);
+}
+
+std::string QemuBackend::last_log_lines() const {
+  constexpr std::size_t kShown = 500;
+  auto text = read_file(config_.log_file, kMaxLogBytes);
+  if (!text) return {};
+  while (text->ends_with('\n')) text->pop_back();
+  if (text->size() > kShown) text = "... " + text->substr(text->size() - kShown);
+  std::ranges::replace(*text, '\n', ' ');
+  return *text;
+}
+
+std::map<std::string, std::uint64_t, std::less<>> QemuBackend::counters() const {
+  std::map<std::string, std::uint64_t, std::less<>> named;
+  if (!devices_) return named;
+  const auto counters = devices_->counters();
+  for (const auto& field : vsock::kCounterFields) {
+    named.emplace(std::string("vsock_") + field.name, (counters.*field.member).value());
+  }
+  return named;
+}
+
+}  // namespace
+
+std::unique_ptr<machine::Backend> make_backend(machine::MachineConfig config) {
+  return std::make_unique<QemuBackend>(std::move(config));
+}
+
+}  // namespace vmm::qemu
