@@ -42,6 +42,8 @@ class Archive {
   [[nodiscard]] std::span<const ArchiveFile> files() const { return {files_.begin(), files_.size()}; }
 
  private:
+  Outcome read(std::span<const std::byte> bytes);
+
   BoundedArray<ArchiveFile, abi::boot_config::kMaxArchiveEntries> files_;
 };
 

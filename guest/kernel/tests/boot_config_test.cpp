@@ -1,0 +1,339 @@
+#include "guest/kernel/boot_config.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "arena.hpp"
+#include "guest/kernel/heap.hpp"
+#include "tree_builder.hpp"
+
+namespace guest::kernel {
+namespace {
+
+using testing::ByteVector;
+using testing::text;
+using testing::TreeBlob;
+using testing::TreeNode;
+using testing::u64;
+
+std::span<const std::byte> bytes_of(const std::string& text) { return std::as_bytes(std::span(text)); }
+
+std::string describe(const Outcome& outcome) {
+  return outcome ? "no error" : std::string(outcome.error().name) + ": " + std::string(outcome.error().detail.view());
+}
+
+// ---- archives -----------------------------------------------------------------------------------------------------
+
+constexpr std::uint32_t kFile = 0100644;
+constexpr std::uint32_t kDirectory = 0040755;
+
+void pad(std::string& archive) { archive.resize((archive.size() + 3) / 4 * 4, '\0'); }
+
+std::string entry(const std::string& name, const std::string& data, std::uint32_t mode = kFile,
+                  std::uint32_t links = 1) {
+  char header[111];
+  std::snprintf(header, sizeof(header), "070701%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X", 1U, mode, 0U, 0U,
+                links, 0U, static_cast<unsigned>(data.size()), 0U, 0U, 0U, 0U, static_cast<unsigned>(name.size() + 1),
+                0U);
+  // ino, mode, uid, gid, nlink, mtime, filesize, ...
+  std::string out(header, 110);
+  out += name;
+  out.push_back('\0');
+  pad(out);
+  out += data;
+  pad(out);
+  return out;
+}
+std::string trailer() { return entry("TRAILER!!!", "", 0, 1); }
+
+std::string archive_error(const std::string& bytes) {
+  Archive archive;
+  const Outcome outcome = archive.open(bytes_of(bytes));
+  EXPECT_TRUE(outcome || archive.files().empty());
+  return describe(outcome);
+}
+
+TEST(Archive, files_are_found_and_directories_skipped) {
+  const std::string bytes =
+      entry("models", "", kDirectory, 2) + entry("models/m.gguf", "weights") + entry("./a", "") + trailer();
+  Archive archive;
+  const Outcome outcome = archive.open(bytes_of(bytes));
+  ASSERT_TRUE(outcome) << describe(outcome);
+  ASSERT_EQ(archive.files().size(), 2U);
+  const auto model = archive.find("models/m.gguf");
+  ASSERT_TRUE(model);
+  EXPECT_EQ(std::string(reinterpret_cast<const char*>(model->data.data()), model->data.size()), "weights");
+  EXPECT_TRUE(archive.find("a"));
+  EXPECT_TRUE(archive.find("a")->data.empty());
+  EXPECT_FALSE(archive.find("models"));
+  EXPECT_FALSE(archive.find("missing"));
+}
+
+TEST(Archive, zeros_after_the_trailer_are_padding) {
+  EXPECT_EQ(archive_error(entry("a", "1") + trailer() + std::string(1000, '\0')), "no error");
+}
+
+TEST(Archive, opened_again_forgets_what_it_held) {
+  const std::string first = entry("a", "1") + trailer();
+  const std::string second = trailer();
+  Archive archive;
+  ASSERT_TRUE(archive.open(bytes_of(first)));
+  ASSERT_TRUE(archive.open(bytes_of(second)));
+  EXPECT_TRUE(archive.files().empty());
+}
+
+TEST(Archive, archive_of_the_cpio_tool_is_read) {
+  if (std::system("command -v cpio >/dev/null 2>&1") != 0) {
+    GTEST_SKIP() << "cpio is not installed";
+  }
+  FILE* const pipe = popen(
+      "d=$(mktemp -d) && cd \"$d\" && mkdir -p models && printf hello >models/m && "
+      "find . | cpio -o -H newc 2>/dev/null; rm -r \"$d\"",
+      "r");
+  ASSERT_NE(pipe, nullptr);
+  std::string bytes;
+  char buffer[512];
+  for (std::size_t got = 0; (got = fread(buffer, 1, sizeof(buffer), pipe)) > 0;) {
+    bytes.append(buffer, got);
+  }
+  pclose(pipe);
+  Archive archive;
+  const Outcome outcome = archive.open(bytes_of(bytes));
+  ASSERT_TRUE(outcome) << describe(outcome);
+  ASSERT_EQ(archive.files().size(), 1U);
+  EXPECT_EQ(archive.files()[0].name, "models/m");
+}
+
+TEST(Archive, as_many_entries_as_allowed_and_no_more) {
+  std::string bytes;
+  for (std::size_t i = 0; i < abi::boot_config::kMaxArchiveEntries; ++i) {
+    bytes += entry("f" + std::to_string(i), "x");
+  }
+  EXPECT_EQ(archive_error(bytes + trailer()), "no error");
+  EXPECT_EQ(archive_error(bytes + entry("one-more", "x") + trailer()), "archive-too-many: more than 256 entries");
+}
+
+TEST(ArchiveErrors, truncated_anywhere_is_said) {
+  const std::string whole = entry("scenario.dtb", "some data") + trailer();
+  const std::size_t needed = whole.size() - 3;  // padding of the trailer's name
+  for (std::size_t size = 0; size < needed; ++size) {
+    EXPECT_EQ(archive_error(whole.substr(0, size)).substr(0, 18), "archive-truncated:") << size;
+  }
+}
+
+TEST(ArchiveErrors, messages_say_what_was_found) {
+  EXPECT_EQ(archive_error(""), "archive-truncated: a header at byte 0 of 0 needs 110 bytes, 0 are left");
+  EXPECT_EQ(
+      archive_error(std::string("\x1f\x8b") + std::string(200, 'z')),
+      "archive-bad-magic: entry at byte 0 starts with '\\x1f\\x8bzzzz', expected '070701' (newc, not compressed)");
+  std::string field = entry("a", "") + trailer();
+  field[6] = 'g';
+  EXPECT_EQ(archive_error(field),
+            "archive-bad-field: entry at byte 0: field 1 is 'g0000001', expected 8 hexadecimal digits");
+  std::string checksum = entry("a", "") + trailer();
+  checksum[109] = '1';
+  EXPECT_EQ(archive_error(checksum), "archive-bad-field: entry at byte 0: checksum 0x1, expected 0 in this format");
+  EXPECT_EQ(archive_error(entry("a", "1") + entry("./a", "2") + trailer()), "archive-duplicate: 'a' is in it twice");
+  EXPECT_EQ(archive_error(entry("a", "1", kFile, 2) + trailer()),
+            "archive-bad-field: 'a': hard links are not supported");
+  EXPECT_EQ(archive_error(entry("d", "1", kDirectory, 2) + trailer()), "archive-bad-field: 'd': a directory with data");
+  EXPECT_EQ(archive_error(entry("link", "/etc/passwd", 0120777) + trailer()),
+            "archive-bad-type: 'link' has mode 0xa1ff: neither a regular file nor a directory");
+  EXPECT_EQ(archive_error(trailer() + "x"),
+            "archive-trailing-data: byte 0x78 at 124 after the trailer, expected nothing but zeros");
+}
+
+TEST(ArchiveErrors, names) {
+  EXPECT_EQ(archive_error(entry("", "") + trailer()), "archive-bad-name: '': it is empty");
+  EXPECT_EQ(archive_error(entry("/etc", "") + trailer()), "archive-bad-name: '/etc': it is absolute");
+  EXPECT_EQ(archive_error(entry("a/../b", "") + trailer()), "archive-bad-name: 'a/../b': it leads out of the archive");
+  EXPECT_EQ(archive_error(entry("a/..", "") + trailer()), "archive-bad-name: 'a/..': it leads out of the archive");
+  EXPECT_EQ(archive_error(entry("..", "") + trailer()), "archive-bad-name: '..': it leads out of the archive");
+  EXPECT_EQ(archive_error(entry("a\nb", "") + trailer()), "archive-bad-name: 'a\\nb': it has control bytes");
+  EXPECT_EQ(archive_error(entry("..a/b..", "") + trailer()), "no error");
+  EXPECT_EQ(archive_error(entry(std::string(255, 'n'), "") + trailer()), "no error");
+  EXPECT_EQ(archive_error(entry(std::string(256, 'n'), "") + trailer()),
+            "archive-bad-name: entry at byte 0: a name of 257 bytes with its NUL, expected 2 to 256");
+  EXPECT_EQ(archive_error(entry(std::string("a\0b", 3), "") + trailer()),
+            "archive-bad-name: entry at byte 0: 'a\\x00b\\x00' does not end with its only NUL");
+}
+
+TEST(ArchiveErrors, size_beyond_the_archive_is_refused) {
+  std::string bytes = entry("a", "1") + trailer();
+  std::memcpy(bytes.data() + 54, "FFFFFFFF", 8);  // the file's size
+  EXPECT_EQ(archive_error(bytes),
+            "archive-truncated: the data of a file at byte 112 of 240 needs 4294967295 bytes, 128 are left");
+}
+
+// ---- the scenario tree --------------------------------------------------------------------------------------------
+
+TreeNode scenario() {
+  TreeNode root("");
+  root.set("compatible", text("sis,scenario-v1"))
+      .set("sis,name", text("hello"))
+      .set("sis,unix-time-ns", u64(1'700'000'000'000'000'000));
+  root.add("boot").set("verbosity", text("debug"));
+  root.add("control").set("key", ByteVector(32, 0xAB)).set("test-services", {});
+  return root;
+}
+
+std::string tree_error(const TreeNode& root) {
+  const TreeBlob blob(root);
+  BootConfig config;
+  const Outcome outcome = read_scenario_tree(blob.bytes(), config);
+  EXPECT_TRUE(outcome || (config.name.view().empty() && !config.control_key));
+  return describe(outcome);
+}
+
+TEST(ScenarioTree, whole_tree_is_read) {
+  const TreeBlob blob(scenario());
+  BootConfig config;
+  const Outcome outcome = read_scenario_tree(blob.bytes(), config);
+  ASSERT_TRUE(outcome) << describe(outcome);
+  EXPECT_EQ(config.name.view(), "hello");
+  EXPECT_EQ(config.unix_time_ns, 1'700'000'000'000'000'000U);
+  EXPECT_EQ(config.verbosity, Verbosity::Debug);
+  ASSERT_TRUE(config.control_key);
+  EXPECT_EQ((*config.control_key)[31], 0xAB);
+  EXPECT_TRUE(config.test_services);
+}
+
+TEST(ScenarioTree, everything_but_compatible_may_be_absent) {
+  TreeNode root("");
+  root.set("compatible", text("sis,scenario-v1"));
+  const TreeBlob blob(root);
+  BootConfig config;
+  ASSERT_TRUE(read_scenario_tree(blob.bytes(), config));
+  EXPECT_TRUE(config.name.view().empty());
+  EXPECT_FALSE(config.verbosity);
+  EXPECT_FALSE(config.control_key);
+  EXPECT_FALSE(config.test_services);
+}
+
+struct TreeBreakage {
+  const char* label;
+  void (*change)(TreeNode&);
+  const char* error;
+};
+class ScenarioTreeBreakage : public ::testing::TestWithParam<TreeBreakage> {};
+
+TEST_P(ScenarioTreeBreakage, is_refused_by_name) {
+  TreeNode root = scenario();
+  GetParam().change(root);
+  EXPECT_EQ(tree_error(root), GetParam().error);
+}
+
+const TreeBreakage kTreeBreakages[] = {
+    {"no_compatible", [](TreeNode& r) { r.remove("compatible"); }, "tree-missing-property: 'compatible' of /"},
+    {"other_version", [](TreeNode& r) { r.set("compatible", text("sis,scenario-v2")); },
+     "tree-bad-compatible: 'sis,scenario-v2', expected 'sis,scenario-v1'"},
+    {"unknown_node", [](TreeNode& r) { r.add("graphs"); },
+     "tree-unknown-node: 'graphs' in /; known are 'boot' and 'control' in /"},
+    {"nested_node", [](TreeNode& r) { r.at("boot").add("control"); },
+     "tree-unknown-node: 'control' in /boot; known are 'boot' and 'control' in /"},
+    {"unknown_property", [](TreeNode& r) { r.at("control").set("verbosity", text("info")); },
+     "tree-unknown-property: 'verbosity' of /control"},
+    {"unknown_root_property", [](TreeNode& r) { r.set("colour\n", {}); }, "tree-unknown-property: 'colour\\n' of /"},
+    {"second_node", [](TreeNode& r) { r.add("boot"); }, "tree-duplicate: node /boot is there twice"},
+    {"no_key", [](TreeNode& r) { r.at("control").remove("key"); }, "tree-missing-property: 'key' of /control"},
+    {"short_key", [](TreeNode& r) { r.at("control").set("key", ByteVector(31, 1)); },
+     "tree-bad-value: 'key' of /control (31 bytes): expected 32 bytes"},
+    {"verbosity_value", [](TreeNode& r) { r.at("boot").set("verbosity", text("loud")); },
+     "tree-bad-value: 'verbosity' of /boot (5 bytes): expected 'quiet', 'info' or 'debug'"},
+    {"verbosity_not_terminated", [](TreeNode& r) { r.at("boot").set("verbosity", {'i', 'n', 'f', 'o'}); },
+     "tree-bad-value: 'verbosity' of /boot (4 bytes): expected 'quiet', 'info' or 'debug'"},
+    {"time_size", [](TreeNode& r) { r.set("sis,unix-time-ns", testing::cells({1})); },
+     "tree-bad-value: 'sis,unix-time-ns' of / (4 bytes): expected 8 bytes"},
+    {"long_name", [](TreeNode& r) { r.set("sis,name", text(std::string(129, 'n'))); },
+     "tree-bad-value: 'sis,name' of / (130 bytes): expected 1 to 128 characters"},
+    {"services_value", [](TreeNode& r) { r.at("control").set("test-services", text("yes")); },
+     "tree-bad-value: 'test-services' of /control (4 bytes): expected no value"},
+};
+INSTANTIATE_TEST_SUITE_P(All, ScenarioTreeBreakage, ::testing::ValuesIn(kTreeBreakages),
+                         [](const auto& test) { return std::string(test.param.label); });
+
+TEST(ScenarioTree, second_property_of_one_name_is_refused) {
+  std::vector<std::uint64_t> words(512);
+  void* const tree = words.data();
+  ASSERT_EQ(fdt_create(tree, 4096), 0);
+  ASSERT_EQ(fdt_finish_reservemap(tree), 0);
+  ASSERT_EQ(fdt_begin_node(tree, ""), 0);
+  ASSERT_EQ(fdt_property_string(tree, "compatible", "sis,scenario-v1"), 0);
+  ASSERT_EQ(fdt_property_string(tree, "compatible", "sis,scenario-v1"), 0);
+  ASSERT_EQ(fdt_end_node(tree), 0);
+  ASSERT_EQ(fdt_finish(tree), 0);
+  BootConfig config;
+  EXPECT_EQ(describe(read_scenario_tree(std::as_bytes(std::span(words)), config)),
+            "tree-duplicate: property 'compatible' of / is there twice");
+}
+
+TEST(ScenarioTree, too_large_is_refused) {
+  std::vector<std::uint64_t> words(abi::boot_config::kMaxTreeBytes / 8 + 1);
+  BootConfig config;
+  EXPECT_EQ(describe(read_scenario_tree(std::as_bytes(std::span(words)), config)),
+            "tree-too-large: 1048584 bytes, at most 1048576");
+}
+
+TEST(ScenarioTree, changed_bytes_are_survived) {
+  TreeBlob blob(scenario());
+  BootConfig config;
+  for (std::size_t i = 0; i < blob.size(); ++i) {
+    const std::uint8_t saved = blob.data()[i];
+    for (unsigned value = 0; value < 256; ++value) {
+      blob.data()[i] = static_cast<std::uint8_t>(value);
+      static_cast<void>(read_scenario_tree(blob.bytes(), config).has_value());
+    }
+    blob.data()[i] = saved;
+  }
+  EXPECT_TRUE(read_scenario_tree(blob.bytes(), config));
+}
+
+// ---- both ---------------------------------------------------------------------------------------------------------
+
+class BootConfigTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    const PhysRange memory[] = {arena.range()};
+    ASSERT_EQ(pages.add_memory(memory, {}), Status::Ok);
+  }
+  std::string error(const std::string& bytes) {
+    return describe(read_boot_config(bytes_of(bytes), heap, archive, config));
+  }
+  static std::string tree() {
+    const TreeBlob blob(scenario());
+    return {reinterpret_cast<const char*>(blob.bytes().data()), blob.size()};
+  }
+  testing::Arena arena{0x4000'0000, 1024 * 1024};
+  PageAllocator pages{arena.map()};
+  Heap heap{pages};
+  Archive archive;
+  BootConfig config;
+};
+
+TEST_F(BootConfigTest, tree_is_read_from_any_alignment_and_nothing_stays_allocated) {
+  for (const std::string name : {"a", "ab", "abcde", "abcdefghi"}) {
+    const std::string bytes = entry(name, "") + entry("scenario.dtb", tree()) + trailer();
+    EXPECT_EQ(error(bytes), "no error");
+    EXPECT_EQ(config.name.view(), "hello");
+  }
+  EXPECT_EQ(heap.statistics().live_blocks, 0U);
+}
+
+TEST_F(BootConfigTest, errors) {
+  EXPECT_EQ(error(entry("other", "x") + trailer()), "config-missing: the archive has no 'scenario.dtb'");
+  EXPECT_EQ(error(entry("scenario.dtb", "") + trailer()), "tree-truncated: 0 bytes, a header alone has 40");
+  EXPECT_EQ(error(entry("scenario.dtb", std::string(100, 'x')) + trailer()),
+            "tree-bad-magic: found 0x78787878, expected 0xd00dfeed");
+  EXPECT_EQ(error(entry("scenario.dtb", std::string(abi::boot_config::kMaxTreeBytes + 1, 'x')) + trailer()),
+            "tree-too-large: 1048577 bytes, at most 1048576");
+  EXPECT_EQ(error(entry("scenario.dtb", std::string(abi::boot_config::kMaxTreeBytes, 'x')) + trailer()),
+            "config-no-memory: 1048576 bytes for 'scenario.dtb'");
+  EXPECT_EQ(heap.statistics().live_blocks, 0U);
+}
+
+}  // namespace
+}  // namespace guest::kernel
