@@ -3,7 +3,7 @@
 // aligned accesses (memory is Device-nGnRnE with the MMU off).
 #include "guest/arch/early_boot.hpp"
 #include "guest/arch/layout.hpp"
-#include "guest/arch/page_table.hpp"
+#include "guest/arch/model/page_table.hpp"
 #include "image.hpp"
 
 namespace guest::arch {

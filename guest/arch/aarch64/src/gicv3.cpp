@@ -1,8 +1,8 @@
 // Arm IHI 0069, GIC architecture version 3 and 4: one security state or the non-secure view.
 #include "gic.hpp"
 #include "guest/arch/cpu.hpp"
-#include "guest/arch/field.hpp"
 #include "guest/arch/mmu.hpp"
+#include "guest/arch/model/field.hpp"
 
 namespace guest::arch {
 namespace {

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "guest/arch/registers.hpp"
+#include "guest/arch/model/registers.hpp"
 #include "guest/arch/sysreg.hpp"
 
 namespace guest::arch {

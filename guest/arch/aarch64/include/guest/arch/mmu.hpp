@@ -6,7 +6,7 @@
 #include <span>
 
 #include "guest/arch/layout.hpp"
-#include "guest/arch/page_table.hpp"
+#include "guest/arch/model/page_table.hpp"
 
 namespace guest::arch {
 

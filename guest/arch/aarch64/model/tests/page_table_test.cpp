@@ -1,4 +1,4 @@
-#include "guest/arch/page_table.hpp"
+#include "guest/arch/model/page_table.hpp"
 
 #include <gtest/gtest.h>
 

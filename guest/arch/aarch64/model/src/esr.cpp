@@ -1,8 +1,8 @@
-#include "guest/arch/esr.hpp"
+#include "guest/arch/model/esr.hpp"
 
 #include <iterator>
 
-#include "guest/arch/registers.hpp"
+#include "guest/arch/model/registers.hpp"
 #include "guest/kernel/format.hpp"
 
 namespace guest::arch {

@@ -10,7 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "guest/arch/field.hpp"
+#include "guest/arch/model/field.hpp"
 
 namespace guest::arch {
 

@@ -1,12 +1,12 @@
 // Also runs before the MMU is on: no absolute addresses in data, no calls to memset, no stack protector (CMakeLists.txt
 // sets the flags).
-#include "guest/arch/page_table.hpp"
+#include "guest/arch/model/page_table.hpp"
 
 namespace guest::arch {
 
 std::uint64_t* TableSpace::pointer(std::uint64_t table_pa) const {
   // A table is an array of 64-bit descriptors that the table walker reads as well.
-  return reinterpret_cast<std::uint64_t*>(table_pa + offset);
+  return reinterpret_cast<std::uint64_t*>(table_pa + offset);  // NOLINT(performance-no-int-to-ptr)
 }
 
 std::uint64_t TableSpace::allocate() {

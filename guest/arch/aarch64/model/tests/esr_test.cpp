@@ -1,4 +1,4 @@
-#include "guest/arch/esr.hpp"
+#include "guest/arch/model/esr.hpp"
 
 #include <gtest/gtest.h>
 

@@ -3,8 +3,8 @@
 
 #include <cstdint>
 
-#include "guest/arch/field.hpp"
-#include "guest/arch/page_table.hpp"
+#include "guest/arch/model/field.hpp"
+#include "guest/arch/model/page_table.hpp"
 
 namespace guest::arch {
 
