@@ -19,13 +19,14 @@ constexpr std::size_t align_up(std::size_t value, std::size_t alignment) {
 // raw DMA memory, aligned by init(), the type that the ring's layout says.
 template <typename T>
 T shared_load(const std::byte* at, std::memory_order order) {
-  auto* const word =
-      static_cast<T*>(static_cast<void*>(const_cast<std::byte*>(at)));  // atomic_ref of a const type is C++26
+  void* const place = const_cast<std::byte*>(at);  // atomic_ref of a const type is C++26
+  auto* const word = static_cast<T*>(place);
   return abi::Le<T>(std::atomic_ref<T>(*word).load(order)).value();
 }
 void shared_store(std::byte* at, std::uint16_t value, std::memory_order order) {
   const auto stored = std::bit_cast<std::uint16_t>(abi::Le16(value));
-  std::atomic_ref<std::uint16_t>(*static_cast<std::uint16_t*>(static_cast<void*>(at))).store(stored, order);
+  void* const place = at;
+  std::atomic_ref<std::uint16_t>(*static_cast<std::uint16_t*>(place)).store(stored, order);
 }
 
 }  // namespace
@@ -254,20 +255,22 @@ void Virtqueue::release_chain(std::uint16_t head) {
   chains_[head] = {};
 }
 
-bool Virtqueue::arm_interrupt() {
+bool Virtqueue::arm_interrupt(std::uint16_t skip) {
   if (broken() || size_ == 0) {
     return false;
   }
   std::byte* const avail = &memory_.bytes[avail_offset_];
   if (event_idx_) {
-    shared_store(avail + abi::virtio::kAvailRing + 2 * std::size_t{size_}, last_used_, std::memory_order_relaxed);
+    const auto event = static_cast<std::uint16_t>(last_used_ + skip);
+    shared_store(avail + abi::virtio::kAvailRing + 2 * std::size_t{size_}, event, std::memory_order_relaxed);
   } else {
+    skip = 0;
     shared_store(avail + abi::virtio::kAvailFlags, 0, std::memory_order_relaxed);
   }
   // Full barrier: the wish before the last look at the used index. Pairs with the device's barrier between publishing
   // the index and reading the wish.
   std::atomic_thread_fence(std::memory_order_seq_cst);
-  return has_used();
+  return static_cast<std::uint16_t>(device_index() - last_used_) > skip;
 }
 
 void Virtqueue::disarm_interrupt() {

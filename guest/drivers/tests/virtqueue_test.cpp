@@ -187,6 +187,18 @@ TEST_P(Suppression, disarmed_queue_causes_no_interrupt_and_armed_one_does) {
   EXPECT_TRUE(bench.device.take_interrupt());
 }
 
+TEST(Virtqueue, interrupt_can_wait_for_several_entries) {
+  Bench bench({.size = 8, .event_idx = true});
+  for (std::uint16_t i = 0; i < 4; ++i) ASSERT_EQ(bench.add_one(i), Status::Ok);
+  EXPECT_FALSE(bench.queue.arm_interrupt(2));
+  for (int i = 0; i < 2; ++i) bench.device.push_used(bench.device.take()->head, 0);
+  EXPECT_FALSE(bench.device.take_interrupt());
+  EXPECT_FALSE(bench.queue.arm_interrupt(2)) << "two are there, more than two were asked for";
+  bench.device.push_used(bench.device.take()->head, 0);
+  EXPECT_TRUE(bench.device.take_interrupt());
+  EXPECT_TRUE(bench.queue.arm_interrupt(2));
+}
+
 TEST_P(Suppression, indices_wrap_without_a_lost_kick_interrupt_or_chain) {
   // 70,000 rounds pass 65,536, the width of every index, with batches that do not divide it.
   Bench bench({.size = 8, .event_idx = GetParam()});

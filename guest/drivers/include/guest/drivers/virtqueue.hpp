@@ -75,8 +75,9 @@ class Virtqueue {
   /// take_used() would return something, or find the queue broken.
   [[nodiscard]] bool has_used() const;
 
-  /// Asks for an interrupt at the next used entry. True: entries are there already and may cause none; take them.
-  [[nodiscard]] bool arm_interrupt();
+  /// Asks for an interrupt when more than `skip` further entries have been used (at once when event indices were not
+  /// agreed on). True: so many are there already and may cause none; take them.
+  [[nodiscard]] bool arm_interrupt(std::uint16_t skip = 0);
   /// Asks for none. One may still come.
   void disarm_interrupt();
 
