@@ -1,6 +1,7 @@
 // The kernel's main function: brings the machine up part by part, then runs deferred work for ever.
 #include <bit>
 
+#include "boot_config_step.hpp"
 #include "boot_console.hpp"
 #include "boot_error.hpp"
 #include "boot_interrupts.hpp"
@@ -87,6 +88,7 @@ extern "C" [[noreturn]] void kernel_main() {
   }
   start_memory(machine);
   start_interrupts(machine);
+  read_configuration(machine);
   log_machine();
   kernel::log().metric("clock_resolution_ns", arch::virtual_timer().resolution_ns());
   kernel::work_queue().run(idle);

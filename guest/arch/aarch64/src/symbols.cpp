@@ -25,20 +25,3 @@ kernel::SymbolTable kernel_symbols() {
 }
 
 }  // namespace guest::arch
-
-// Until guest_kernel brings them.
-namespace guest::kernel {
-[[gnu::weak]] std::optional<SymbolTable::Match> SymbolTable::find(std::uint64_t address) const {
-  const SymbolEntry* best = nullptr;
-  for (const SymbolEntry& entry : entries_) {
-    if (address - image_base_ < image_size_ && entry.offset <= address - image_base_) {
-      best = &entry;
-    }
-  }
-  if (best == nullptr) {
-    return std::nullopt;
-  }
-  return Match{.name = names_.data() + best->name_offset, .offset = address - image_base_ - best->offset};
-}
-[[gnu::weak]] void write_symbol(TextOutput& output, std::string_view name) { output.write(name); }
-}  // namespace guest::kernel
