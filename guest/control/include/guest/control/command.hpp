@@ -1,0 +1,171 @@
+// Commands: one table for the shell and for the control server.
+//
+//   shell words  --parse_words()--> Arguments --handler--> ResultMap (CBOR) --renderer--> text
+//   CBOR map     --parse_map()----> Arguments --handler--> ResultMap (CBOR) ------------> reply
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "abi/control.hpp"
+#include "guest/control/cbor.hpp"
+#include "guest/kernel/format.hpp"
+
+namespace guest::control {
+
+struct Services;
+
+/// Why a command was not carried out.
+struct Refusal {
+  std::string_view code;           ///< of abi::control::error
+  kernel::FixedText<32> field;     ///< the argument that is at fault; empty: none
+  kernel::FixedText<192> message;  ///< what was given, what is allowed; untrusted parts escaped
+};
+
+/// `return refuse(error::kBadArgument, "code", "{} is too large", n);`
+template <typename... Args>
+std::unexpected<Refusal> refuse(std::string_view code, std::string_view field,
+                                kernel::format_detail::Checked<Args...> format, const Args&... args) {
+  std::unexpected<Refusal> result(Refusal{.code = code, .field = {}, .message = {}});
+  kernel::write_escaped(result.error().field, field);
+  kernel::format_to<Args...>(result.error().message, format, args...);
+  return result;
+}
+
+enum class ArgumentType : std::uint8_t {
+  Integer,
+  Text,
+  Choice,
+  Words,  ///< text; in the shell the rest of the line's words, joined by blanks. Last argument only
+};
+
+struct ArgumentSpec {
+  std::string_view name;
+  ArgumentType type;
+  bool required = false;
+  /// Integer: smallest and largest value. Text and Words: length in bytes.
+  std::uint64_t min = 0;
+  std::uint64_t max = 0;
+  std::string_view choices = {};  ///< Choice: "quiet|info|debug"
+  std::string_view help = {};
+};
+
+inline constexpr std::size_t kMaxArguments = 4;
+
+/// The checked arguments of one call. Texts are views into what was parsed.
+class Arguments {
+ public:
+  explicit Arguments(std::span<const ArgumentSpec> specs) : specs_(specs) {}
+
+  /// `name` must be in the command's specs.
+  [[nodiscard]] bool has(std::string_view name) const { return slot(name).given; }
+  [[nodiscard]] std::uint64_t number(std::string_view name, std::uint64_t fallback = 0) const;
+  [[nodiscard]] std::string_view text(std::string_view name, std::string_view fallback = {}) const;
+
+  /// From the shell: positional in the order of the specs, or --name VALUE, or --name=VALUE. After a word "--" all are
+  /// positional. `scratch` keeps joined words; it must be as long as all words and live as long as the result.
+  static std::expected<Arguments, Refusal> parse_words(std::span<const ArgumentSpec> specs,
+                                                       std::span<const std::string_view> words,
+                                                       std::span<char> scratch);
+  /// From a control request: a checked map, or nothing.
+  static std::expected<Arguments, Refusal> parse_map(std::span<const ArgumentSpec> specs,
+                                                     const std::optional<CborValue>& map);
+
+ private:
+  struct Slot {
+    bool given = false;
+    std::uint64_t number = 0;
+    std::string_view text;
+  };
+  [[nodiscard]] const Slot& slot(std::string_view name) const;
+  std::expected<void, Refusal> set_text(std::size_t index, std::string_view value);
+  std::expected<void, Refusal> set_number(std::size_t index, std::uint64_t value);
+  std::expected<void, Refusal> set_word(std::size_t index, std::string_view word);
+  std::expected<void, Refusal> check_required() const;
+
+  std::span<const ArgumentSpec> specs_;
+  std::array<Slot, kMaxArguments> slots_{};
+};
+
+/// The map that a command answers with. Counts its entries; finish() closes it.
+class ResultMap {
+ public:
+  explicit ResultMap(CborWriter& writer) : writer_(writer), token_(writer.begin_map()) {}
+  ResultMap(const ResultMap&) = delete;
+  ResultMap& operator=(const ResultMap&) = delete;
+
+  void add(std::string_view key, std::uint64_t value) { key_for(key).number(value); }
+  void add(std::string_view key, std::string_view value) { key_for(key).text(value); }
+  void add_bool(std::string_view key, bool value) { key_for(key).boolean(value); }
+  /// Writes the key; the caller writes exactly one value behind it.
+  CborWriter& key_for(std::string_view key) {
+    ++count_;
+    writer_.text(key);
+    return writer_;
+  }
+  void finish() { writer_.end(token_, count_); }
+
+ private:
+  CborWriter& writer_;
+  std::size_t token_;
+  std::size_t count_ = 0;
+};
+
+/// Work of a command that answers later. Owns itself.
+class Operation {
+ public:
+  /// Nobody wants the answer any more. The operation ends without calling its caller again.
+  virtual void cancel() = 0;
+
+ protected:
+  ~Operation() = default;
+};
+
+/// Who issued a command, and waits for its answer. Used from the main loop only.
+class Caller {
+ public:
+  /// The answer of an operation: an encoded map. Once, unless it was cancelled.
+  virtual void complete(std::span<const std::byte> result) = 0;
+  /// Called by a handler that returns Handled::Later, before it returns.
+  virtual void defer(Operation& operation) = 0;
+
+ protected:
+  ~Caller() = default;
+};
+
+enum class Handled : std::uint8_t {
+  Now,    ///< the result is complete
+  Later,  ///< an operation was handed to the caller; the result map is not used
+};
+
+using Handler = std::expected<Handled, Refusal> (*)(Services& services, const Arguments& arguments, Caller& caller,
+                                                    ResultMap& result);
+/// Writes the result for a person. Values are the machine's or the user's: they are escaped by the renderer.
+using Renderer = void (*)(kernel::TextOutput& output, const CborValue& result);
+
+struct Command {
+  std::string_view name;
+  std::string_view help;     ///< one line
+  std::string_view details;  ///< more lines for `help NAME`; may be empty
+  std::span<const ArgumentSpec> arguments;
+  abi::control::Rights rights;
+  Handler handler;
+  Renderer render = nullptr;  ///< null: render_map()
+};
+
+/// The command of that name, or null.
+const Command* find_command(std::string_view name);
+std::span<const Command> command_table();
+
+/// Writes "NAME [ARGUMENT]..." with the arguments as they are typed in the shell.
+void write_usage(kernel::TextOutput& output, const Command& command);
+
+/// "key: value" lines; maps and arrays inside are indented. Texts are escaped.
+void render_map(kernel::TextOutput& output, const CborValue& map);
+
+}  // namespace guest::control

@@ -1,0 +1,95 @@
+// What commands need of the kernel. Filled by the kernel's start-up, by a fake in tests.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "guest/control/command.hpp"
+#include "guest/kernel/clock.hpp"
+#include "guest/kernel/counters.hpp"
+#include "guest/kernel/heap.hpp"
+#include "guest/kernel/interrupts.hpp"
+#include "guest/kernel/log.hpp"
+#include "guest/kernel/machine_info.hpp"
+#include "guest/kernel/page_allocator.hpp"
+#include "guest/kernel/timer.hpp"
+
+namespace guest::control {
+
+/// Ends the machine. The calls do not return in the guest.
+class Power {
+ public:
+  virtual void off(std::uint8_t code) = 0;
+  virtual void reset() = 0;
+
+ protected:
+  ~Power() = default;
+};
+
+/// Provokes faults for tests of the panic path.
+class Faults {
+ public:
+  /// Names separated by '|'.
+  [[nodiscard]] virtual std::string_view kinds() const = 0;
+  /// `kind` is one of kinds(). Does not return in the guest.
+  virtual void provoke(std::string_view kind) = 0;
+
+ protected:
+  ~Faults() = default;
+};
+
+/// The shell, as the `shell` and `history` commands need it.
+class LineRunner {
+ public:
+  /// Runs `line` with `rights` and hands {output, status} to `caller` when it is done; now or later. `line` is copied.
+  virtual std::expected<Handled, Refusal> run_line(std::string_view line, abi::control::Rights rights, Caller& caller,
+                                                   ResultMap& result) = 0;
+  /// Line `index` of the console's history, oldest first; nothing beyond the end.
+  [[nodiscard]] virtual std::optional<std::string_view> history(std::size_t index) const = 0;
+
+ protected:
+  ~LineRunner() = default;
+};
+
+/// A power-off or reset that was asked for, carried out once the answer has reached its reader.
+struct PowerRequest {
+  enum class Kind : std::uint8_t { None, Off, Reset } kind = Kind::None;
+  std::uint8_t code = 0;
+};
+
+struct Services {
+  const kernel::Clock& clock;
+  kernel::TimerQueue& timers;
+  const kernel::MachineInfo& machine;
+  kernel::PageAllocator& pages;
+  kernel::Heap& heap;
+  kernel::Interrupts& interrupts;
+  kernel::CounterRegistry& counters;
+  kernel::Log& log;
+  Power& power;
+  Faults& faults;
+  LineRunner* shell = nullptr;
+
+  std::string_view version;
+  std::string_view build_id;
+  std::string_view scenario;                   ///< name from the boot configuration; empty: none
+  std::uint64_t boot_to_control_ready_ns = 0;  ///< 0: not ready yet
+  std::uint64_t unix_time_at_boot_ns = 0;      ///< 0: unknown
+  /// Rights of the request whose handler runs.
+  abi::control::Rights caller_rights = abi::control::Rights::None;
+  PowerRequest power_request{};
+
+  /// Does what power_request asks for, if anything.
+  void carry_out_power_request() {
+    const PowerRequest request = power_request;
+    power_request = {};
+    if (request.kind == PowerRequest::Kind::Off) {
+      power.off(request.code);
+    } else if (request.kind == PowerRequest::Kind::Reset) {
+      power.reset();
+    }
+  }
+};
+
+}  // namespace guest::control

@@ -1,0 +1,231 @@
+#include <charconv>
+#include <system_error>
+
+#include "guest/control/command.hpp"
+#include "guest/kernel/panic.hpp"
+
+namespace guest::control {
+
+namespace error = abi::control::error;
+using kernel::escaped;
+
+namespace {
+
+std::optional<std::size_t> index_of(std::span<const ArgumentSpec> specs, std::string_view name) {
+  for (std::size_t i = 0; i < specs.size(); ++i) {
+    if (specs[i].name == name) {
+      return i;
+    }
+  }
+  return std::nullopt;
+}
+
+/// "a, b, c" for messages.
+void list_names(kernel::TextOutput& output, std::span<const ArgumentSpec> specs) {
+  if (specs.empty()) {
+    output.write("none");
+  }
+  for (std::size_t i = 0; i < specs.size(); ++i) {
+    output.write(i == 0 ? "" : ", ");
+    output.write(specs[i].name);
+  }
+}
+
+std::unexpected<Refusal> unknown_argument(std::span<const ArgumentSpec> specs, std::string_view name) {
+  kernel::FixedText<96> allowed;
+  list_names(allowed, specs);
+  return refuse(error::kUnknownArgument, name, "unknown argument '{}', allowed: {}", escaped(name.substr(0, 32)),
+                allowed.view());
+}
+
+bool is_choice(std::string_view choices, std::string_view value) {
+  while (!choices.empty()) {
+    const std::size_t bar = choices.find('|');
+    if (choices.substr(0, bar) == value) {
+      return true;
+    }
+    choices = bar == std::string_view::npos ? std::string_view() : choices.substr(bar + 1);
+  }
+  return false;
+}
+
+std::string_view type_name(CborType type) {
+  switch (type) {
+    case CborType::Unsigned:
+    case CborType::Negative:
+      return "an integer";
+    case CborType::Bytes:
+      return "bytes";
+    case CborType::Text:
+      return "a text";
+    case CborType::Array:
+      return "an array";
+    case CborType::Map:
+      return "a map";
+    case CborType::Bool:
+      return "a boolean";
+    case CborType::Null:
+      return "null";
+  }
+  return "unknown";
+}
+
+}  // namespace
+
+const Arguments::Slot& Arguments::slot(std::string_view name) const {
+  const auto index = index_of(specs_, name);
+  kernel::require(index.has_value(), "a command asks for an argument that it does not declare");
+  return slots_[*index];
+}
+
+std::uint64_t Arguments::number(std::string_view name, std::uint64_t fallback) const {
+  const Slot& found = slot(name);
+  return found.given ? found.number : fallback;
+}
+
+std::string_view Arguments::text(std::string_view name, std::string_view fallback) const {
+  const Slot& found = slot(name);
+  return found.given ? found.text : fallback;
+}
+
+std::expected<void, Refusal> Arguments::set_text(std::size_t index, std::string_view value) {
+  const ArgumentSpec& spec = specs_[index];
+  if (spec.type == ArgumentType::Choice && !is_choice(spec.choices, value)) {
+    return refuse(error::kBadArgument, spec.name, "{}: found '{}', allowed: {}", spec.name,
+                  escaped(value.substr(0, 32)), spec.choices);
+  }
+  if (spec.type != ArgumentType::Choice && (value.size() < spec.min || value.size() > spec.max)) {
+    return refuse(error::kBadArgument, spec.name, "{}: found {} bytes, allowed: {} to {}", spec.name, value.size(),
+                  spec.min, spec.max);
+  }
+  slots_[index] = {.given = true, .number = 0, .text = value};
+  return {};
+}
+
+std::expected<void, Refusal> Arguments::set_number(std::size_t index, std::uint64_t value) {
+  const ArgumentSpec& spec = specs_[index];
+  if (value < spec.min || value > spec.max) {
+    return refuse(error::kBadArgument, spec.name, "{}: found {}, allowed: an integer from {} to {}", spec.name, value,
+                  spec.min, spec.max);
+  }
+  slots_[index] = {.given = true, .number = value, .text = {}};
+  return {};
+}
+
+std::expected<void, Refusal> Arguments::set_word(std::size_t index, std::string_view word) {
+  const ArgumentSpec& spec = specs_[index];
+  if (slots_[index].given) {
+    return refuse(error::kBadArgument, spec.name, "{}: given twice", spec.name);
+  }
+  if (spec.type != ArgumentType::Integer) {
+    return set_text(index, word);
+  }
+  std::uint64_t value = 0;
+  const char* end = word.data() + word.size();
+  const auto parsed = std::from_chars(word.data(), end, value);
+  if (parsed.ec != std::errc() || parsed.ptr != end) {
+    return refuse(error::kBadArgument, spec.name, "{}: found '{}', allowed: an integer from {} to {}", spec.name,
+                  escaped(word.substr(0, 32)), spec.min, spec.max);
+  }
+  return set_number(index, value);
+}
+
+std::expected<void, Refusal> Arguments::check_required() const {
+  for (std::size_t i = 0; i < specs_.size(); ++i) {
+    if (specs_[i].required && !slots_[i].given) {
+      return refuse(error::kMissingArgument, specs_[i].name, "{} is missing: {}", specs_[i].name, specs_[i].help);
+    }
+  }
+  return {};
+}
+
+std::expected<Arguments, Refusal> Arguments::parse_words(std::span<const ArgumentSpec> specs,
+                                                         std::span<const std::string_view> words,
+                                                         std::span<char> scratch) {
+  Arguments result(specs);
+  std::size_t position = 0;
+  bool options = true;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    std::string_view word = words[i];
+    if (options && word == "--") {
+      options = false;
+      continue;
+    }
+    if (options && word.starts_with("--")) {
+      const std::size_t equals = word.find('=');
+      const std::string_view name = word.substr(2, equals == std::string_view::npos ? equals : equals - 2);
+      const auto index = index_of(specs, name);
+      if (!index) {
+        return unknown_argument(specs, name);
+      }
+      if (equals == std::string_view::npos && ++i == words.size()) {
+        return refuse(error::kMissingArgument, name, "--{} needs a value: {}", name, specs[*index].help);
+      }
+      const auto set = result.set_word(*index, equals == std::string_view::npos ? words[i] : word.substr(equals + 1));
+      if (!set) {
+        return std::unexpected(set.error());
+      }
+      continue;
+    }
+    while (position < specs.size() && result.slots_[position].given) {
+      ++position;
+    }
+    if (position == specs.size()) {
+      return refuse(error::kUnknownArgument, word, "unexpected argument '{}': {} given, at most {} allowed",
+                    escaped(word.substr(0, 32)), words.size(), specs.size());
+    }
+    if (specs[position].type == ArgumentType::Words) {
+      std::size_t used = 0;
+      for (; i < words.size(); ++i) {
+        const std::size_t blank = used > 0 ? 1 : 0;
+        kernel::require(words[i].size() + blank <= scratch.size() - used, "scratch for words is too small");
+        if (blank != 0) {
+          scratch[used++] = ' ';
+        }
+        used += words[i].copy(scratch.data() + used, words[i].size());
+      }
+      word = {scratch.data(), used};
+    }
+    if (const auto set = result.set_word(position, word); !set) {
+      return std::unexpected(set.error());
+    }
+  }
+  if (const auto complete = result.check_required(); !complete) {
+    return std::unexpected(complete.error());
+  }
+  return result;
+}
+
+std::expected<Arguments, Refusal> Arguments::parse_map(std::span<const ArgumentSpec> specs,
+                                                       const std::optional<CborValue>& map) {
+  Arguments result(specs);
+  if (map) {
+    if (map->type != CborType::Map) {
+      return refuse(error::kBadArgument, "args", "args: found {}, allowed: a map", type_name(map->type));
+    }
+    CborItems items(*map);
+    while (const auto key = items.next()) {
+      const CborValue value = *items.next();
+      const auto index = index_of(specs, key->text());
+      if (!index) {
+        return unknown_argument(specs, key->text());
+      }
+      const bool wants_number = specs[*index].type == ArgumentType::Integer;
+      if (value.type != (wants_number ? CborType::Unsigned : CborType::Text)) {
+        return refuse(error::kBadArgument, key->text(), "{}: found {}, allowed: {}", key->text(),
+                      value.type == CborType::Negative ? "a negative integer" : type_name(value.type),
+                      wants_number ? "an integer of 0 or more" : "a text");
+      }
+      const auto set = wants_number ? result.set_number(*index, value.number) : result.set_text(*index, value.text());
+      if (!set) {
+        return std::unexpected(set.error());
+      }
+    }
+  }
+  if (const auto complete = result.check_required(); !complete) {
+    return std::unexpected(complete.error());
+  }
+  return result;
+}
+
+}  // namespace guest::control

@@ -1,0 +1,175 @@
+#include "handlers.hpp"
+
+namespace guest::control {
+namespace {
+
+using abi::control::Rights;
+using Spec = ArgumentSpec;
+constexpr auto kInteger = ArgumentType::Integer;
+constexpr auto kText = ArgumentType::Text;
+constexpr auto kChoice = ArgumentType::Choice;
+constexpr auto kWords = ArgumentType::Words;
+
+constexpr Spec kPing[] = {
+    {.name = "payload", .type = kText, .max = 32768, .help = "text that comes back, up to 32768 bytes"}};
+constexpr Spec kEcho[] = {{.name = "text", .type = kWords, .max = 32768, .help = "what to print"}};
+constexpr Spec kHelp[] = {{.name = "command", .type = kText, .min = 1, .max = 32, .help = "name of a command"}};
+constexpr Spec kLog[] = {
+    {.name = "level", .type = kChoice, .choices = "quiet|info|debug", .help = "what the console shows from now on"}};
+constexpr Spec kPanic[] = {{.name = "kind",
+                            .type = kText,
+                            .required = true,
+                            .min = 1,
+                            .max = 32,
+                            .help = "which fault; 'help panic' lists them"}};
+constexpr Spec kShutdown[] = {
+    {.name = "code", .type = kInteger, .max = 255, .help = "exit code from 0 to 255 that the monitor reports"}};
+constexpr Spec kShell[] = {
+    {.name = "line", .type = kText, .required = true, .max = 4096, .help = "a line as typed into the shell"}};
+constexpr Spec kSleep[] = {
+    {.name = "ms", .type = kInteger, .required = true, .max = 3'600'000, .help = "milliseconds, up to one hour"}};
+constexpr Spec kSelftest[] = {
+    {.name = "rounds", .type = kInteger, .min = 1, .max = 1000, .help = "how often, from 1 to 1000"}};
+
+constexpr Command kTable[] = {
+    {.name = "clear",
+     .help = "clear the terminal",
+     .details = "",
+     .arguments = {},
+     .rights = Rights::None,
+     .handler = handle_clear,
+     .render = render_clear},
+    {.name = "counters",
+     .help = "every counter of the kernel",
+     .details = "",
+     .arguments = {},
+     .rights = Rights::Observe,
+     .handler = handle_counters},
+    {.name = "echo",
+     .help = "print a text",
+     .details = "",
+     .arguments = kEcho,
+     .rights = Rights::None,
+     .handler = handle_echo,
+     .render = render_echo},
+    {.name = "help",
+     .help = "list the commands, or explain one",
+     .details = "",
+     .arguments = kHelp,
+     .rights = Rights::None,
+     .handler = handle_help,
+     .render = render_help},
+    {.name = "history",
+     .help = "lines typed on the console",
+     .details = "",
+     .arguments = {},
+     .rights = Rights::Observe,
+     .handler = handle_history,
+     .render = render_history},
+    {.name = "info",
+     .help = "what machine and kernel this is",
+     .details = "",
+     .arguments = {},
+     .rights = Rights::Observe,
+     .handler = handle_info},
+    {.name = "irq",
+     .help = "interrupts: handlers and how often each ran",
+     .details = "",
+     .arguments = {},
+     .rights = Rights::Observe,
+     .handler = handle_irq},
+    {.name = "log",
+     .help = "show or set the console's verbosity",
+     .details = "Without a level it shows the present one.",
+     .arguments = kLog,
+     .rights = Rights::Admin,
+     .handler = handle_log},
+    {.name = "mem",
+     .help = "pages and heap",
+     .details = "Sizes in bytes, as handed out.",
+     .arguments = {},
+     .rights = Rights::Observe,
+     .handler = handle_mem},
+    {.name = "panic",
+     .help = "provoke a fault, to see the report",
+     .details = "The machine prints the report and powers off; the monitor exits with 4.",
+     .arguments = kPanic,
+     .rights = Rights::Admin,
+     .handler = handle_panic},
+    {.name = "ping",
+     .help = "answer with the payload and the time",
+     .details = "",
+     .arguments = kPing,
+     .rights = Rights::Observe,
+     .handler = handle_ping},
+    {.name = "reboot",
+     .help = "reset the machine",
+     .details = "The answer is delivered first.",
+     .arguments = {},
+     .rights = Rights::Admin,
+     .handler = handle_reboot,
+     .render = render_nothing},
+    {.name = "selftest",
+     .help = "test the heap: blocks of every size class",
+     .details = "",
+     .arguments = kSelftest,
+     .rights = Rights::Admin,
+     .handler = handle_selftest},
+    {.name = "shell",
+     .help = "run a line as if typed into the shell",
+     .details = "Answers with what it printed and the status of its last command: 0, or 1 for a refusal.",
+     .arguments = kShell,
+     .rights = Rights::None,
+     .handler = handle_shell},
+    {.name = "shutdown",
+     .help = "power the machine off",
+     .details = "The answer is delivered first.",
+     .arguments = kShutdown,
+     .rights = Rights::Admin,
+     .handler = handle_shutdown,
+     .render = render_nothing},
+    {.name = "sleep",
+     .help = "answer after a while",
+     .details = "",
+     .arguments = kSleep,
+     .rights = Rights::Submit,
+     .handler = handle_sleep,
+     .render = render_nothing},
+    {.name = "uptime",
+     .help = "time since reset",
+     .details = "",
+     .arguments = {},
+     .rights = Rights::Observe,
+     .handler = handle_uptime},
+    {.name = "version",
+     .help = "version and build id of the kernel",
+     .details = "",
+     .arguments = {},
+     .rights = Rights::Observe,
+     .handler = handle_version},
+};
+
+constexpr bool is_well_formed() {
+  for (std::size_t i = 0; i < std::size(kTable); ++i) {
+    if (kTable[i].arguments.size() > kMaxArguments || (i > 0 && kTable[i - 1].name >= kTable[i].name)) {
+      return false;
+    }
+  }
+  return true;
+}
+static_assert(is_well_formed(), "the table is sorted by name, and arguments fit");
+
+}  // namespace
+
+std::span<const Command> command_table() { return kTable; }
+
+const Command* find_command(std::string_view name) {
+  for (const Command& command : kTable) {
+    if (command.name == name) {
+      return &command;
+    }
+  }
+  return nullptr;
+}
+
+}  // namespace guest::control

@@ -1,0 +1,43 @@
+// Handlers of the command table (command_table.cpp).
+#pragma once
+
+#include <expected>
+
+#include "guest/control/command.hpp"
+#include "guest/control/services.hpp"
+
+namespace guest::control {
+
+using HandlerResult = std::expected<Handled, Refusal>;
+
+#define SIS_HANDLER(name) HandlerResult name(Services&, const Arguments&, Caller&, ResultMap&)
+// talk.cpp: answers that need little of the kernel
+SIS_HANDLER(handle_ping);
+SIS_HANDLER(handle_echo);
+SIS_HANDLER(handle_help);
+SIS_HANDLER(handle_clear);
+SIS_HANDLER(handle_shell);
+SIS_HANDLER(handle_history);
+SIS_HANDLER(handle_sleep);
+// state.cpp: what the kernel is and does
+SIS_HANDLER(handle_version);
+SIS_HANDLER(handle_info);
+SIS_HANDLER(handle_uptime);
+SIS_HANDLER(handle_mem);
+SIS_HANDLER(handle_irq);
+SIS_HANDLER(handle_counters);
+SIS_HANDLER(handle_selftest);
+// machine.cpp: what changes the machine
+SIS_HANDLER(handle_log);
+SIS_HANDLER(handle_panic);
+SIS_HANDLER(handle_shutdown);
+SIS_HANDLER(handle_reboot);
+#undef SIS_HANDLER
+
+void render_echo(kernel::TextOutput& output, const CborValue& result);
+void render_help(kernel::TextOutput& output, const CborValue& result);
+void render_clear(kernel::TextOutput& output, const CborValue& result);
+void render_history(kernel::TextOutput& output, const CborValue& result);
+void render_nothing(kernel::TextOutput& output, const CborValue& result);
+
+}  // namespace guest::control

@@ -1,0 +1,105 @@
+#include "handlers.hpp"
+
+namespace guest::control {
+
+HandlerResult handle_version(Services& services, const Arguments&, Caller&, ResultMap& result) {
+  result.add("version", services.version);
+  result.add("build_id", services.build_id);
+  return Handled::Now;
+}
+
+HandlerResult handle_uptime(Services& services, const Arguments&, Caller&, ResultMap& result) {
+  result.add("uptime_ns", services.clock.now_ns());
+  return Handled::Now;
+}
+
+namespace {
+
+std::string_view console_name(kernel::ConsoleKind kind) {
+  switch (kind) {
+    case kernel::ConsoleKind::Pl011:
+      return "pl011";
+    case kernel::ConsoleKind::Ns16550:
+      return "ns16550a";
+    case kernel::ConsoleKind::None:
+      break;
+  }
+  return "none";
+}
+
+}  // namespace
+
+HandlerResult handle_info(Services& services, const Arguments&, Caller&, ResultMap& result) {
+  result.add("version", services.version);
+  if (!services.scenario.empty()) {
+    result.add("scenario", services.scenario);
+  }
+  // Present, as the device tree lists them; the boot CPU is the one in use.
+  result.add("cpus", services.machine.cpus.size());
+  result.add("cpus_in_use", 1);
+  result.add("memory_bytes", services.machine.memory_bytes());
+  const kernel::InterruptController* controller = services.interrupts.controller();
+  result.add("interrupt_controller", controller != nullptr ? controller->name() : "none");
+  result.add("console", console_name(services.machine.console.kind));
+  result.add("clock_resolution_ns", services.clock.resolution_ns());
+  result.add("boot_to_control_ready_ns", services.boot_to_control_ready_ns);
+  result.add("uptime_ns", services.clock.now_ns());
+  return Handled::Now;
+}
+
+HandlerResult handle_mem(Services& services, const Arguments&, Caller&, ResultMap& result) {
+  const kernel::PageStatistics pages = services.pages.statistics();
+  const kernel::HeapStatistics heap = services.heap.statistics();
+  const std::uint64_t page = std::uint64_t{1} << kernel::kPageShift;
+  result.add("pages_total_bytes", pages.total_pages * page);
+  result.add("pages_free_bytes", pages.free_pages * page);
+  result.add("pages_used_bytes", pages.used_pages * page);
+  result.add("pages_peak_used_bytes", pages.peak_used_pages * page);
+  result.add("pages_largest_free_bytes", pages.largest_free_pages * page);
+  result.add("pages_metadata_bytes", pages.metadata_pages * page);
+  result.add("pages_failures", pages.failures);
+  result.add("heap_live_blocks", heap.live_blocks);
+  result.add("heap_live_bytes", heap.live_bytes);
+  result.add("heap_peak_live_bytes", heap.peak_live_bytes);
+  result.add("heap_allocations", heap.allocations);
+  result.add("heap_frees", heap.frees);
+  result.add("heap_failures", heap.failures);
+  result.add("heap_slab_bytes", heap.slabs * kernel::Heap::kSlabBytes);
+  result.add("heap_large_bytes", heap.large_bytes);
+  return Handled::Now;
+}
+
+HandlerResult handle_irq(Services& services, const Arguments&, Caller&, ResultMap& result) {
+  const kernel::Interrupts& interrupts = services.interrupts;
+  CborWriter& writer = result.key_for("handlers");
+  writer.array(interrupts.size());
+  for (std::uint32_t i = 0; i < interrupts.size(); ++i) {
+    const kernel::Interrupts::Entry& entry = interrupts.entry(i);
+    ResultMap item(writer);
+    item.add("intid", static_cast<std::uint32_t>(entry.id));
+    item.add("name", entry.name);
+    item.add("count", entry.count);
+    item.finish();
+  }
+  result.add("unhandled", interrupts.unhandled());
+  result.add("spurious", interrupts.spurious());
+  return Handled::Now;
+}
+
+HandlerResult handle_counters(Services& services, const Arguments&, Caller&, ResultMap& result) {
+  services.counters.for_each([&](const kernel::Counter& counter) { result.add(counter.name(), counter.value()); });
+  return Handled::Now;
+}
+
+HandlerResult handle_selftest(Services& services, const Arguments& arguments, Caller&, ResultMap& result) {
+  const auto rounds = static_cast<unsigned>(arguments.number("rounds", 1));
+  const kernel::HeapSelfTest test = kernel::heap_self_test(services.heap, rounds);
+  if (!test.passed) {
+    return refuse(abi::control::error::kFailed, "", "heap self-test: {}", test.failure);
+  }
+  result.add("blocks", test.blocks);
+  result.add("heap_live_bytes", test.after.live_bytes);
+  return Handled::Now;
+}
+
+}  // namespace guest::control
