@@ -43,6 +43,7 @@ void Connection::on_closed(kernel::Stream&) {
 void Connection::turn_away() {
   send_error(ctl::kNoRequest, error::kBusy, "the control server has no room for another connection");
   close_after_output();
+  settle();
 }
 
 /// Takes frames while there is input and room for their answers.
@@ -54,7 +55,12 @@ void Connection::pump() {
   while (!closing_ && output_.size() < kMaxPendingOutput && take_input()) {
   }
   pumping_ = false;
-  if (!closing_ && stream_.receive_ended() && pending_ == nullptr) {
+  settle();
+}
+
+/// Closes the stream when nothing is left to do. The last thing that a function does: this object may be gone after it.
+void Connection::settle() {
+  if (stream_.receive_ended() && !has_pending()) {
     close_after_output();
   }
   if (closing_ && !close_sent_ && output_.empty()) {
@@ -298,6 +304,11 @@ Connection::Pending* Connection::free_pending() {
   return found == pending_->end() ? nullptr : found;
 }
 
+bool Connection::has_pending() const {
+  return pending_ != nullptr &&
+         std::any_of(pending_->begin(), pending_->end(), [](const Pending& p) { return p.in_use(); });
+}
+
 Connection::Pending* Connection::find_pending(std::uint32_t id) {
   if (pending_ == nullptr) {
     return nullptr;
@@ -310,6 +321,7 @@ Connection::Pending* Connection::find_pending(std::uint32_t id) {
 void Connection::Pending::complete(std::span<const std::byte> result) {
   operation_ = nullptr;
   connection_->send_result(id_, result);
+  connection_->pump();
 }
 
 void Connection::Pending::cancel() {

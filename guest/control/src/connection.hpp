@@ -47,6 +47,7 @@ class Connection final : public kernel::StreamHandler {
   };
 
   void pump();
+  void settle();
   bool take_input();
   void handle(const Frame& frame);
   void hello(std::uint32_t id, const CborValue& body);
@@ -54,6 +55,7 @@ class Connection final : public kernel::StreamHandler {
   void cancel(std::uint32_t id, const CborValue& body);
   void run(std::uint32_t id, const Command& command, const Arguments& arguments, Pending& pending);
   Pending* free_pending();
+  [[nodiscard]] bool has_pending() const;
   /// A request's id names one call at a time.
   Pending* find_pending(std::uint32_t id);
 
