@@ -16,6 +16,7 @@
 #include "guest/kernel/format.hpp"
 #include "guest/kernel/machine_info.hpp"
 #include "guest/kernel/work.hpp"
+#include "rescue_console.hpp"
 
 namespace guest {
 namespace {
@@ -60,6 +61,9 @@ arch::PsciConduit conduit(kernel::PsciMethod method) {
 drivers::Uart* start_machine() {
   const kernel::Outcome outcome = kernel::read_machine_info(arch::dtb(), machine);
   arch::set_psci_conduit(conduit(machine.psci));
+  if (!outcome && machine.console.kind == kernel::ConsoleKind::None) {
+    machine.console = find_rescue_console(arch::dtb());
+  }
   drivers::Uart* const console = start_console(machine.console);
   if (!outcome) {
     refuse_boot(outcome.error());
