@@ -68,7 +68,7 @@ def wait_until(condition, what, timeout=LIMIT_S):
 class Machine:
     """`sisvmm run` of a scenario in the background."""
 
-    def __init__(self, folder, scenario=IDLE, name="m", arguments=()):
+    def __init__(self, folder, scenario=IDLE, name="m", arguments=(), env=None):
         folder = pathlib.Path(folder)
         self.run_dir = folder / f"run-{name}"
         self.scenario = folder / f"{name}.yaml"
@@ -80,7 +80,8 @@ class Machine:
         self.process = subprocess.Popen(
             [str(a) for a in (SISVMM, "run", self.scenario, "--name", self.name, "--run-dir", self.run_dir,
                               "--backend", BACKEND, *arguments)],
-            stdin=subprocess.DEVNULL, stdout=self.output_file, stderr=self.output_file, env=environment())
+            stdin=subprocess.DEVNULL, stdout=self.output_file, stderr=self.output_file,
+            env=env or environment())
 
     @property
     def socket(self):
@@ -164,18 +165,18 @@ class MachineTest(unittest.TestCase):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="sis-"))
         self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
 
-    def machine(self, scenario=IDLE, name="m", arguments=()):
-        machine = Machine(self.folder, scenario, name, arguments)
+    def machine(self, scenario=IDLE, name="m", arguments=(), env=None):
+        machine = Machine(self.folder, scenario, name, arguments, env)
         self.addCleanup(machine.destroy)
         return machine
 
-    def run_scenario(self, text, *arguments, name="s"):
+    def run_scenario(self, text, *arguments, name="s", **options):
         """Runs a scenario to its end; returns (CompletedProcess, run folder)."""
         path = self.folder / f"{name}.yaml"
         path.write_text(text)
         run_dir = self.folder / f"run-{name}"
         done = run(SISVMM, "run", path, "--run-dir", run_dir, "--name", f"{name}-{os.getpid()}-{self.folder.name}",
-                   "--backend", BACKEND, *arguments)
+                   "--backend", BACKEND, *arguments, **options)
         return done, run_dir
 
     def assert_alive(self, machine):

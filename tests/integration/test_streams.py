@@ -12,10 +12,8 @@ SERVICES = "apiVersion: sis/v1\nname: services\ncontrol: {test_services: true}\n
 ECHO, DISCARD, CHARGEN = 7, 9, 19
 
 
-class Streams(harness.MachineTest):
-    def setUp(self):
-        super().setUp()
-        self.subject = self.machine(SERVICES).wait_ready()
+class Echoes:
+    """What every guest with the test services must do; self.subject is the machine."""
 
     def echo(self, total, seed, chunk=65536):
         """Sends `total` random bytes to the echo service and compares checksums; returns the bytes received."""
@@ -68,11 +66,8 @@ class Streams(harness.MachineTest):
                 while True:
                     stuck.send(bytes(65536))
             self.assertEqual(self.echo(1 << 20, seed=3), 1 << 20)
-            self.harness_alive()
+            self.assert_alive(self.subject)
             self.assertTrue(slow.socket.recv(10))
-
-    def harness_alive(self):
-        self.assert_alive(self.subject)
 
     def test_half_close_still_delivers_the_rest(self):
         with self.subject.connect(ECHO) as connection:
@@ -95,6 +90,12 @@ class Streams(harness.MachineTest):
             connection.socket.recv(1000)
             connection.close()
         self.assert_alive(self.subject)
+
+
+class Streams(Echoes, harness.MachineTest):
+    def setUp(self):
+        super().setUp()
+        self.subject = self.machine(SERVICES).wait_ready()
 
     def test_services_are_off_unless_asked_for(self):
         plain = self.machine(name="plain").wait_ready()
