@@ -330,7 +330,8 @@ TEST(VirtqueueModel, random_operations_agree_with_a_model) {
           std::vector<QueueSegment> in;
           std::vector<QueueSegment> out;
           std::uint32_t bytes = 0;
-          for (std::size_t i = 0; i < readable; ++i) in.push_back(segment(static_cast<std::uint32_t>(1 + random() % 100)));
+          for (std::size_t i = 0; i < readable; ++i)
+            in.push_back(segment(static_cast<std::uint32_t>(1 + random() % 100)));
           for (std::size_t i = 0; i < writable; ++i) {
             out.push_back(segment(static_cast<std::uint32_t>(1 + random() % 100)));
             bytes += out.back().bytes;

@@ -1,0 +1,52 @@
+// A doubly linked list through links inside of its members: no memory of its own, removal from anywhere.
+#pragma once
+
+#include <cstddef>
+
+namespace guest::drivers {
+
+template <typename T>
+struct ListLink {
+  T* previous = nullptr;
+  T* next = nullptr;
+  bool linked = false;
+};
+
+/// Oldest first. `Member` is the link that this list uses; a T is in at most one list for each of its links.
+template <typename T, ListLink<T> T::* Member>
+class IntrusiveList {
+ public:
+  /// Does nothing if `item` is in the list.
+  void push_back(T& item) {
+    ListLink<T>& link = item.*Member;
+    if (link.linked) {
+      return;
+    }
+    link = {.previous = last_, .next = nullptr, .linked = true};
+    (last_ == nullptr ? first_ : (last_->*Member).next) = &item;
+    last_ = &item;
+    ++size_;
+  }
+  /// Does nothing if `item` is not in the list.
+  void remove(T& item) {
+    ListLink<T>& link = item.*Member;
+    if (!link.linked) {
+      return;
+    }
+    (link.previous == nullptr ? first_ : (link.previous->*Member).next) = link.next;
+    (link.next == nullptr ? last_ : (link.next->*Member).previous) = link.previous;
+    link = {};
+    --size_;
+  }
+  [[nodiscard]] T* front() const { return first_; }
+  [[nodiscard]] static T* after(const T& item) { return (item.*Member).next; }
+  [[nodiscard]] bool empty() const { return first_ == nullptr; }
+  [[nodiscard]] std::size_t size() const { return size_; }
+
+ private:
+  T* first_ = nullptr;
+  T* last_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+}  // namespace guest::drivers
