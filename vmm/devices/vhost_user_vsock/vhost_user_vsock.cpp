@@ -15,6 +15,10 @@ class Served final : public VhostUserVsock {
 
   [[nodiscard]] vsock::Counters counters() const override { return device_->counters(); }
 
+  void guest_was_reset() override {
+    if (backend_) backend_->guest_was_reset();
+  }
+
   void stop() override {
     backend_.reset();
     device_->close_host_side("the machine has stopped");

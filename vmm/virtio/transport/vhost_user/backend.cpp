@@ -108,8 +108,7 @@ Result<> Backend::dispatch(Message& message, bool& replied) {
       return {};
     case Request::ResetOwner:
       stop_device();
-      device_.reset();
-      stopped_.reset();
+      guest_was_reset();
       return {};
     case Request::SetFeatures:
       return set_features(message);
@@ -357,6 +356,13 @@ void Backend::stop_device() {
   const bool broken = std::ranges::any_of(queues, [](const Virtqueue& queue) { return queue.broken().has_value(); });
   // A driver that broke its device does not go on with it.
   if (!broken) stopped_ = std::move(stopped);
+}
+
+void Backend::guest_was_reset() {
+  if (active_ || !ever_active_) return;
+  stopped_.reset();
+  ever_active_ = false;
+  device_.reset();
 }
 
 void Backend::watch_kick(std::uint16_t index) {

@@ -55,7 +55,12 @@ class VhostUserVsock {
   /// A copy of the counters. Any thread, also after the front end has gone.
   [[nodiscard]] virtual vsock::Counters counters() const = 0;
 
-  /// What the destructor does, earlier: stops listening and closes every connection. counters() stays usable.
+  /// The guest was reset (QMP event RESET): its connections end now instead of when the next driver starts. Optional.
+  virtual void guest_was_reset() = 0;
+
+  /// What the destructor does, earlier: stops listening, closes every connection and the front end's socket. counters()
+  /// stays usable. QEMU waits for the device's answers when it stops it: stop (or destroy) the device, or leave the
+  /// loop running, while waiting for QEMU to exit.
   virtual void stop() = 0;
 
  protected:

@@ -49,6 +49,11 @@ class Backend final : private Interrupt {
                                                 BackendOptions options);
   /// Takes the queues from the device.
   ~Backend() override;
+
+  /// The guest was reset, as another channel (QMP) tells: its connections need not wait for the next driver to end.
+  /// Ignored if the next driver runs already.
+  void guest_was_reset();
+
   Backend(const Backend&) = delete;
   Backend& operator=(const Backend&) = delete;
 
