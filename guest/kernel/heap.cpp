@@ -25,9 +25,10 @@ constexpr unsigned kSlabOrder = 2;
 static_assert((kPageBytes << kSlabOrder) == Heap::kSlabBytes);
 constexpr std::size_t kBitmapWords = Heap::kSlabBytes / kGranule / 64;
 
-constexpr std::uint64_t kSlabCheck = 0x5349'5353'4C41'4231;  // "SISSLAB1"
-/// Written to the first 16 bytes of a free block, mixed with its address.
-constexpr std::uint64_t kFreeMark = 0xF7EE'F7EE'F7EE'F7EE;
+// Both are mixed with the address of what they mark. One instruction each: only 16 bits are set.
+constexpr std::uint64_t kSlabCheck = 0x51AB'0000'0000'0000;
+/// In the first 16 bytes of a free block.
+constexpr std::uint64_t kFreeMark = 0xF7EE'0000'0000'0000;
 
 /// Class of a request of (index * 16) bytes.
 constexpr auto kClassOf = [] {
@@ -63,6 +64,18 @@ struct Heap::Slab {
   std::uint64_t free_bits[kBitmapWords];
 
   [[nodiscard]] std::uint64_t expected_check() const { return kSlabCheck ^ reinterpret_cast<std::uintptr_t>(this); }
+  /// kBitmapWords: none, which a slab among the partial ones never says.
+  [[nodiscard]] std::uint32_t first_free_word() const {
+    return free_word < kBitmapWords && free_bits[free_word] != 0 ? free_word : search_free_word();
+  }
+  // Out of line: the compiler unrolls the loop, and nearly always the first word has a bit.
+  [[nodiscard, gnu::noinline]] std::uint32_t search_free_word() const {
+    std::uint32_t word = free_word;
+    while (word < kBitmapWords && free_bits[word] == 0) {
+      ++word;
+    }
+    return word;
+  }
   [[nodiscard]] std::uint64_t* block(std::uint32_t index) {
     // The slab's memory is raw; blocks are at least 16-byte aligned.
     return reinterpret_cast<std::uint64_t*>(reinterpret_cast<std::uintptr_t>(this) + first_offset +
@@ -137,12 +150,12 @@ void Heap::release_slab(Class& cls, Slab& slab) {
   pages_.free(pages_.map().address(&slab));
 }
 
-void Heap::account_allocation(std::uint64_t bytes) {
+inline void Heap::account_allocation(std::uint64_t bytes) {
   live_bytes_ += bytes;
   peak_live_bytes_ = std::max(peak_live_bytes_, live_bytes_);
 }
 
-void* Heap::allocate_small(std::size_t index) {
+inline void* Heap::allocate_small(std::size_t index) {
   Class& cls = classes_[index];
   Slab* slab = cls.partial;
   if (slab == nullptr) {
@@ -152,11 +165,8 @@ void* Heap::allocate_small(std::size_t index) {
       return nullptr;
     }
   }
-  std::uint32_t word = slab->free_word;
-  while (word < kBitmapWords && slab->free_bits[word] == 0) {
-    ++word;
-  }
-  if (slab->check != slab->expected_check() || word == kBitmapWords) [[unlikely]] {
+  const std::uint32_t word = slab->first_free_word();
+  if (slab->check != slab->expected_check() || word >= kBitmapWords) [[unlikely]] {
     panic_at(here(), "heap: the header of the slab at {} ({} bytes a block) was overwritten",
              static_cast<const void*>(slab), kClassBytes[index]);
   }
@@ -168,7 +178,7 @@ void* Heap::allocate_small(std::size_t index) {
   if (number >= slab->touched) {
     // The lowest free block is taken, so all before it have been used.
     slab->touched = static_cast<std::uint16_t>(number + 1);
-  } else if (block[0] != mark_of(block) || block[1] != mark_of(block)) [[unlikely]] {
+  } else if (((block[0] ^ mark_of(block)) | (block[1] ^ mark_of(block))) != 0) [[unlikely]] {
     panic_at(here(), "heap: the free block at {} ({} bytes) was written to after it was freed",
              static_cast<const void*>(block), kClassBytes[index]);
   }
@@ -204,7 +214,10 @@ void* Heap::allocate_large(std::size_t bytes, std::size_t alignment) {
 }
 
 void* Heap::allocate(std::size_t bytes, std::size_t alignment) {
-  require(std::has_single_bit(alignment) && alignment <= kMaxAlignment, "heap: impossible alignment");
+  if (alignment > kMinAlignment) {
+    // Not std::has_single_bit(): without the vector unit a population count is a call.
+    require((alignment & (alignment - 1)) == 0 && alignment <= kMaxAlignment, "heap: impossible alignment");
+  }
   if (bytes > kLargestClass) {
     return allocate_large(bytes, alignment);
   }
@@ -220,7 +233,7 @@ void* Heap::allocate(std::size_t bytes, std::size_t alignment) {
   return allocate_small(index);
 }
 
-Heap::Slab& Heap::slab_of(const void* block) const {
+inline Heap::Slab& Heap::slab_of(const void* block) const {
   const auto address = reinterpret_cast<std::uintptr_t>(block);  // looked at as a number first
   auto* const slab = reinterpret_cast<Slab*>(address & ~(kSlabBytes - 1));
   if (!pages_.owns(pages_.map().address(block)) || slab->check != slab->expected_check()) [[unlikely]] {

@@ -123,50 +123,59 @@ Outcome MachineReader::initrd() {
 }
 
 Outcome MachineReader::device() {
-  if (compatible("virtio,mmio")) {
-    return virtio();
+  switch (kind()) {
+    case DeviceKind::Other:
+      return {};
+    case DeviceKind::Virtio:
+      return virtio();
+    case DeviceKind::Pl011:
+      return uart(ConsoleKind::Pl011);
+    case DeviceKind::Ns16550:
+      return uart(ConsoleKind::Ns16550);
+    case DeviceKind::GicV2:
+      return gic(2);
+    case DeviceKind::GicV3:
+      return gic(3);
+    case DeviceKind::Timer:
+      return timer();
+    case DeviceKind::Psci:
+      return psci();
+    case DeviceKind::Pl031:
+      return rtc();
   }
-  if (compatible("arm,pl011")) {
-    return uart(ConsoleKind::Pl011);
-  }
-  if (compatible("ns16550a") || compatible("ns16550") || compatible("snps,dw-apb-uart")) {
-    return uart(ConsoleKind::Ns16550);
-  }
-  if (compatible("arm,gic-v3")) {
-    return gic(3);
-  }
-  if (compatible("arm,cortex-a15-gic") || compatible("arm,gic-400")) {
-    return gic(2);
-  }
-  if (compatible("arm,armv8-timer")) {
-    timer_ = interrupt();
-    // Without names the order is secure, non-secure, virtual, hypervisor.
-    const Bytes names = value(Prop::InterruptNames);
-    std::string_view list(reinterpret_cast<const char*>(names.data()), names.size());  // char aliases anything
-    for (std::size_t index = 0; !list.empty(); ++index) {
-      const std::size_t end = std::min(list.find('\0'), list.size());
-      if (list.substr(0, end) == "virt") {
-        timer_index_ = index;
-      }
-      list.remove_prefix(std::min(end + 1, list.size()));
+  return {};
+}
+
+Outcome MachineReader::timer() {
+  timer_ = interrupt();
+  // Without names the order is secure, non-secure, virtual, hypervisor.
+  const Bytes names = value(Prop::InterruptNames);
+  std::string_view list(reinterpret_cast<const char*>(names.data()), names.size());  // char aliases anything
+  for (std::size_t index = 0; !list.empty(); ++index) {
+    const std::string_view entry = list.substr(0, list.find('\0'));
+    if (entry == "virt") {
+      timer_index_ = index;
     }
-    return {};
+    list.remove_prefix(std::min(entry.size() + 1, list.size()));
   }
-  if (compatible("arm,psci-1.0") || compatible("arm,psci-0.2")) {
-    const auto method = text(Prop::Method);
-    if (!method || (*method != "hvc" && *method != "smc")) {
-      return bad(Prop::Method, "'hvc' or 'smc'");
-    }
-    out_.psci = *method == "hvc" ? PsciMethod::Hvc : PsciMethod::Smc;
-    return {};
+  return {};
+}
+
+Outcome MachineReader::psci() {
+  const auto method = text(Prop::Method);
+  if (!method || (*method != "hvc" && *method != "smc")) {
+    return bad(Prop::Method, "'hvc' or 'smc'");
   }
-  if (compatible("arm,pl031")) {
-    const auto registers = reg(0);
-    if (!registers) {
-      return std::unexpected(registers.error());
-    }
-    out_.rtc = *registers;
+  out_.psci = *method == "hvc" ? PsciMethod::Hvc : PsciMethod::Smc;
+  return {};
+}
+
+Outcome MachineReader::rtc() {
+  const auto registers = reg(0);
+  if (!registers) {
+    return std::unexpected(registers.error());
   }
+  out_.rtc = *registers;
   return {};
 }
 

@@ -197,17 +197,31 @@ bool MachineReader::enabled() const {
   return status == "okay\0"sv || status == "ok\0"sv;
 }
 
-bool MachineReader::compatible(std::string_view wanted) const {
+DeviceKind MachineReader::kind() const {
+  struct Compatible {
+    std::string_view name;
+    DeviceKind kind;
+  };
+  static constexpr Compatible kKnown[] = {
+      {"virtio,mmio", DeviceKind::Virtio},       {"arm,pl011", DeviceKind::Pl011},
+      {"ns16550a", DeviceKind::Ns16550},         {"ns16550", DeviceKind::Ns16550},
+      {"snps,dw-apb-uart", DeviceKind::Ns16550}, {"arm,gic-v3", DeviceKind::GicV3},
+      {"arm,cortex-a15-gic", DeviceKind::GicV2}, {"arm,gic-400", DeviceKind::GicV2},
+      {"arm,armv8-timer", DeviceKind::Timer},    {"arm,psci-1.0", DeviceKind::Psci},
+      {"arm,psci-0.2", DeviceKind::Psci},        {"arm,pl031", DeviceKind::Pl031},
+  };
   const Bytes bytes = value(Prop::Compatible);
   std::string_view list(reinterpret_cast<const char*>(bytes.data()), bytes.size());  // char aliases anything
   while (!list.empty()) {
-    const std::size_t end = std::min(list.find('\0'), list.size());
-    if (list.substr(0, end) == wanted) {
-      return true;
+    const std::string_view entry = list.substr(0, list.find('\0'));
+    for (const Compatible& known : kKnown) {
+      if (known.name == entry) {
+        return known.kind;
+      }
     }
-    list.remove_prefix(std::min(end + 1, list.size()));
+    list.remove_prefix(std::min(entry.size() + 1, list.size()));
   }
-  return false;
+  return DeviceKind::Other;
 }
 
 std::expected<PhysRange, NamedError> MachineReader::reg_entry(std::size_t index, std::size_t& count) {

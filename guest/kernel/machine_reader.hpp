@@ -42,6 +42,9 @@ enum class Prop : std::uint8_t {
   Count,  ///< also: any other property
 };
 
+/// Devices that matter.
+enum class DeviceKind : std::uint8_t { Other, Virtio, Pl011, Ns16550, GicV2, GicV3, Timer, Psci, Pl031 };
+
 class MachineReader {
  public:
   using Bytes = std::span<const std::byte>;
@@ -93,7 +96,8 @@ class MachineReader {
   std::expected<std::uint32_t, NamedError> cell(Prop prop, std::uint32_t absent);
   std::expected<std::string_view, NamedError> text(Prop prop);
   [[nodiscard]] bool enabled() const;
-  [[nodiscard]] bool compatible(std::string_view wanted) const;
+  /// By the first entry of compatible that is known.
+  [[nodiscard]] DeviceKind kind() const;
   /// Entry `index` of reg, as it stands in the node.
   std::expected<PhysRange, NamedError> reg_entry(std::size_t index, std::size_t& count);
   /// The same on the root's bus.
@@ -112,6 +116,9 @@ class MachineReader {
   Outcome gic(std::uint8_t version);
   Outcome uart(ConsoleKind kind);
   Outcome virtio();
+  Outcome timer();
+  Outcome psci();
+  Outcome rtc();
 
   // After the walk.
   Outcome resolve();

@@ -112,8 +112,6 @@ PageAllocator::Region* PageAllocator::region_of(std::uint64_t page) {
   return const_cast<Region*>(std::as_const(*this).region_of(page));  // the object is not const
 }
 
-bool PageAllocator::owns(PhysAddr address) const { return region_of(raw(address) >> kPageShift) != nullptr; }
-
 void PageAllocator::push_free(Region& region, std::uint64_t page, unsigned order) {
   region.metadata[page - region.first_page] = encode(State::Free, order);
   FreeBlock* const block = map_.pointer<FreeBlock>(address_of(page));

@@ -46,6 +46,7 @@ Outcome TreeCursor::open(std::span<const std::byte> memory) {
     return fail("tree-bad-structure", "header: {}", std::string_view(fdt_strerror(code)));
   }
   tree_ = tree;
+  structure_ = memory.data() + fdt_off_dt_struct(tree);
   size_bytes_ = fdt_totalsize(tree);
   next_ = 0;
   depth_ = 0;
@@ -94,10 +95,9 @@ TreeToken TreeCursor::begin_node() {
   if (depth_ == kMaxDepth) {
     return broken("nodes are nested too deep");
   }
-  // fdt_next_tag() found the NUL before next_, which is aligned up by at most three bytes.
-  const int start = offset_ + kTagBytes;
-  const auto* const name = static_cast<const char*>(fdt_offset_ptr(tree_, start, 1));
-  std::string_view text(name, static_cast<std::size_t>(next_ - start));
+  // fdt_next_tag() found the NUL before next_, which is aligned up by at most three bytes. char aliases anything.
+  const auto* const name = reinterpret_cast<const char*>(structure_ + offset_ + kTagBytes);
+  std::string_view text(name, static_cast<std::size_t>(next_ - offset_ - kTagBytes));
   text = text.substr(0, text.find('\0'));
   root_seen_ = true;
   children_seen_ = false;
@@ -112,18 +112,17 @@ TreeToken TreeCursor::property() {
   if (children_seen_) {
     return broken("a property after a child node");
   }
-  // fdt_next_tag() checked that header and value end before next_ and within the tree.
-  const auto* const header = static_cast<const std::byte*>(fdt_offset_ptr(tree_, offset_, kPropertyHeaderBytes));
-  if (header == nullptr) {
-    return broken("it ends too early");
-  }
-  const std::uint64_t length = read_be32(header + kTagBytes);
-  const auto room = static_cast<std::uint64_t>(next_ - offset_) - kPropertyHeaderBytes;
-  if (next_ - offset_ < kPropertyHeaderBytes || length > room) {
+  // fdt_next_tag() checked that header and value end before next_ and within the tree; the sum that it checked with may
+  // have wrapped, so the length is compared with what lies between.
+  const int bytes = next_ - offset_;
+  const std::byte* const header = structure_ + offset_;
+  if (bytes < kPropertyHeaderBytes ||
+      read_be32(header + kTagBytes) > static_cast<std::uint64_t>(bytes - kPropertyHeaderBytes)) {
     return broken("a value runs over its end");
   }
+  const auto length = static_cast<std::size_t>(read_be32(header + kTagBytes));
   name_offset_ = static_cast<std::uint32_t>(read_be32(header + 2 * kTagBytes));
-  value_ = {header + kPropertyHeaderBytes, static_cast<std::size_t>(length)};
+  value_ = {header + kPropertyHeaderBytes, length};
   return TreeToken::Property;
 }
 

@@ -53,6 +53,7 @@ class TreeCursor {
   TreeToken broken(std::string_view what);
 
   const void* tree_ = nullptr;
+  const std::byte* structure_ = nullptr;  ///< the structure block
   std::uint32_t size_bytes_ = 0;
   int offset_ = 0;
   int next_ = 0;

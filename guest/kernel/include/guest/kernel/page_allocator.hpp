@@ -56,7 +56,15 @@ class PageAllocator {
   /// Pages of the allocation that starts at `address`; 0: none does.
   [[nodiscard]] std::uint64_t allocated_pages(PhysAddr address) const;
   /// True: `address` lies in memory under management.
-  [[nodiscard]] bool owns(PhysAddr address) const;
+  [[nodiscard]] bool owns(PhysAddr address) const {
+    const std::uint64_t page = raw(address) >> kPageShift;
+    for (const Region& region : regions_) {
+      if (page - region.first_page < region.end_page - region.first_page) {
+        return true;
+      }
+    }
+    return false;
+  }
 
   [[nodiscard]] PageStatistics statistics() const;
   [[nodiscard]] const DirectMap& map() const { return map_; }
