@@ -6,6 +6,7 @@
 #include "boot_error.hpp"
 #include "boot_interrupts.hpp"
 #include "boot_memory.hpp"
+#include "boot_virtio.hpp"
 #include "guest/arch/build_info.hpp"
 #include "guest/arch/clock.hpp"
 #include "guest/arch/cpu.hpp"
@@ -92,9 +93,12 @@ extern "C" [[noreturn]] void kernel_main() {
   }
   start_memory(machine);
   start_interrupts(machine);
-  read_configuration(machine);
+  const kernel::BootConfig& config = read_configuration(machine);
   log_machine();
   kernel::log().metric("clock_resolution_ns", arch::virtual_timer().resolution_ns());
+  if (drivers::VsockDevice* const vsock = find_vsock(machine); vsock != nullptr) {
+    start_vsock(*vsock, config);
+  }
   kernel::work_queue().run(idle);
 }
 
