@@ -1,0 +1,218 @@
+#include "format.hpp"
+
+#include "abi/boot_config.hpp"
+#include "condition_type.hpp"
+#include "section.hpp"
+
+namespace vmm::scenario {
+namespace {
+
+using std::chrono_literals::operator""ms;
+using std::chrono_literals::operator""h;
+
+constexpr char kApiVersion[] = "sis/v1";
+
+/// A key with one value that sets nothing.
+class VersionType final : public Type<Scenario> {
+ public:
+  void read(Problems& problems, const std::string& key, const Node& node, Scenario& /*out*/) const override {
+    const bool is_text = node.kind == Node::Kind::Plain || node.kind == Node::Kind::Quoted;
+    if (!is_text || node.text != kApiVersion) problems.add(node.at, key, found(node), allowed());
+  }
+  [[nodiscard]] OrderedJson write(const Scenario& /*value*/) const override { return kApiVersion; }
+  [[nodiscard]] OrderedJson schema() const override { return {{"const", kApiVersion}}; }
+  [[nodiscard]] std::string allowed() const override { return kApiVersion; }
+};
+
+/// {contains: TEXT} or {absent: TEXT}.
+class ConsoleType final : public Type<ConsoleExpectation> {
+ public:
+  void read(Problems& problems, const std::string& key, const Node& node, ConsoleExpectation& out) const override {
+    if (node.kind != Node::Kind::Map || node.entries.size() != 1 || !is_key(node.entries[0].key)) {
+      const bool other_key = node.kind == Node::Kind::Map && node.entries.size() == 1;
+      problems.add(node.at, key, other_key ? "the key " + quote(node.entries[0].key) : found(node), allowed());
+      return;
+    }
+    const Node::Entry& entry = node.entries[0];
+    out.present = entry.key == kContains;
+    text_->read(problems, key + '.' + entry.key, entry.value, out.text);
+  }
+  [[nodiscard]] OrderedJson write(const ConsoleExpectation& value) const override {
+    return {{value.present ? kContains : kAbsent, text_->write(value.text)}};
+  }
+  [[nodiscard]] OrderedJson schema() const override {
+    OrderedJson properties = {{kContains, text_->schema()}, {kAbsent, text_->schema()}};
+    properties[kContains]["description"] = "The console shows this text at some time.";
+    properties[kAbsent]["description"] = "The console never shows this text.";
+    return {{"type", "object"},
+            {"additionalProperties", false},
+            {"properties", std::move(properties)},
+            {"minProperties", 1},
+            {"maxProperties", 1}};
+  }
+  [[nodiscard]] std::string allowed() const override { return "a map with contains or absent, one of them"; }
+  void document(const std::string& key, std::vector<OptionRow>& rows) const override {
+    rows.push_back({key + '.' + kContains, text_->allowed(), "", "The console shows this text at some time."});
+    rows.push_back({key + '.' + kAbsent, text_->allowed(), "", "The console never shows this text."});
+  }
+
+ private:
+  static constexpr char kContains[] = "contains";
+  static constexpr char kAbsent[] = "absent";
+  static bool is_key(const std::string& key) { return key == kContains || key == kAbsent; }
+
+  TypePtr<std::string> text_ = text({.max_bytes = 4096, .words = "a text; line breaks are \"\\n\""});
+};
+
+/// One request, or {parallel: [requests]}.
+class StepType final : public Type<Step> {
+ public:
+  void read(Problems& problems, const std::string& key, const Node& node, Step& out) const override {
+    const bool parallel = node.kind == Node::Kind::Map &&
+                          std::ranges::any_of(node.entries, [](const Node::Entry& e) { return e.key == kParallel; });
+    if (parallel) {
+      parallel_->read(problems, key, node, out);
+    } else {
+      request_type()->read(problems, key, node, out.requests.emplace_back());
+    }
+  }
+  [[nodiscard]] OrderedJson write(const Step& value) const override {
+    return value.requests.size() == 1 ? request_type()->write(value.requests[0]) : parallel_->write(value);
+  }
+  [[nodiscard]] OrderedJson schema() const override {
+    OrderedJson parallel = parallel_->schema();
+    parallel["properties"][kParallel]["items"] = {{"$ref", "#/definitions/request"}};
+    // if/then and not oneOf, so that an editor's complaint is about the kind of step that the user is writing.
+    return {{"if", {{"required", {kParallel}}}},
+            {"then", std::move(parallel)},
+            {"else", {{"$ref", "#/definitions/request"}}}};
+  }
+  [[nodiscard]] std::string allowed() const override { return request_type()->allowed() + "; or with parallel"; }
+  void document(const std::string& key, std::vector<OptionRow>& rows) const override {
+    request_type()->document(key, rows);
+    rows.push_back(
+        {key + '.' + kParallel, requests_->allowed(), "",
+         "Instead of the keys above: requests that are sent at the same time, each over its own connection. The "
+         "step ends when all of them have ended."});
+  }
+
+ private:
+  static constexpr char kParallel[] = "parallel";
+  static constexpr std::size_t kMaxParallel = 64;
+
+  TypePtr<std::vector<Request>> requests_ = list(request_type(), 1, kMaxParallel);
+  TypePtr<Step> parallel_ =
+      section<Step>({option(kParallel, &Step::requests, requests_,
+                            "Requests that are sent at the same time, each over its own connection.")});
+};
+
+TypePtr<Machine> machine_type() {
+  static constexpr std::uint64_t kMiB = 1ull << 20;
+  return section<Machine>(
+      {
+          option("cpus", &Machine::cpus, integer<unsigned>(1, 8), "Number of CPUs."),
+          option("memory", &Machine::memory_bytes, size(64 * kMiB, 64 * 1024 * kMiB, 2 * kMiB),
+                 "Size of the guest's RAM."),
+          option("backend", &Machine::backend,
+                 choice<Backend>({{"auto", Backend::Auto}, {"qemu", Backend::Qemu}, {"kvm", Backend::Kvm}}),
+                 "What runs the machine. auto: the best that this host can (sisvmm doctor tells)."),
+          option("accel", &Machine::accel,
+                 choice<Accel>({{"auto", Accel::Auto}, {"tcg", Accel::Tcg}, {"kvm", Accel::Kvm}, {"hvf", Accel::Hvf}}),
+                 "How QEMU runs the CPUs: emulated (tcg), or on an ARM64 host its hypervisor. auto: the fastest."),
+          option("cpu", &Machine::cpu,
+                 text({.max_bytes = 128,
+                       .pattern = "[A-Za-z0-9][A-Za-z0-9._=,+-]*",
+                       .words = "a CPU model of QEMU (A-Z a-z 0-9 . _ = , + -)"}),
+                 "CPU model, as cortex-a53, cortex-a72, cortex-a76, max. Without it: the back end's choice."),
+          option("gic_version", &Machine::gic_version, integer<unsigned>(2, 3), "Version of the interrupt controller."),
+          option(
+              "icount_shift", &Machine::icount_shift, maybe(integer<unsigned>(0, 10)),
+              "Deterministic time: each instruction takes 2^shift nanoseconds of guest time. TCG only. Without it: the "
+              "host's time."),
+      },
+      [](Problems& problems, const std::string& key, const Node& node, Machine& machine) {
+        check_machine(problems, key, node, machine);
+      });
+}
+
+TypePtr<Scenario> boot_type() {
+  return section<Scenario>({
+      option("kernel", &Scenario::kernel,
+             text({.max_bytes = 4096, .pattern = R"([^\x00-\x1f\x7f]+)", .words = "a path, one line of text"}),
+             "Kernel image, relative to the scenario's file. Without it: the one built with the monitor."),
+      option("verbosity", &Scenario::verbosity,
+             choice<Verbosity>({{"quiet", Verbosity::Quiet}, {"info", Verbosity::Info}, {"debug", Verbosity::Debug}}),
+             "How much the kernel writes to its console."),
+  });
+}
+
+TypePtr<Expectations> expect_type() {
+  const auto name = text({.max_bytes = 128, .pattern = "[a-z0-9_]+", .words = "a metric's name (a-z 0-9 _)"});
+  const auto metrics = std::make_shared<NamedConditions<MetricExpectation>>(&MetricExpectation::metric, name,
+                                                                            "a map of metrics' names to conditions");
+  return section<Expectations>({
+      option("metrics", &Expectations::metrics, TypePtr<std::vector<MetricExpectation>>(metrics),
+             "What must hold of the metrics that the guest printed (METRIC name=value), the last value of each."),
+      option("console", &Expectations::console, list<ConsoleExpectation>(std::make_shared<ConsoleType>(), 0, 1000),
+             "Texts that the guest's console must, or must not, have shown."),
+      option("guest_exit_code", &Expectations::guest_exit_code, maybe(integer<int>(0, 255)),
+             "The code with which the guest shuts down. Without it: 0, if the guest shuts itself down at all."),
+  });
+}
+
+TypePtr<Timeouts> timeouts_type() {
+  const auto limit = duration(1ms, 24h);
+  return section<Timeouts>({
+      option("boot", &Timeouts::boot, limit, "From the start until the control server answers."),
+      option("run", &Timeouts::run, limit, "From the start until the last step has ended."),
+      option("stop", &Timeouts::stop, limit, "From the request to stop until the machine is killed."),
+  });
+}
+
+TypePtr<Scenario> make_scenario_type() {
+  return section<Scenario>({
+      group<Scenario>("apiVersion", std::make_shared<VersionType>(), "Version of this format.", Presence::Required),
+      option("name", &Scenario::name,
+             text({.max_bytes = 64, .pattern = "[A-Za-z0-9][A-Za-z0-9._-]*", .words = "a name of A-Z a-z 0-9 . _ -"}),
+             "Name in reports, and of the machine unless --name gives another. Without it: the file's name."),
+      option("description", &Scenario::description, text({.max_bytes = 4096, .words = "a text"}), "For readers."),
+      option("machine", &Scenario::machine, machine_type(), "The virtual machine."),
+      group("boot", boot_type(), "What is booted, and how."),
+      group(
+          "control",
+          section<Scenario>({option("test_services", &Scenario::test_services, boolean(),
+                                    "The guest also listens on the vsock ports 7 (echo), 9 (discard), 19 (chargen).")}),
+          "The guest's services on vsock."),
+      option("steps", &Scenario::steps, list<Step>(std::make_shared<StepType>(), 0, 1000),
+             "Control requests, in this order. Without any, the machine runs until it is stopped."),
+      option("expect", &Scenario::expect, expect_type(), "What must hold when the steps are done."),
+      option("timeouts", &Scenario::timeouts, timeouts_type(), "How long things may take."),
+  });
+}
+
+}  // namespace
+
+const TypePtr<Scenario>& scenario_type() {
+  static const TypePtr<Scenario> type = make_scenario_type();
+  return type;
+}
+
+void check_machine(Problems& problems, const std::string& key, const Node& node, const Machine& machine) {
+  const auto place = [&](std::string_view option) {
+    const auto entry = std::ranges::find(node.entries, option, &Node::Entry::key);
+    return entry == node.entries.end() ? node.at : entry->value.at;
+  };
+  if (machine.backend == Backend::Kvm && (machine.accel == Accel::Tcg || machine.accel == Accel::Hvf)) {
+    problems.add(place("accel"), key + ".accel",
+                 machine.accel == Accel::Tcg ? "tcg with backend kvm" : "hvf with backend kvm",
+                 "auto or kvm, or backend qemu");
+  }
+  if (machine.icount_shift &&
+      (machine.backend == Backend::Kvm || machine.accel == Accel::Kvm || machine.accel == Accel::Hvf)) {
+    problems.add(place("icount_shift"), key + ".icount_shift",
+                 std::to_string(*machine.icount_shift) + " with a hypervisor that runs on the real CPU",
+                 "icount_shift only with accel tcg or auto, and backend qemu or auto");
+  }
+}
+
+}  // namespace vmm::scenario
