@@ -1,8 +1,11 @@
 // The kernel's main function: brings the machine up part by part, then runs deferred work for ever.
 #include <bit>
 
+#include "abi/console.hpp"
+#include "abi/control.hpp"
 #include "boot_config_step.hpp"
 #include "boot_console.hpp"
+#include "boot_control.hpp"
 #include "boot_error.hpp"
 #include "boot_interrupts.hpp"
 #include "boot_memory.hpp"
@@ -80,11 +83,28 @@ void log_machine() {
                    machine.memory_bytes() / (1024 * 1024), machine.gic.version, arch::psci_version());
 }
 
+/// The control server listens before the device starts: requests that the host holds find it.
+void start_control(control::Services& services, const kernel::BootConfig& config) {
+  drivers::VsockDevice* const vsock = find_vsock(machine);
+  if (vsock == nullptr) {
+    kernel::log_info("no vsock device: the control server has no connections");
+    return;
+  }
+  kernel::StreamListener& server = start_control_server(services, config);
+  kernel::require(vsock->streams().listen(abi::control::kPort, server), "the control server's port is taken");
+  if (!start_vsock(*vsock, config)) {
+    return;
+  }
+  services.boot_to_control_ready_ns = arch::clock_now_ns();
+  kernel::log().metric("clock_resolution_ns", arch::virtual_timer().resolution_ns());
+  kernel::log().metric(abi::console::kMetricBootToControl, services.boot_to_control_ready_ns);
+}
+
 }  // namespace
 
 extern "C" [[noreturn]] void kernel_main() {
   const bool clock_runs = arch::init_clock(0);
-  [[maybe_unused]] drivers::Uart* const console = start_machine();
+  drivers::Uart* const console = start_machine();
   arch::seed_stack_guard(boot_entropy());  // kernel_main() never returns
   if (!clock_runs) {
     refuse_boot(kernel::fail("machine-bad-timer", "CNTFRQ_EL0 is {} Hz: expected 1 MHz to 4 GHz",
@@ -93,12 +113,13 @@ extern "C" [[noreturn]] void kernel_main() {
   }
   start_memory(machine);
   start_interrupts(machine);
+  if (console != nullptr) {
+    console->register_counters(kernel::counters());
+  }
   const kernel::BootConfig& config = read_configuration(machine);
   log_machine();
-  kernel::log().metric("clock_resolution_ns", arch::virtual_timer().resolution_ns());
-  if (drivers::VsockDevice* const vsock = find_vsock(machine); vsock != nullptr) {
-    start_vsock(*vsock, config);
-  }
+  control::Services& services = start_services(machine, config);
+  start_control(services, config);
   kernel::work_queue().run(idle);
 }
 

@@ -1,0 +1,76 @@
+#include "boot_control.hpp"
+
+#include <optional>
+
+#include "abi/console.hpp"
+#include "guest/arch/build_info.hpp"
+#include "guest/arch/clock.hpp"
+#include "guest/arch/panic_output.hpp"
+#include "guest/arch/provoke.hpp"
+#include "guest/kernel/format.hpp"
+#include "guest/kernel/panic.hpp"
+
+namespace guest {
+namespace {
+
+class MachinePower final : public control::Power {
+ public:
+  void off(std::uint8_t code) override { arch::exit_machine(abi::console::kKindShutdown, code); }
+  void reset() override { arch::exit_machine(abi::console::kKindReboot, 0); }
+};
+
+class ProvokedFaults final : public control::Faults {
+ public:
+  [[nodiscard]] std::string_view kinds() const override {
+    if (kinds_.view().empty()) {
+      for (const arch::FaultKind& kind : arch::fault_kinds()) {
+        kernel::format_to(kinds_, "{}{}", kinds_.view().empty() ? "" : "|", kind.name);
+      }
+    }
+    return kinds_.view();
+  }
+  void provoke(std::string_view name) override {
+    for (const arch::FaultKind& kind : arch::fault_kinds()) {
+      if (kind.name == name) {
+        arch::provoke(kind.fault);
+      }
+    }
+    kernel::panic_at(kernel::here(), "unknown kind of fault: {}", kernel::escaped(name));
+  }
+
+ private:
+  mutable kernel::FixedText<256> kinds_;  ///< built on first use
+};
+
+constinit MachinePower power;
+constinit ProvokedFaults faults;
+constinit kernel::FixedText<48> build_id;
+constinit std::optional<control::Services> services;
+constinit std::optional<control::Server> server;
+
+}  // namespace
+
+control::Services& start_services(const kernel::MachineInfo& info, const kernel::BootConfig& config) {
+  arch::write_build_id(build_id);
+  services.emplace(control::Services{.clock = arch::virtual_timer(),
+                                     .timers = kernel::timers(),
+                                     .machine = info,
+                                     .pages = kernel::kernel_pages(),
+                                     .heap = kernel::kernel_heap(),
+                                     .interrupts = kernel::interrupts(),
+                                     .counters = kernel::counters(),
+                                     .log = kernel::log(),
+                                     .power = power,
+                                     .faults = faults,
+                                     .version = arch::version(),
+                                     .build_id = build_id.view(),
+                                     .scenario = config.name.view(),
+                                     .unix_time_at_boot_ns = config.unix_time_ns});
+  return *services;
+}
+
+kernel::StreamListener& start_control_server(control::Services& with, const kernel::BootConfig& config) {
+  return server.emplace(with, config.control_key);
+}
+
+}  // namespace guest

@@ -1,0 +1,17 @@
+// The control server and what its commands need of the kernel.
+#pragma once
+
+#include "guest/control/server.hpp"
+#include "guest/control/services.hpp"
+#include "guest/kernel/boot_config.hpp"
+#include "guest/kernel/machine_info.hpp"
+
+namespace guest {
+
+/// Puts together what commands work with. Once; memory, clock and interrupts are up.
+control::Services& start_services(const kernel::MachineInfo& info, const kernel::BootConfig& config);
+
+/// The server, with the key of the boot configuration. Without a key it refuses everybody.
+kernel::StreamListener& start_control_server(control::Services& services, const kernel::BootConfig& config);
+
+}  // namespace guest
