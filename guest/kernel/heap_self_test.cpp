@@ -92,7 +92,7 @@ std::string_view run_round(Heap& heap, std::uint64_t& blocks) {
   const HeapStatistics before = heap.statistics();
   for (std::size_t cls = 0; cls < Heap::kClasses && failure.empty(); ++cls) {
     const std::size_t bytes = heap.class_statistics(cls).block_bytes;
-    for (const std::size_t less : {0, 1, 15}) {
+    for (const std::size_t less : {0U, 1U, 15U}) {
       failure = failure.empty() ? round.take(bytes - less, Heap::kMinAlignment) : failure;
     }
   }

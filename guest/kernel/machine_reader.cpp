@@ -53,33 +53,33 @@ Outcome MachineReader::read() {
 
 Outcome MachineReader::walk() {
   for (;;) {
-    Outcome outcome;
-    switch (cursor_.next()) {
-      case TreeToken::BeginNode:
-        // The parent's properties are complete: they come before its children.
-        outcome = node_pending_ ? finish_node() : Outcome{};
-        present_ = 0;
-        node_pending_ = true;
-        depth_ = cursor_.depth();
-        node_offset_ = cursor_.offset();
-        break;
+    const TreeToken token = cursor_.next();
+    switch (token) {
       case TreeToken::Property:
         if (const Prop prop = identify(); prop != Prop::Count) {
           present_ |= std::uint32_t{1} << static_cast<unsigned>(prop);
           values_[static_cast<std::size_t>(prop)] = cursor_.value();
         }
-        break;
+        continue;
+      case TreeToken::BeginNode:
       case TreeToken::EndNode:
-        outcome = node_pending_ ? finish_node() : Outcome{};
-        node_pending_ = false;
         break;
       case TreeToken::End:
         return {};
       case TreeToken::Error:
         return std::unexpected(cursor_.error());
     }
-    if (!outcome) {
-      return outcome;
+    // The properties of the node at hand are complete: they come before its children.
+    if (node_pending_) {
+      if (Outcome outcome = finish_node(); !outcome) {
+        return outcome;
+      }
+    }
+    node_pending_ = token == TreeToken::BeginNode;
+    if (node_pending_) {
+      present_ = 0;
+      depth_ = cursor_.depth();
+      node_offset_ = cursor_.offset();
     }
   }
 }

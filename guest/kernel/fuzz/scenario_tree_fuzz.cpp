@@ -1,0 +1,17 @@
+// The scenario tree's reader: any bytes.
+#include <cstdint>
+#include <cstdlib>
+
+#include "aligned_copy.hpp"
+#include "guest/kernel/boot_config.hpp"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace guest::kernel;
+  const AlignedCopy copy(data, size);
+  BootConfig config;
+  const Outcome outcome = read_scenario_tree(copy.span(), config);
+  if (!outcome && (outcome.error().name.empty() || config.control_key || !config.name.view().empty())) {
+    std::abort();
+  }
+  return 0;
+}
