@@ -88,6 +88,11 @@ std::string_view Arguments::text(std::string_view name, std::string_view fallbac
   return found.given ? found.text : fallback;
 }
 
+bool Arguments::flag(std::string_view name, bool fallback) const {
+  const Slot& found = slot(name);
+  return found.given ? found.number != 0 : fallback;
+}
+
 std::expected<void, Refusal> Arguments::set_text(std::size_t index, std::string_view value) {
   const ArgumentSpec& spec = specs_[index];
   if (spec.type == ArgumentType::Choice && !is_choice(spec.choices, value)) {
@@ -98,7 +103,7 @@ std::expected<void, Refusal> Arguments::set_text(std::size_t index, std::string_
     return refuse(error::kBadArgument, spec.name, "{}: found {} bytes, allowed: {} to {}", spec.name, value.size(),
                   spec.min, spec.max);
   }
-  slots_[index] = {.given = true, .number = 0, .text = value};
+  slots_[index] = {.given = true, .is_bytes = false, .number = 0, .text = value};
   return {};
 }
 
@@ -108,7 +113,12 @@ std::expected<void, Refusal> Arguments::set_number(std::size_t index, std::uint6
     return refuse(error::kBadArgument, spec.name, "{}: found {}, allowed: an integer from {} to {}", spec.name, value,
                   spec.min, spec.max);
   }
-  slots_[index] = {.given = true, .number = value, .text = {}};
+  slots_[index] = {.given = true, .is_bytes = false, .number = value, .text = {}};
+  return {};
+}
+
+std::expected<void, Refusal> Arguments::set_bool(std::size_t index, bool value) {
+  slots_[index] = {.given = true, .is_bytes = false, .number = value ? 1U : 0U, .text = {}};
   return {};
 }
 
@@ -116,6 +126,14 @@ std::expected<void, Refusal> Arguments::set_word(std::size_t index, std::string_
   const ArgumentSpec& spec = specs_[index];
   if (slots_[index].given) {
     return refuse(error::kBadArgument, spec.name, "{}: given twice", spec.name);
+  }
+  if (spec.type == ArgumentType::Bool) {
+    const bool yes = word == "yes" || word == "true";
+    if (!yes && word != "no" && word != "false") {
+      return refuse(error::kBadArgument, spec.name, "{}: found '{}', allowed: yes, no, true, false", spec.name,
+                    escaped(word.substr(0, 32)));
+    }
+    return set_bool(index, yes);
   }
   if (spec.type != ArgumentType::Integer) {
     return set_text(index, word);
@@ -196,6 +214,40 @@ std::expected<Arguments, Refusal> Arguments::parse_words(std::span<const Argumen
   return result;
 }
 
+/// Takes a value of a control request. The types are those of the specification exactly: nothing is converted.
+std::expected<void, Refusal> Arguments::set_value(std::size_t index, const CborValue& value) {
+  const ArgumentSpec& spec = specs_[index];
+  const auto wrong_type = [&](std::string_view allowed) {
+    return refuse(error::kBadArgument, spec.name, "{}: found {}, allowed: {}", spec.name,
+                  value.type == CborType::Negative ? "a negative integer" : type_name(value.type), allowed);
+  };
+  switch (spec.type) {
+    case ArgumentType::Integer:
+      if (value.type != CborType::Unsigned) {
+        return wrong_type("an integer of 0 or more");
+      }
+      return set_number(index, value.number);
+    case ArgumentType::Bool:
+      if (value.type != CborType::Bool) {
+        return wrong_type("a boolean");
+      }
+      return set_bool(index, value.number != 0);
+    case ArgumentType::TextOrBytes:
+      if (value.type == CborType::Bytes) {
+        const auto set = set_text(index, value.text());
+        slots_[index].is_bytes = set.has_value();
+        return set;
+      }
+      break;
+    default:
+      break;
+  }
+  if (value.type != CborType::Text) {
+    return wrong_type(spec.type == ArgumentType::TextOrBytes ? "a text or bytes" : "a text");
+  }
+  return set_text(index, value.text());
+}
+
 std::expected<Arguments, Refusal> Arguments::parse_map(std::span<const ArgumentSpec> specs,
                                                        const std::optional<CborValue>& map) {
   Arguments result(specs);
@@ -210,13 +262,7 @@ std::expected<Arguments, Refusal> Arguments::parse_map(std::span<const ArgumentS
       if (!index) {
         return unknown_argument(specs, key->text());
       }
-      const bool wants_number = specs[*index].type == ArgumentType::Integer;
-      if (value.type != (wants_number ? CborType::Unsigned : CborType::Text)) {
-        return refuse(error::kBadArgument, key->text(), "{}: found {}, allowed: {}", key->text(),
-                      value.type == CborType::Negative ? "a negative integer" : type_name(value.type),
-                      wants_number ? "an integer of 0 or more" : "a text");
-      }
-      const auto set = wants_number ? result.set_number(*index, value.number) : result.set_text(*index, value.text());
+      const auto set = result.set_value(*index, value);
       if (!set) {
         return std::unexpected(set.error());
       }

@@ -1,5 +1,5 @@
 #include "guest/control/cbor.hpp"
-#include "utf8.hpp"
+#include "guest/control/utf8.hpp"
 
 namespace guest::control {
 namespace {

@@ -7,11 +7,12 @@ using abi::control::Rights;
 using Spec = ArgumentSpec;
 constexpr auto kInteger = ArgumentType::Integer;
 constexpr auto kText = ArgumentType::Text;
+constexpr auto kTextOrBytes = ArgumentType::TextOrBytes;
 constexpr auto kChoice = ArgumentType::Choice;
 constexpr auto kWords = ArgumentType::Words;
 
 constexpr Spec kPing[] = {
-    {.name = "payload", .type = kText, .max = 32768, .help = "text that comes back, up to 32768 bytes"}};
+    {.name = "payload", .type = kTextOrBytes, .max = 32768, .help = "text or bytes that come back, up to 32768 bytes"}};
 constexpr Spec kEcho[] = {{.name = "text", .type = kWords, .max = 32768, .help = "what to print"}};
 constexpr Spec kHelp[] = {{.name = "command", .type = kText, .min = 1, .max = 32, .help = "name of a command"}};
 constexpr Spec kLog[] = {
@@ -120,7 +121,8 @@ constexpr Command kTable[] = {
      .details = "Answers with what it printed and the status of its last command: 0, or 1 for a refusal.",
      .arguments = kShell,
      .rights = Rights::None,
-     .handler = handle_shell},
+     .handler = handle_shell,
+     .where = Where::ControlOnly},
     {.name = "shutdown",
      .help = "power the machine off",
      .details = "The answer is delivered first.",

@@ -324,6 +324,12 @@ void Connection::Pending::complete(std::span<const std::byte> result) {
   connection_->pump();
 }
 
+void Connection::Pending::fail(const Refusal& refusal) {
+  operation_ = nullptr;
+  connection_->send_error(id_, refusal.code, refusal.message.view(), refusal.field.view());
+  connection_->pump();
+}
+
 void Connection::Pending::cancel() {
   Operation* operation = operation_;
   operation_ = nullptr;

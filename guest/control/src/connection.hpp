@@ -34,6 +34,7 @@ class Connection final : public kernel::StreamHandler {
       id_ = id;
     }
     void complete(std::span<const std::byte> result) override;
+    void fail(const Refusal& refusal) override;
     void defer(Operation& operation) override { operation_ = &operation; }
     /// Ends the operation without an answer.
     void cancel();

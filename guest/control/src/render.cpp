@@ -26,7 +26,7 @@ void render_scalar(TextOutput& output, const CborValue& value) {
       output.write(value.number != 0 ? "yes" : "no");
       break;
     case CborType::Text:
-      kernel::write_escaped(output, value.text());
+      write_visible(output, value.text());
       break;
     case CborType::Bytes:
       for (const std::byte byte : value.content) {
@@ -99,6 +99,24 @@ void write_argument(TextOutput& output, const ArgumentSpec& spec) {
 }
 
 }  // namespace
+
+void write_visible(TextOutput& output, std::string_view text) {
+  std::size_t plain = 0;  // start of what needs no escape
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    // U+0080 to U+009F are control characters too; their lead byte C2 also starts visible ones.
+    const bool c1 = byte == 0xC2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xA0;
+    if (byte >= 0x20 && byte != 0x7F && !c1) {
+      continue;
+    }
+    const std::size_t bytes = c1 ? 2 : 1;
+    output.write(text.substr(plain, i - plain));
+    kernel::write_escaped(output, text.substr(i, bytes));
+    i += bytes - 1;
+    plain = i + 1;
+  }
+  output.write(text.substr(plain));
+}
 
 void render_map(TextOutput& output, const CborValue& map) { render_entries(output, map, 0); }
 

@@ -12,7 +12,12 @@ using kernel::TextOutput;
 HandlerResult handle_ping(Services& services, const Arguments& arguments, Caller&, ResultMap& result) {
   result.add("time_ns", services.clock.now_ns());
   if (arguments.has("payload")) {
-    result.add("payload", arguments.text("payload"));
+    const std::string_view payload = arguments.text("payload");
+    if (arguments.is_bytes("payload")) {
+      result.key_for("payload").bytes(std::as_bytes(std::span(payload)));
+    } else {
+      result.add("payload", payload);
+    }
   }
   return Handled::Now;
 }
@@ -23,7 +28,7 @@ HandlerResult handle_echo(Services&, const Arguments& arguments, Caller&, Result
 }
 
 void render_echo(TextOutput& output, const CborValue& result) {
-  kernel::write_escaped(output, find_cbor(result, "text")->text());
+  write_visible(output, find_cbor(result, "text")->text());
   output.write("\n");
 }
 

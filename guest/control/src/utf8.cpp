@@ -1,4 +1,4 @@
-#include "utf8.hpp"
+#include "guest/control/utf8.hpp"
 
 #include <cstddef>
 #include <cstdint>

@@ -38,8 +38,10 @@ std::unexpected<Refusal> refuse(std::string_view code, std::string_view field,
 }
 
 enum class ArgumentType : std::uint8_t {
-  Integer,
+  Integer,  ///< 0 or more
+  Bool,     ///< in the shell: yes, no, true, false
   Text,
+  TextOrBytes,  ///< in a control request either; in the shell text
   Choice,
   Words,  ///< text; in the shell the rest of the line's words, joined by blanks. Last argument only
 };
@@ -48,7 +50,7 @@ struct ArgumentSpec {
   std::string_view name;
   ArgumentType type;
   bool required = false;
-  /// Integer: smallest and largest value. Text and Words: length in bytes.
+  /// Integer: smallest and largest value. Text, TextOrBytes and Words: length in bytes.
   std::uint64_t min = 0;
   std::uint64_t max = 0;
   std::string_view choices = {};  ///< Choice: "quiet|info|debug"
@@ -66,6 +68,9 @@ class Arguments {
   [[nodiscard]] bool has(std::string_view name) const { return slot(name).given; }
   [[nodiscard]] std::uint64_t number(std::string_view name, std::uint64_t fallback = 0) const;
   [[nodiscard]] std::string_view text(std::string_view name, std::string_view fallback = {}) const;
+  [[nodiscard]] bool flag(std::string_view name, bool fallback = false) const;
+  /// A TextOrBytes that was given as bytes; text() returns them as they are.
+  [[nodiscard]] bool is_bytes(std::string_view name) const { return slot(name).is_bytes; }
 
   /// From the shell: positional in the order of the specs, or --name VALUE, or --name=VALUE. After a word "--" all are
   /// positional. `scratch` keeps joined words; it must be as long as all words and live as long as the result.
@@ -79,12 +84,15 @@ class Arguments {
  private:
   struct Slot {
     bool given = false;
-    std::uint64_t number = 0;
+    bool is_bytes = false;
+    std::uint64_t number = 0;  ///< Integer; Bool: 0 or 1
     std::string_view text;
   };
   [[nodiscard]] const Slot& slot(std::string_view name) const;
   std::expected<void, Refusal> set_text(std::size_t index, std::string_view value);
   std::expected<void, Refusal> set_number(std::size_t index, std::uint64_t value);
+  std::expected<void, Refusal> set_bool(std::size_t index, bool value);
+  std::expected<void, Refusal> set_value(std::size_t index, const CborValue& value);
   std::expected<void, Refusal> set_word(std::size_t index, std::string_view word);
   std::expected<void, Refusal> check_required() const;
 
@@ -129,8 +137,10 @@ class Operation {
 /// Who issued a command, and waits for its answer. Used from the main loop only.
 class Caller {
  public:
-  /// The answer of an operation: an encoded map. Once, unless it was cancelled.
+  /// The answer of an operation: an encoded map, or why there is none. One of the two, once, unless it was cancelled.
+  /// The caller may be gone when the call returns.
   virtual void complete(std::span<const std::byte> result) = 0;
+  virtual void fail(const Refusal& refusal) = 0;
   /// Called by a handler that returns Handled::Later, before it returns.
   virtual void defer(Operation& operation) = 0;
 
@@ -148,6 +158,9 @@ using Handler = std::expected<Handled, Refusal> (*)(Services& services, const Ar
 /// Writes the result for a person. Values are the machine's or the user's: they are escaped by the renderer.
 using Renderer = void (*)(kernel::TextOutput& output, const CborValue& result);
 
+/// Where a command is offered.
+enum class Where : std::uint8_t { Everywhere, ControlOnly };
+
 struct Command {
   std::string_view name;
   std::string_view help;     ///< one line
@@ -156,6 +169,7 @@ struct Command {
   abi::control::Rights rights;
   Handler handler;
   Renderer render = nullptr;  ///< null: render_map()
+  Where where = Where::Everywhere;
 };
 
 /// The command of that name, or null.
@@ -165,7 +179,11 @@ std::span<const Command> command_table();
 /// Writes "NAME [ARGUMENT]..." with the arguments as they are typed in the shell.
 void write_usage(kernel::TextOutput& output, const Command& command);
 
-/// "key: value" lines; maps and arrays inside are indented. Texts are escaped.
+/// Writes text, which is valid UTF-8, with its control characters as \\n, \\t or \\xHH. It may not be told from text
+/// that looks like such an escape; use kernel::write_escaped() where that matters.
+void write_visible(kernel::TextOutput& output, std::string_view text);
+
+/// "key: value" lines; maps and arrays inside are indented. Control characters of texts are escaped.
 void render_map(kernel::TextOutput& output, const CborValue& map);
 
 }  // namespace guest::control

@@ -56,6 +56,8 @@ class LineRunner {
 struct PowerRequest {
   enum class Kind : std::uint8_t { None, Off, Reset } kind = Kind::None;
   std::uint8_t code = 0;
+  /// The control server waits for its answer to be delivered and then carries the request out.
+  bool scheduled = false;
 };
 
 struct Services {
