@@ -1,0 +1,121 @@
+#include "guest/kernel/format.hpp"
+#include "guest/shell/shell.hpp"
+
+namespace guest::shell {
+
+namespace error = abi::control::error;
+using control::Handled;
+using control::Refusal;
+using kernel::format_to;
+
+std::expected<bool, LineError> LineRun::start(std::string_view line, abi::control::Rights rights,
+                                              kernel::TextOutput& output) {
+  kernel::require(!suspended(), "a shell line is started while another runs");
+  if (line.size() > kMaxRequestLine) {
+    return std::unexpected(LineError{"the line is longer than 4096 bytes", kMaxRequestLine});
+  }
+  const auto parsed = parse_line(line, words_);
+  if (!parsed) {
+    return std::unexpected(parsed.error());
+  }
+  parsed_ = *parsed;
+  next_command_ = 0;
+  status_ = 0;
+  rights_ = rights;
+  output_ = &output;
+  return run_commands();
+}
+
+void LineRun::cancel() {
+  if (control::Operation* operation = operation_) {
+    operation_ = nullptr;
+    operation->cancel();
+  }
+}
+
+/// True: the line has ended.
+bool LineRun::run_commands() {
+  while (next_command_ < parsed_.size()) {
+    run_command(parsed_.command(next_command_++));
+    if (suspended()) {
+      return false;
+    }
+  }
+  return true;
+}
+
+void LineRun::run_command(std::span<const std::string_view> words) {
+  command_ = control::find_command(words[0]);
+  if (command_ == nullptr) {
+    status_ = 1;
+    format_to(*output_, "{}: no such command; 'help' lists them\n", kernel::escaped(words[0].substr(0, 64)));
+    return;
+  }
+  if (command_->where == control::Where::ControlOnly) {
+    status_ = 1;
+    format_to(*output_, "{}: only for control requests\n", command_->name);
+    return;
+  }
+  if (!abi::control::allows(rights_, command_->rights)) {
+    status_ = 1;
+    format_to(*output_, "{}: forbidden: it needs rights {:#x}, the token gives {:#x}\n", command_->name,
+              static_cast<unsigned>(command_->rights), static_cast<unsigned>(rights_));
+    return;
+  }
+  const auto arguments = control::Arguments::parse_words(command_->arguments, words.subspan(1), joined_);
+  if (!arguments) {
+    return refuse(arguments.error());
+  }
+  run_handler(*command_, *arguments);
+}
+
+void LineRun::run_handler(const control::Command& command, const control::Arguments& arguments) {
+  services_.caller_rights = rights_;
+  control::CborWriter writer(memory_);
+  control::ResultMap result(writer);
+  const auto handled = command.handler(services_, arguments, *this, result);
+  if (!handled) {
+    return refuse(handled.error());
+  }
+  if (*handled == Handled::Later) {
+    kernel::require(suspended(), "a command completes later and named no operation");
+    return;
+  }
+  result.finish();
+  if (writer.overflowed()) {
+    return refuse(control::refuse(error::kFailed, "", "the result is longer than 65536 bytes").error());
+  }
+  render(writer.written());
+}
+
+void LineRun::render(std::span<const std::byte> result) {
+  const auto map = control::parse_cbor(result);
+  kernel::require(map.has_value(), "a command made a result that is not well-formed");
+  status_ = 0;
+  (command_->render != nullptr ? command_->render : control::render_map)(*output_, *map);
+}
+
+void LineRun::refuse(const Refusal& refusal) {
+  status_ = 1;
+  format_to(*output_, "{}: {}\n", command_->name, refusal.message.view());
+}
+
+void LineRun::complete(std::span<const std::byte> result) {
+  operation_ = nullptr;
+  render(result);
+  resume();
+}
+
+void LineRun::fail(const Refusal& refusal) {
+  operation_ = nullptr;
+  refuse(refusal);
+  resume();
+}
+
+void LineRun::resume() {
+  if (run_commands()) {
+    owner_.on_finished(*this);
+  }
+}
+
+}  // namespace guest::shell

@@ -1,0 +1,135 @@
+#include "guest/shell/shell.hpp"
+
+#include <new>
+
+#include "guest/kernel/format.hpp"
+#include "request_run.hpp"
+
+namespace guest::shell {
+
+namespace error = abi::control::error;
+using control::Handled;
+using control::Refusal;
+
+namespace {
+
+constexpr std::byte kCtrlC{3};
+
+/// Where the console's text goes when there is no console.
+class NoOutput final : public kernel::TextOutput {
+ public:
+  void write(std::string_view) override {}
+};
+constinit NoOutput no_output;
+
+}  // namespace
+
+Shell::Shell(control::Services& services, kernel::TextOutput* console, ByteSource* input)
+    : services_(services),
+      console_(console != nullptr ? console : &no_output),
+      input_(input),
+      memory_(new ResultMemory),
+      console_run_(services, *memory_, *this),
+      editor_(*console_, *this, kPrompt) {}
+
+void Shell::start() { editor_.start(); }
+
+// ---- the console ----
+
+void Shell::on_input() {
+  if (input_ == nullptr) {
+    return;
+  }
+  // While a line runs no more is taken than can be kept; the rest stays with the driver, which holds the sender back.
+  std::array<std::byte, 64> bytes{};
+  while (true) {
+    const std::size_t room = console_run_.suspended() ? typed_.size() - typed_size_ : bytes.size();
+    const std::size_t count = input_->read(std::span(bytes).first(std::min(room, bytes.size())));
+    if (count == 0) {
+      return;
+    }
+    for (const std::byte byte : std::span(bytes).first(count)) {
+      feed(byte);
+    }
+  }
+}
+
+void Shell::feed(std::byte byte) {
+  if (console_run_.suspended()) {
+    return keep_typed(byte);
+  }
+  switch (editor_.feed(byte)) {
+    case LineEditor::Event::None:
+      break;
+    case LineEditor::Event::Interrupt:
+      editor_.start();
+      break;
+    case LineEditor::Event::Line:
+      run_typed_line();
+      break;
+  }
+}
+
+void Shell::run_typed_line() {
+  const auto ended = console_run_.start(editor_.line(), abi::control::Rights::All, *console_);
+  if (!ended) {
+    kernel::format_to(*console_, "column {}: {}\n", ended.error().offset + 1, ended.error().what);
+    return editor_.start();
+  }
+  if (*ended) {
+    end_of_line();
+  }
+}
+
+void Shell::end_of_line() {
+  if (!services_.power_request.scheduled) {
+    services_.carry_out_power_request();
+  }
+  editor_.start();
+}
+
+/// Keeps a byte for later. Ctrl-C cancels the line that runs, and with it what was typed since.
+void Shell::keep_typed(std::byte byte) {
+  if (byte == kCtrlC) {
+    typed_size_ = 0;
+    console_run_.cancel();
+    console_->write("^C\n");
+    return end_of_line();
+  }
+  if (typed_size_ < typed_.size()) {
+    typed_[typed_size_++] = byte;
+  } else {
+    console_->write("\a");
+  }
+}
+
+void Shell::on_finished(LineRun&) {
+  end_of_line();
+  replay_typed();
+  on_input();
+}
+
+void Shell::replay_typed() {
+  // A line among these may be suspended as well; the rest is then kept again, in the same memory further front.
+  const std::size_t count = typed_size_;
+  typed_size_ = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    feed(typed_[i]);
+  }
+}
+
+std::optional<std::string_view> Shell::history(std::size_t index) const {
+  if (index >= editor_.history().size()) {
+    return std::nullopt;
+  }
+  return editor_.history().line(index);
+}
+
+// ---- control requests ----
+
+std::expected<Handled, Refusal> Shell::run_line(std::string_view line, abi::control::Rights rights,
+                                                control::Caller& caller, control::ResultMap& result) {
+  return RequestRun::run({.services = services_, .memory = *memory_, .rights = rights}, line, caller, result);
+}
+
+}  // namespace guest::shell
