@@ -9,6 +9,7 @@
 #include "boot_error.hpp"
 #include "boot_interrupts.hpp"
 #include "boot_memory.hpp"
+#include "boot_shell.hpp"
 #include "boot_virtio.hpp"
 #include "guest/arch/build_info.hpp"
 #include "guest/arch/clock.hpp"
@@ -120,6 +121,7 @@ extern "C" [[noreturn]] void kernel_main() {
   log_machine();
   control::Services& services = start_services(machine, config);
   start_control(services, config);
+  start_shell(services, machine.console, console);
   kernel::work_queue().run(idle);
 }
 
