@@ -25,6 +25,7 @@ if(SIS_GUEST)
     -fstack-protector-strong -fno-omit-frame-pointer -fno-asynchronous-unwind-tables -g
     "-ffile-prefix-map=${CMAKE_SOURCE_DIR}/="
     $<$<COMPILE_LANGUAGE:CXX>:-fno-exceptions -fno-rtti -fno-threadsafe-statics -fno-use-cxa-atexit>)
+  target_compile_definitions(sis_flags INTERFACE _GLIBCXX_ASSERTIONS)
 else()
   set(CMAKE_POSITION_INDEPENDENT_CODE ON)
   target_compile_options(sis_flags INTERFACE -fstack-protector-strong -g

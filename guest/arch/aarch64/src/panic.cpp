@@ -33,7 +33,9 @@ constexpr unsigned kMaxBacktrace = 32;
 /// Reasons that come with an explicit call instead of an exception.
 struct Call {
   std::string_view reason;
-  std::source_location where;
+  const char* file;
+  unsigned line;
+  const char* function;
 };
 
 bool in_stack(std::uint64_t address, StackSlot slot) {
@@ -108,7 +110,7 @@ void write_cause(TextOutput& output, const ExceptionFrame& frame, const Call* ca
   constexpr std::string_view kOrigins[] = {"the kernel on SP_EL0", "the kernel", "a lower EL", "a lower EL (AArch32)"};
   if (call != nullptr) {
     format_to(output, "reason: {}\n", kernel::escaped(call->reason));
-    format_to(output, "at: {}:{} ({})\n", call->where.file_name(), call->where.line(), call->where.function_name());
+    format_to(output, "at: {}:{} ({})\n", call->file, call->line, call->function);
     return;
   }
   if (frame.vector.overflowed()) {
@@ -191,12 +193,8 @@ void exit_machine(const char* kind, unsigned code) {
 /// From vectors.S. `frame` is on the stack of the interrupted context or on the overflow stack.
 extern "C" [[noreturn]] void exception_report(const ExceptionFrame& frame) { report(frame, nullptr); }
 
-}  // namespace guest::arch
-
-namespace guest::kernel {
-
-void panic(std::string_view reason, std::source_location where) {
-  arch::ExceptionFrame frame;
+void panic_at_place(std::string_view reason, const char* file, unsigned line, const char* function) {
+  ExceptionFrame frame;
   // Registers as they are here: the callee-saved ones are the caller's, the others what the call left.
   asm volatile(
       "stp x0, x1, [%0, #0]\n"
@@ -219,7 +217,7 @@ void panic(std::string_view reason, std::source_location where) {
       : "r"(&frame)
       : "memory");
   // The report starts at the caller: its frame record and the address it called from.
-  const auto* const record = static_cast<const arch::FrameRecord*>(__builtin_frame_address(0));
+  const auto* const record = static_cast<const FrameRecord*>(__builtin_frame_address(0));
   frame.x[29] = record->fp;
   frame.x[30] = record->lr;
   frame.elr = record->lr;
@@ -229,8 +227,16 @@ void panic(std::string_view reason, std::source_location where) {
   frame.far = 0;
   frame.record = {};
   frame.vector = {};
-  const arch::Call call{reason, where};
-  arch::report(frame, &call);
+  const Call call{reason, file, line, function};
+  report(frame, &call);
+}
+
+}  // namespace guest::arch
+
+namespace guest::kernel {
+
+void panic(std::string_view reason, std::source_location where) {
+  arch::panic_at_place(reason, where.file_name(), where.line(), where.function_name());
 }
 
 }  // namespace guest::kernel

@@ -2,6 +2,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "guest/arch/panic_output.hpp"
 #include "guest/kernel/panic.hpp"
 
 extern "C" {
@@ -13,6 +14,10 @@ extern "C" {
 // Headers of libstdc++ throw through these; the kernel has no exceptions. The names and types are libstdc++'s
 // (bits/functexcept.h), the format is not shown: its arguments are in the registers of the report.
 namespace std {
+/// _GLIBCXX_ASSERTIONS: indices, empty optionals and the like.
+[[noreturn]] void __glibcxx_assert_fail(const char* file, int line, const char* function, const char* condition) {
+  guest::arch::panic_at_place(condition, file, static_cast<unsigned>(line), function);
+}
 [[noreturn]] void __throw_out_of_range_fmt(const char* format, ...) { guest::kernel::panic(format); }
 [[noreturn]] void __throw_length_error(const char* what) { guest::kernel::panic(what); }
 [[noreturn]] void __throw_logic_error(const char* what) { guest::kernel::panic(what); }
