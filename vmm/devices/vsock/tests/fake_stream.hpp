@@ -7,7 +7,9 @@
 #include <string>
 #include <utility>
 
+#include "vmm/devices/vsock/packet.hpp"
 #include "vmm/devices/vsock/stream.hpp"
+#include "vmm/virtio/descriptor_chain.hpp"
 
 namespace vmm::vsock {
 
