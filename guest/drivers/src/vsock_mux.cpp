@@ -315,6 +315,7 @@ void VsockMux::serve_writers() {
   for (std::size_t turns = writers_.size(); turns != 0 && !writers_.empty(); --turns) {
     VsockConnection& connection = *writers_.front();
     if (link_.payload_room() == 0 && !connection.send_ended()) {
+      counters_.tx_stalls.add();
       return;
     }
     writers_.remove(connection);

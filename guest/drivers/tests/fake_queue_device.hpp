@@ -93,10 +93,10 @@ class FakeQueueDevice {
     return abi::virtio::need_event(event, used_idx_, old_idx);
   }
 
-  /// What the device asks of the driver: a kick for each chain, or for none.
+  /// What the device asks of the driver: a kick for the next chain that it adds, or for none.
   void want_kicks(bool wanted) {
     if (event_idx_) {
-      const auto event = static_cast<std::uint16_t>(wanted ? next_avail_ : next_avail_ - 1);
+      const auto event = static_cast<std::uint16_t>(wanted ? avail_idx() : avail_idx() - 1);
       memory_.store(used_ + abi::virtio::kUsedRing + 8U * size_, abi::Le16(event));
     } else {
       memory_.store(used_, abi::Le16(wanted ? std::uint16_t{0} : abi::virtio::kUsedNoNotify));
