@@ -91,6 +91,7 @@ class Guest:
 def exit_record(output):
     """(kind, code) of the exit record, which must be the last line and the only one."""
     records = EXIT.findall(output)
-    if len(records) != 1 or not EXIT.match(output.splitlines()[-1]):
+    # Not splitlines(): it takes the record mark for the end of a line.
+    if len(records) != 1 or not EXIT.match(output.rstrip("\n").split("\n")[-1]):
         raise AssertionError(f"expected one exit record as the last line:\n{output}")
     return records[0][0], int(records[0][1])

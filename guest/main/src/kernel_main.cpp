@@ -97,7 +97,6 @@ void start_control(control::Services& services, const kernel::BootConfig& config
     return;
   }
   services.boot_to_control_ready_ns = arch::clock_now_ns();
-  kernel::log().metric("clock_resolution_ns", arch::virtual_timer().resolution_ns());
   kernel::log().metric(abi::console::kMetricBootToControl, services.boot_to_control_ready_ns);
 }
 
@@ -121,6 +120,8 @@ extern "C" [[noreturn]] void kernel_main() {
   log_machine();
   control::Services& services = start_services(machine, config);
   start_control(services, config);
+  kernel::log().metric("clock_resolution_ns", arch::virtual_timer().resolution_ns());
+  kernel::log().metric("boot_to_shell_ns", arch::clock_now_ns());
   start_shell(services, machine.console, console);
   kernel::work_queue().run(idle);
 }

@@ -193,7 +193,10 @@ void exit_machine(const char* kind, unsigned code) {
 /// From vectors.S. `frame` is on the stack of the interrupted context or on the overflow stack.
 extern "C" [[noreturn]] void exception_report(const ExceptionFrame& frame) { report(frame, nullptr); }
 
-void panic_at_place(std::string_view reason, const char* file, unsigned line, const char* function) {
+namespace {
+
+/// `record` is the frame record of the function that was called to panic: the report starts at its caller.
+[[noreturn]] void panic_from(const Call& call, const FrameRecord* record) {
   ExceptionFrame frame;
   // Registers as they are here: the callee-saved ones are the caller's, the others what the call left.
   asm volatile(
@@ -216,8 +219,6 @@ void panic_at_place(std::string_view reason, const char* file, unsigned line, co
       :
       : "r"(&frame)
       : "memory");
-  // The report starts at the caller: its frame record and the address it called from.
-  const auto* const record = static_cast<const FrameRecord*>(__builtin_frame_address(0));
   frame.x[29] = record->fp;
   frame.x[30] = record->lr;
   frame.elr = record->lr;
@@ -227,8 +228,13 @@ void panic_at_place(std::string_view reason, const char* file, unsigned line, co
   frame.far = 0;
   frame.record = {};
   frame.vector = {};
-  const Call call{reason, file, line, function};
   report(frame, &call);
+}
+
+}  // namespace
+
+void panic_at_place(std::string_view reason, const char* file, unsigned line, const char* function) {
+  panic_from({reason, file, line, function}, static_cast<const FrameRecord*>(__builtin_frame_address(0)));
 }
 
 }  // namespace guest::arch
@@ -236,7 +242,8 @@ void panic_at_place(std::string_view reason, const char* file, unsigned line, co
 namespace guest::kernel {
 
 void panic(std::string_view reason, std::source_location where) {
-  arch::panic_at_place(reason, where.file_name(), where.line(), where.function_name());
+  arch::panic_from({reason, where.file_name(), where.line(), where.function_name()},
+                   static_cast<const arch::FrameRecord*>(__builtin_frame_address(0)));
 }
 
 }  // namespace guest::kernel
