@@ -1,0 +1,101 @@
+#include "vmm/scenario/boot_archive.hpp"
+
+#include <libfdt.h>
+
+#include "abi/boot_config.hpp"
+#include "cpio_writer.hpp"
+
+namespace vmm::scenario {
+namespace {
+
+namespace names = abi::boot_config;
+
+const char* word(Verbosity verbosity) {
+  switch (verbosity) {
+    case Verbosity::Quiet:
+      return "quiet";
+    case Verbosity::Info:
+      return "info";
+    case Verbosity::Debug:
+      return "debug";
+  }
+  return "quiet";
+}
+
+/// libfdt's sequential writer, which keeps the first error: the calls after it do nothing.
+class TreeWriter {
+ public:
+  explicit TreeWriter(std::vector<std::byte>& buffer) : tree_(buffer.data()) {
+    step(fdt_create(tree_, static_cast<int>(buffer.size())));
+    step(error_ == 0 ? fdt_finish_reservemap(tree_) : 0);
+  }
+
+  void begin(const char* name) { step(error_ == 0 ? fdt_begin_node(tree_, name) : 0); }
+  void end() { step(error_ == 0 ? fdt_end_node(tree_) : 0); }
+  void text(const char* name, const std::string& value) {
+    bytes(name, std::as_bytes(std::span(value.c_str(), value.size() + 1)));
+  }
+  void u64(const char* name, std::uint64_t value) { step(error_ == 0 ? fdt_property_u64(tree_, name, value) : 0); }
+  void bytes(const char* name, std::span<const std::byte> value) {
+    step(error_ == 0 ? fdt_property(tree_, name, value.data(), static_cast<int>(value.size())) : 0);
+  }
+
+  /// Completes the tree. 0, or libfdt's error.
+  int finish() {
+    step(error_ == 0 ? fdt_finish(tree_) : 0);
+    return error_;
+  }
+
+ private:
+  void step(int result) {
+    if (error_ == 0) error_ = result;
+  }
+
+  void* tree_;
+  int error_ = 0;
+};
+
+int write_tree(std::vector<std::byte>& buffer, const Scenario& scenario, const RunValues& run) {
+  TreeWriter tree(buffer);
+  tree.begin("");
+  tree.text("compatible", names::kCompatible);
+  tree.text(names::kName, scenario.name);
+  if (run.unix_time_ns != 0) tree.u64(names::kUnixTimeNs, run.unix_time_ns);
+  tree.begin(names::kBootNode);
+  tree.text(names::kVerbosity, word(scenario.verbosity));
+  tree.end();
+  tree.begin(names::kControlNode);
+  tree.bytes(names::kControlKey, std::as_bytes(std::span(run.control_key)));
+  if (scenario.test_services) tree.bytes(names::kControlTestServices, {});
+  tree.end();
+  tree.end();
+  return tree.finish();
+}
+
+}  // namespace
+
+Result<std::vector<std::byte>> make_tree(const Scenario& scenario, const RunValues& run) {
+  static constexpr std::size_t kFirstSize = 4096;
+  for (std::size_t size = kFirstSize; size <= names::kMaxTreeBytes; size *= 2) {
+    std::vector<std::byte> buffer(size);
+    const int error = write_tree(buffer, scenario, run);
+    if (error == 0) {
+      buffer.resize(fdt_totalsize(buffer.data()));
+      return buffer;
+    }
+    if (error != -FDT_ERR_NOSPACE) {
+      return fail(std::string("cannot write the scenario as a device tree: ") + fdt_strerror(error));
+    }
+  }
+  return fail("the scenario does not fit a device tree of " + std::to_string(names::kMaxTreeBytes) + " bytes");
+}
+
+Result<std::vector<std::byte>> make_archive(const Scenario& scenario, const RunValues& run) {
+  auto tree = make_tree(scenario, run);
+  if (!tree) return tree;
+  CpioWriter archive;
+  if (auto added = archive.add(names::kScenarioFile, *tree); !added) return std::unexpected(std::move(added.error()));
+  return std::move(archive).finish();
+}
+
+}  // namespace vmm::scenario

@@ -1,0 +1,170 @@
+#include "vmm/scenario/boot_archive.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+
+#include "abi/boot_config.hpp"
+#include "cpio_writer.hpp"
+#include "guest/kernel/archive.hpp"
+#include "guest/kernel/boot_config.hpp"
+#include "vmm/base/file.hpp"
+
+namespace vmm::scenario {
+namespace {
+
+using testing::HasSubstr;
+
+std::span<const std::byte> bytes_of(std::string_view text) { return std::as_bytes(std::span(text)); }
+
+RunValues run_values() {
+  RunValues run{.control_key = {}, .unix_time_ns = 0x0123456789ABCDEF};
+  for (std::size_t i = 0; i < run.control_key.size(); ++i) run.control_key[i] = static_cast<std::uint8_t>(0xA0 + i);
+  return run;
+}
+
+Scenario scenario() {
+  Scenario scenario;
+  scenario.name = "hello";
+  scenario.verbosity = Verbosity::Info;
+  scenario.test_services = true;
+  return scenario;
+}
+
+/// What `command` prints, run in a folder that holds `file` as "input".
+std::string output_of(const std::string& command, std::span<const std::byte> file) {
+  std::string folder = testing::TempDir() + "sis-archive-XXXXXX";
+  EXPECT_NE(mkdtemp(folder.data()), nullptr);
+  EXPECT_TRUE(write_file(folder + "/input", file));
+  std::FILE* pipe = popen(("cd " + folder + " && " + command + " 2>&1").c_str(), "r");
+  std::string output;
+  for (int c = std::fgetc(pipe); c != EOF; c = std::fgetc(pipe)) output += static_cast<char>(c);
+  EXPECT_EQ(pclose(pipe), 0) << output;
+  std::filesystem::remove_all(folder);
+  return output;
+}
+
+bool has_program(const char* name) {
+  return std::system((std::string("command -v ") + name + " >/dev/null").c_str()) == 0;
+}
+
+TEST(BootArchiveTest, guest_reads_what_the_scenario_says) {
+  const auto archive = make_archive(scenario(), run_values());
+  ASSERT_TRUE(archive) << archive.error().message;
+  guest::kernel::Archive reader;
+  ASSERT_TRUE(reader.open(*archive));
+  ASSERT_EQ(reader.files().size(), 1u);
+  const auto tree = reader.find(abi::boot_config::kScenarioFile);
+  ASSERT_TRUE(tree);
+  const std::vector<std::byte> aligned(tree->data.begin(), tree->data.end());
+  guest::kernel::BootConfig config;
+  const auto outcome = guest::kernel::read_scenario_tree(aligned, config);
+  ASSERT_TRUE(outcome) << outcome.error().name << ": " << outcome.error().detail.view();
+  EXPECT_EQ(config.name.view(), "hello");
+  EXPECT_EQ(config.unix_time_ns, 0x0123456789ABCDEFu);
+  EXPECT_EQ(config.verbosity, guest::kernel::Verbosity::Info);
+  EXPECT_EQ(config.control_key, run_values().control_key);
+  EXPECT_TRUE(config.test_services);
+}
+
+TEST(BootArchiveTest, guest_reads_every_verbosity_and_absent_services) {
+  using Guest = guest::kernel::Verbosity;
+  for (const auto& [ours, theirs] : {std::pair(Verbosity::Quiet, Guest::Quiet), std::pair(Verbosity::Info, Guest::Info),
+                                     std::pair(Verbosity::Debug, Guest::Debug)}) {
+    Scenario quiet;
+    quiet.name = "q";
+    quiet.verbosity = ours;
+    const auto tree = make_tree(quiet, {.control_key = {}, .unix_time_ns = 0});
+    ASSERT_TRUE(tree);
+    guest::kernel::BootConfig config;
+    ASSERT_TRUE(guest::kernel::read_scenario_tree(*tree, config));
+    EXPECT_EQ(config.verbosity, theirs);
+    EXPECT_EQ(config.unix_time_ns, 0u);
+    EXPECT_FALSE(config.test_services);
+  }
+}
+
+TEST(BootArchiveTest, one_scenario_gives_one_archive) {
+  EXPECT_EQ(*make_archive(scenario(), run_values()), *make_archive(scenario(), run_values()));
+}
+
+TEST(BootArchiveTest, tree_grows_with_the_scenario_and_is_bounded) {
+  Scenario big = scenario();
+  big.name = std::string(100'000, 'n');
+  const auto tree = make_tree(big, run_values());
+  ASSERT_TRUE(tree) << tree.error().message;
+  EXPECT_GT(tree->size(), big.name.size());
+  big.name = std::string(abi::boot_config::kMaxTreeBytes, 'n');
+  EXPECT_FALSE(make_archive(big, run_values()));
+}
+
+TEST(BootArchiveTest, cpio_lists_the_archive) {
+  if (!has_program("cpio")) GTEST_SKIP() << "cpio is not installed";
+  EXPECT_THAT(output_of("cpio -it --quiet <input", *make_archive(scenario(), run_values())), "scenario.dtb\n");
+}
+
+TEST(BootArchiveTest, dtc_shows_the_tree) {
+  if (!has_program("dtc")) GTEST_SKIP() << "dtc is not installed";
+  const std::string source = output_of("dtc -q -I dtb -O dts input", *make_tree(scenario(), run_values()));
+  EXPECT_THAT(source, HasSubstr("compatible = \"sis,scenario-v1\";"));
+  EXPECT_THAT(source, HasSubstr("sis,name = \"hello\";"));
+  EXPECT_THAT(source, HasSubstr("sis,unix-time-ns = <0x1234567 0x89abcdef>;"));
+  EXPECT_THAT(source, HasSubstr("verbosity = \"info\";"));
+  EXPECT_THAT(source, HasSubstr("key = <0xa0a1a2a3 0xa4a5a6a7"));
+  EXPECT_THAT(source, HasSubstr("test-services;"));
+}
+
+// Sizes around the alignment, and an empty file.
+TEST(CpioWriterTest, guest_and_cpio_read_every_alignment) {
+  CpioWriter writer;
+  for (std::size_t i = 0; i < 9; ++i) {
+    ASSERT_TRUE(writer.add("f/" + std::string(i + 1, 'n'), bytes_of(std::string(i, 'd'))));
+  }
+  const std::vector<std::byte> archive = std::move(writer).finish();
+  EXPECT_EQ(archive.size() % 4, 0u);
+  guest::kernel::Archive reader;
+  ASSERT_TRUE(reader.open(archive));
+  ASSERT_EQ(reader.files().size(), 9u);
+  for (std::size_t i = 0; i < 9; ++i) {
+    const auto file = reader.find("f/" + std::string(i + 1, 'n'));
+    ASSERT_TRUE(file);
+    EXPECT_EQ(file->data.size(), i);
+    EXPECT_TRUE(std::ranges::all_of(file->data, [](std::byte b) { return b == std::byte{'d'}; }));
+  }
+  if (!has_program("cpio")) GTEST_SKIP() << "cpio is not installed";
+  EXPECT_EQ(output_of("cpio -it --quiet <input | wc -l", archive), "9\n");
+  EXPECT_EQ(output_of("cpio -id --quiet <input && cat f/nnnn && wc -c <f/n", archive), "ddd0\n");
+}
+
+TEST(CpioWriterTest, names_that_the_guest_refuses_are_refused) {
+  CpioWriter writer;
+  const std::string too_long(abi::boot_config::kMaxNameBytes + 1, 'n');
+  for (const std::string& name : {std::string(), std::string("/etc"), std::string("a/../b"), std::string(".."),
+                                  std::string("."), std::string("a//b"), std::string("a/"), std::string("a\nb"),
+                                  std::string("a\0b", 3), std::string("TRAILER!!!"), too_long}) {
+    EXPECT_FALSE(writer.add(name, {})) << name;
+  }
+  EXPECT_TRUE(writer.add(std::string(abi::boot_config::kMaxNameBytes, 'n'), {}));
+  EXPECT_TRUE(writer.add("..a/b..c", {}));
+  EXPECT_EQ(writer.add("..a/b..c", {}).error().message, "boot archive: two files called ..a/b..c");
+  guest::kernel::Archive reader;
+  EXPECT_TRUE(reader.open(std::move(writer).finish()));
+}
+
+TEST(CpioWriterTest, number_of_files_is_bounded_as_in_the_guest) {
+  CpioWriter writer;
+  for (std::size_t i = 0; i < abi::boot_config::kMaxArchiveEntries; ++i) {
+    ASSERT_TRUE(writer.add("f" + std::to_string(i), {}));
+  }
+  EXPECT_EQ(writer.add("one-more", {}).error().message, "boot archive: more than 256 files");
+  const std::vector<std::byte> archive = std::move(writer).finish();
+  guest::kernel::Archive reader;
+  const auto outcome = reader.open(archive);
+  EXPECT_TRUE(outcome) << outcome.error().detail.view();
+}
+
+}  // namespace
+}  // namespace vmm::scenario

@@ -1,0 +1,235 @@
+// Random scenarios survive being written and read. The seed is in the failure's message; SIS_SEED repeats it.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <random>
+
+#include "vmm/scenario/load.hpp"
+
+namespace vmm::scenario {
+namespace {
+
+using Json = nlohmann::json;
+
+class Generator {
+ public:
+  explicit Generator(std::uint64_t seed) : engine_(seed) {}
+
+  Scenario scenario() {
+    Scenario s;
+    s.name = name(64);
+    if (coin()) s.description = text(40);
+    s.machine = machine();
+    s.verbosity = static_cast<Verbosity>(number(0, 2));
+    if (coin()) s.kernel = "/" + name(20);
+    s.test_services = coin();
+    for (std::uint64_t i = number(0, 6); i > 0; --i) s.steps.push_back(step());
+    for (std::uint64_t i = number(0, 3); i > 0; --i) {
+      s.expect.metrics.push_back({"metric_" + std::to_string(i), condition()});
+      s.expect.console.push_back({text(20), coin()});
+    }
+    if (coin()) s.expect.guest_exit_code = static_cast<int>(number(0, 255));
+    s.timeouts = {duration(), duration(), duration()};
+    return s;
+  }
+
+ private:
+  std::uint64_t number(std::uint64_t min, std::uint64_t max) {
+    return std::uniform_int_distribution<std::uint64_t>(min, max)(engine_);
+  }
+  bool coin() { return number(0, 1) == 1; }
+  std::chrono::milliseconds duration() {
+    const std::uint64_t unit[] = {1, 1000, 60'000, 3'600'000};
+    return std::chrono::milliseconds(number(1, 24) * unit[number(0, 3)]);
+  }
+
+  std::string name(std::size_t max) {
+    static constexpr std::string_view kChars = "aZ09._-";
+    std::string out(1, kChars[number(0, 3)]);
+    for (std::uint64_t n = number(0, max - 1); n > 0; --n) out += kChars[number(0, kChars.size() - 1)];
+    // A name that is a number is written in quotes, and stays a text.
+    return out;
+  }
+
+  /// Texts that YAML could take for something else, and characters of every kind.
+  std::string text(std::size_t max) {
+    static const std::vector<std::string> kTricky = {"true",
+                                                     "No",
+                                                     "null",
+                                                     "~",
+                                                     "5",
+                                                     "05",
+                                                     "1e3",
+                                                     ".inf",
+                                                     "0x1f",
+                                                     "5s",
+                                                     "64MiB",
+                                                     "- a",
+                                                     "a: b",
+                                                     "#x",
+                                                     "a #x",
+                                                     "'",
+                                                     "\"",
+                                                     "\\",
+                                                     "!tag",
+                                                     "&a",
+                                                     "*a",
+                                                     "<<",
+                                                     "? x",
+                                                     "[",
+                                                     "{",
+                                                     "%YAML",
+                                                     "---",
+                                                     "...",
+                                                     " lead",
+                                                     "end ",
+                                                     "\n",
+                                                     "\t",
+                                                     "a\nb\n",
+                                                     "\r\n",
+                                                     "@",
+                                                     "`",
+                                                     "|",
+                                                     ">",
+                                                     "a,b",
+                                                     "=",
+                                                     "12:30",
+                                                     "1_000",
+                                                     "0o7",
+                                                     "\x01",
+                                                     "\x7f",
+                                                     "\xC2\x85",
+                                                     "\xE2\x80\xA8",
+                                                     "\xEF\xBB\xBF",
+                                                     "\xF0\x9F\x98\x80",
+                                                     "caf\xC3\xA9",
+                                                     "\xEF\xBF\xBF",
+                                                     "\xC2\xA0",
+                                                     std::string(1, '\0')};
+    if (coin()) return kTricky[number(0, kTricky.size() - 1)];
+    std::string out;
+    for (std::uint64_t n = number(1, max); n > 0; --n) {
+      out += number(0, 4) == 0 ? kTricky[number(0, kTricky.size() - 1)]
+                               : std::string(1, static_cast<char>(number(0x20, 0x7E)));
+    }
+    return out;
+  }
+
+  Machine machine() {
+    Machine m;
+    m.cpus = static_cast<unsigned>(number(1, 8));
+    m.memory_bytes = number(32, 32 * 1024) * (2ull << 20);
+    m.backend = coin() ? Backend::Auto : Backend::Qemu;
+    m.accel = coin() ? Accel::Auto : Accel::Tcg;
+    if (coin()) m.cpu = "cortex-a" + std::to_string(number(53, 76));
+    m.gic_version = static_cast<unsigned>(number(2, 3));
+    if (coin()) m.icount_shift = static_cast<unsigned>(number(0, 10));
+    return m;
+  }
+
+  Json value(unsigned depth) {
+    switch (number(0, depth == 0 ? 5 : 7)) {
+      case 0:
+        return static_cast<std::int64_t>(number(0, UINT64_MAX));
+      case 1:
+        return number(0, UINT64_MAX);
+      case 2:
+        return coin();
+      case 3:
+        return std::uniform_real_distribution<double>(-1e6, 1e6)(engine_) *
+               std::pow(10.0, static_cast<double>(number(0, 40)));
+      case 4:
+        return static_cast<double>(number(0, 100));
+      case 5:
+        return text(12);
+      case 6: {
+        Json list = Json::array();
+        for (std::uint64_t n = number(0, 3); n > 0; --n) list.push_back(coin() ? Json() : value(depth - 1));
+        return list;
+      }
+      default:
+        return map(depth - 1);
+    }
+  }
+
+  Json map(unsigned depth) {
+    Json out = Json::object();
+    for (std::uint64_t n = number(0, 4); n > 0; --n) out[text(10)] = value(depth);
+    return out;
+  }
+
+  Condition condition() {
+    Condition c;
+    switch (number(0, 4)) {
+      case 0:
+        c.equals = value(2);
+        break;
+      case 1:
+        c.not_equals = value(2);
+        c.contains = value(1);
+        break;
+      case 2:
+        c.min = -5;
+        c.max = number(0, UINT64_MAX);
+        break;
+      case 3:
+        c.matches = "^[a-z]+ \\d{1,3}\"'$";
+        c.exists = true;
+        break;
+      default:
+        c.exists = false;
+    }
+    return c;
+  }
+
+  Request request() {
+    Request r;
+    r.name = "r" + std::to_string(++requests_) + (coin() ? " with words" : "");
+    r.op = name(20);
+    r.args = map(3);
+    r.timeout = duration();
+    r.repeat = static_cast<unsigned>(number(1, 1000));
+    r.expect_error = coin();
+    if (r.expect_error && coin()) r.error_code = "bad-argument";
+    if (coin()) r.expect.push_back({r.expect_error ? "message" : "result.a.0.b", condition()});
+    if (coin()) r.expect.push_back({"status", condition()});
+    return r;
+  }
+
+  Step step() {
+    Step s;
+    for (std::uint64_t n = coin() ? 1 : number(1, 4); n > 0; --n) s.requests.push_back(request());
+    return s;
+  }
+
+  std::mt19937_64 engine_;
+  unsigned requests_ = 0;
+};
+
+void forget_lines(Scenario& scenario) {
+  for (Step& step : scenario.steps) {
+    for (Request& request : step.requests) request.line = 0;
+  }
+}
+
+void expect_round_trip(std::uint64_t seed) {
+  const Scenario scenario = Generator(seed).scenario();
+  const std::string yaml = to_yaml(scenario);
+  auto again = load_text(yaml, "again.yaml");
+  ASSERT_TRUE(again) << "seed " << seed << ": " << again.error().message << '\n' << yaml;
+  forget_lines(*again);
+  ASSERT_TRUE(*again == scenario) << "seed " << seed << '\n' << yaml << "\nbecame\n" << to_yaml(*again);
+  ASSERT_EQ(to_yaml(*again), yaml) << "seed " << seed;
+}
+
+TEST(RoundTripTest, random_scenarios_survive) {
+  if (const char* seed = std::getenv("SIS_SEED")) {
+    expect_round_trip(std::strtoull(seed, nullptr, 10));
+    return;
+  }
+  for (std::uint64_t seed = 1; seed <= 100 && !HasFatalFailure(); ++seed) expect_round_trip(seed);
+}
+
+}  // namespace
+}  // namespace vmm::scenario
