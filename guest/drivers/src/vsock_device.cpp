@@ -314,7 +314,7 @@ bool VsockDevice::receive_packets() {
 void VsockDevice::rearm(bool more_received) {
   bool again = more_received || service_again_;
   if (!more_received && mux_.can_receive()) {
-    again = queue(Queue::Rx).arm_interrupt();
+    again = queue(Queue::Rx).arm_interrupt() || again;
   }
   again = queue(Queue::Event).arm_interrupt() || again;
   if (mux_.wants_room()) {
