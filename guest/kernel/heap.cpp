@@ -78,8 +78,9 @@ struct Heap::Slab {
   }
   [[nodiscard]] std::uint64_t* block(std::uint32_t index) {
     // The slab's memory is raw; blocks are at least 16-byte aligned.
-    return reinterpret_cast<std::uint64_t*>(reinterpret_cast<std::uintptr_t>(this) + first_offset +
-                                            index * block_bytes);
+    const std::uintptr_t address =
+        reinterpret_cast<std::uintptr_t>(this) + first_offset + std::uintptr_t{index} * block_bytes;
+    return reinterpret_cast<std::uint64_t*>(address);  // NOLINT(performance-no-int-to-ptr)
   }
 };
 
@@ -234,8 +235,9 @@ void* Heap::allocate(std::size_t bytes, std::size_t alignment) {
 }
 
 inline Heap::Slab& Heap::slab_of(const void* block) const {
-  const auto address = reinterpret_cast<std::uintptr_t>(block);  // looked at as a number first
-  auto* const slab = reinterpret_cast<Slab*>(address & ~(kSlabBytes - 1));
+  // Only followed once it is known to lie in memory of ours.
+  const auto address = reinterpret_cast<std::uintptr_t>(block) & ~(kSlabBytes - 1);
+  auto* const slab = reinterpret_cast<Slab*>(address);  // NOLINT(performance-no-int-to-ptr)
   if (!pages_.owns(pages_.map().address(block)) || slab->check != slab->expected_check()) [[unlikely]] {
     panic_at(here(), "heap: {} is not the address of a block", block);
   }

@@ -63,7 +63,8 @@ Outcome MachineReader::cpu() {
     return {};
   }
   const Bytes bytes = value(Prop::Reg);
-  if (parent().address_cells == 0 || parent().address_cells > 2 || bytes.size() != 4 * parent().address_cells) {
+  if (parent().address_cells == 0 || parent().address_cells > 2 ||
+      bytes.size() != std::size_t{4} * parent().address_cells) {
     return bad(Prop::Reg, "the affinity of one CPU");
   }
   const std::uint64_t affinity = bytes.size() == 4 ? read_be32(bytes.data()) : read_be64(bytes.data());

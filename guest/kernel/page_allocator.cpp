@@ -296,8 +296,7 @@ std::uint64_t PageAllocator::free(PhysAddr address) {
 PageStatistics PageAllocator::statistics() const {
   std::uint64_t largest = free_orders_ == 0 ? 0 : pages_of(floor_order(free_orders_));
   for (const Region& region : regions_) {
-    for (unsigned order = kMaxOrder + 1; order-- > 0 && pages_of(order) > largest;) {
-      const std::uint64_t size = pages_of(order);
+    for (std::uint64_t size = pages_of(kMaxOrder); size > largest; size /= 2) {
       if ((region.frontier_page + size - 1) / size * size + size <= region.end_page) {
         largest = size;
       }

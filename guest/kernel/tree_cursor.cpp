@@ -121,7 +121,7 @@ TreeToken TreeCursor::property() {
     return broken("a value runs over its end");
   }
   const auto length = static_cast<std::size_t>(read_be32(header + kTagBytes));
-  name_offset_ = static_cast<std::uint32_t>(read_be32(header + 2 * kTagBytes));
+  name_offset_ = static_cast<std::uint32_t>(read_be32(header + kTagBytes + kTagBytes));
   value_ = {header + kPropertyHeaderBytes, length};
   return TreeToken::Property;
 }

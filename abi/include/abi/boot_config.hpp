@@ -13,7 +13,7 @@ inline constexpr char kScenarioFile[] = "scenario.dtb";
 /// Limits that both sides hold to.
 inline constexpr std::size_t kMaxArchiveEntries = 256;
 inline constexpr std::size_t kMaxNameBytes = 255;
-inline constexpr std::size_t kMaxTreeBytes = 1024 * 1024;
+inline constexpr std::size_t kMaxTreeBytes = std::size_t{1024} * 1024;
 
 /// Root node.
 inline constexpr char kCompatible[] = "sis,scenario-v1";   ///< value of /compatible

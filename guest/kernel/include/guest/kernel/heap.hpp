@@ -38,9 +38,9 @@ struct HeapClassStatistics {
 /// Not from interrupt handlers. Contract violations panic with the address and, for a block of a slab, its class.
 class Heap {
  public:
-  static constexpr std::size_t kSlabBytes = 16 * 1024;
+  static constexpr std::size_t kSlabBytes = std::size_t{16} * 1024;
   static constexpr std::size_t kMinAlignment = 16;
-  static constexpr std::size_t kMaxAlignment = 1024 * 1024;
+  static constexpr std::size_t kMaxAlignment = std::size_t{1024} * 1024;
   static constexpr std::size_t kClasses = 20;
 
   explicit constexpr Heap(PageAllocator& pages) : pages_(pages) {}

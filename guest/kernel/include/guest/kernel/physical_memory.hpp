@@ -37,7 +37,7 @@ class DirectMap {
   // The two casts are what the direct map is: the MMU (in host tests: one big mapping) makes them true.
   template <typename T = void>
   [[nodiscard]] T* pointer(PhysAddr address) const {
-    return reinterpret_cast<T*>(raw(address) + offset_);
+    return reinterpret_cast<T*>(raw(address) + offset_);  // NOLINT(performance-no-int-to-ptr)
   }
   [[nodiscard]] PhysAddr address(const void* pointer) const {
     return PhysAddr{reinterpret_cast<std::uintptr_t>(pointer) - offset_};
