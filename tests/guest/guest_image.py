@@ -28,6 +28,24 @@ def command(image=KERNEL, cpu="cortex-a72", memory="512M", cpus=1, machine="", e
             "-nographic", "-nic", "none", "-no-reboot", *(("-kernel", str(image)) if image else ()), *extra]
 
 
+# ldr x0, tree; ldr x1, image; br x1; nop; tree: .quad; image: .quad
+STUB = (0x58000080, 0x580000A1, 0xD61F0020, 0xD503201F)
+
+
+def boot_stub(tree_address, image_address):
+    """A boot loader of four instructions, for places and trees that QEMU's own does not offer."""
+    return (b"".join(word.to_bytes(4, "little") for word in STUB) + tree_address.to_bytes(8, "little") +
+            image_address.to_bytes(8, "little"))
+
+
+def loader(*files, start):
+    """QEMU arguments that put (path, address) pairs into memory and start the CPU at `start`."""
+    arguments = []
+    for path, address in files:
+        arguments += ["-device", f"loader,file={path},addr={address:#x},force-raw=on"]
+    return arguments + ["-device", f"loader,addr={start:#x},cpu-num=0"]
+
+
 class Guest:
     """One QEMU process; its output is read as it comes."""
 
@@ -75,6 +93,17 @@ class Guest:
     def send(self, line):
         self.process.stdin.write(line.encode() + b"\r")
         self.process.stdin.flush()
+
+    def shut_down(self, limit_s=LIMIT_S):
+        """Waits until the guest powered off, with "shutdown" as soon as there is a prompt; returns the output."""
+        deadline = time.monotonic() + limit_s
+        while self.process.poll() is None and time.monotonic() < deadline:
+            if PROMPT in self.output():
+                self.send("shutdown")
+                break
+            with self._changed:
+                self._changed.wait(0.05)
+        return self.wait_for_exit(limit_s)
 
     def wait_for_exit(self, limit_s=LIMIT_S):
         """Waits until the guest powered off; returns the output."""

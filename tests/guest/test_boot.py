@@ -74,20 +74,15 @@ class Boot(unittest.TestCase):
 class LoadAddress(unittest.TestCase):
     """The image runs at any 2 MiB boundary. QEMU's own loader always takes the same one, so a stub plays boot loader."""
 
-    # ldr x0, dtb; ldr x1, image; br x1; nop; dtb: .quad; image: .quad
-    STUB = (0x58000080, 0x580000A1, 0xD61F0020, 0xD503201F)
     STUB_ADDRESS = 0x5FF00000
     DTB_ADDRESS = 0x40000000  # where QEMU puts the tree when it loads no kernel
 
     def check(self, base, memory, machine=""):
-        stub = b"".join(word.to_bytes(4, "little") for word in self.STUB)
-        stub += self.DTB_ADDRESS.to_bytes(8, "little") + base.to_bytes(8, "little")
         with tempfile.NamedTemporaryFile() as file:
-            file.write(stub)
+            file.write(guest_image.boot_stub(self.DTB_ADDRESS, base))
             file.flush()
-            loader = ("-device", f"loader,file={file.name},addr={self.STUB_ADDRESS:#x},force-raw=on",
-                      "-device", f"loader,file={guest_image.KERNEL},addr={base:#x},force-raw=on",
-                      "-device", f"loader,addr={self.STUB_ADDRESS:#x},cpu-num=0")
+            loader = guest_image.loader((file.name, self.STUB_ADDRESS), (guest_image.KERNEL, base),
+                                        start=self.STUB_ADDRESS)
             with self.subTest(base=hex(base), memory=memory), Guest(
                     image=None, memory=memory, machine=machine, extra=loader) as guest:
                 guest.wait_for(guest_image.PROMPT)

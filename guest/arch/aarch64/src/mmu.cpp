@@ -12,6 +12,14 @@ namespace {
 constexpr std::uint64_t round_up(std::uint64_t value) { return (value + kPageBytes - 1) / kPageBytes * kPageBytes; }
 constexpr std::uint64_t round_down(std::uint64_t value) { return value / kPageBytes * kPageBytes; }
 
+/// One past the largest physical address of this CPU that the tables can hold.
+std::uint64_t physical_limit() {
+  // Arm DDI 0487, ID_AA64MMFR0_EL1, PARange.
+  constexpr unsigned kBits[] = {32, 36, 40, 42, 44, kAddressBits};
+  const std::uint64_t range = id_aa64mmfr0_el1::PaRange::decode(sysreg::IdAa64Mmfr0El1::read());
+  return std::uint64_t{1} << kBits[std::min(range, id_aa64mmfr0_el1::kPaRange48)];
+}
+
 /// A device window that exists.
 struct Window {
   std::uint64_t pa;
@@ -50,8 +58,8 @@ std::span<const std::byte> dtb() {
 }
 
 MapStatus map_ram(std::uint64_t pa, std::uint64_t bytes) {
-  constexpr std::uint64_t kPaLimit = std::uint64_t{1} << kAddressBits;
-  if (pa >= kPaLimit || bytes > kPaLimit - pa) {
+  const std::uint64_t limit = physical_limit();
+  if (pa >= limit || bytes > limit - pa) {
     return MapStatus::OutOfRange;
   }
   std::uint64_t at = round_up(pa);
@@ -78,7 +86,8 @@ MapStatus map_ram(std::uint64_t pa, std::uint64_t bytes) {
 
 std::byte* map_device(std::uint64_t pa, std::uint64_t bytes, MapStatus& status) {
   status = MapStatus::OutOfRange;
-  if (bytes == 0 || bytes > kDeviceEnd - kDeviceBase || pa > ~std::uint64_t{0} - bytes - kPageBytes) {
+  const std::uint64_t limit = physical_limit();
+  if (bytes == 0 || bytes > kDeviceEnd - kDeviceBase || pa >= limit || bytes > limit - pa) {
     return nullptr;
   }
   const std::uint64_t first = round_down(pa);

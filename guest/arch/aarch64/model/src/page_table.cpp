@@ -74,20 +74,21 @@ MapStatus map_range(std::uint64_t root_pa, TableSpace& space, std::uint64_t va, 
     if (first == nullptr) {
       return status;
     }
-    // As many entries of this table as the range fills, without walking down again.
+    // As many entries of this table as the range fills. A larger block can start only where the table ends.
     const std::uint64_t room = kTableEntries - level_index(va, level);
-    for (std::uint64_t i = 0; i < room && size >= step; ++i) {
+    const std::uint64_t wanted = size / step;
+    const std::uint64_t count = wanted < room ? wanted : room;
+    std::uint64_t leaf = descriptor::leaf(pa, attributes, level);
+    for (std::uint64_t i = 0; i < count; ++i) {
       if (descriptor::Valid::decode(first[i])) {
         return MapStatus::AlreadyMapped;
       }
-      first[i] = descriptor::leaf(pa, attributes, level);
-      va += step;
-      pa += step;
-      size -= step;
-      if (level > 1 && block_level(va, pa, size) < level) {
-        break;  // a larger block fits from here
-      }
+      first[i] = leaf;
+      leaf += step;  // the address field counts up, the attributes stay
     }
+    va += count * step;
+    pa += count * step;
+    size -= count * step;
   }
   return MapStatus::Ok;
 }

@@ -161,6 +161,7 @@ unsigned device_window_is_shared_and_guarded() {
   EXPECT(first != nullptr && again == first + 4);
   EXPECT(arch::kernel_translation(reinterpret_cast<std::uint64_t>(first)).attributes == arch::kDevice);
   EXPECT(arch::map_device(0, 0, status) == nullptr && status == arch::MapStatus::OutOfRange);
+  EXPECT(arch::map_ram(std::uint64_t{1} << 48, 4096) == arch::MapStatus::OutOfRange);
   EXPECT(arch::map_device(~std::uint64_t{0} - 8, 4096, status) == nullptr && status == arch::MapStatus::OutOfRange);
   return 0;
 }
