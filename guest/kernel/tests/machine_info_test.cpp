@@ -265,6 +265,9 @@ const Breakage kBreakages[] = {
      "machine-bad-interrupt: timer at 0x0: its interrupts have the wrong number of bytes (24)"},
     {"memory_wraps", [](TreeNode& r) { r.at("memory@40000000").set("reg", cells({0xffffffff, 0, 0xffffffff, 0})); },
      "a range below 2^52"},
+    {"memory_ends_beyond_the_bus",
+     [](TreeNode& r) { r.at("memory@40000000").set("reg", cells({0, 0x40000000, 0xffffffff, 0xffffffff})); },
+     "a range below 2^52"},
     {"memory_overlaps",
      [](TreeNode& r) {
        r.at("memory@40000000").set("reg", cells({0, 0x40000000, 0, 0x2000, 0, 0x40001000, 0, 0x2000}));

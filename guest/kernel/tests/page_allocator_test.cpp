@@ -203,6 +203,26 @@ TEST(PageAllocatorSetUp, first_allocation_touches_little_of_4_gib) {
   EXPECT_LT(touched, 32U);
 }
 
+// RAM is not zero after a restart: what lies where the metadata will be must not be believed. 0x2A is what a free block
+// of 4 MiB looks like.
+TEST(PageAllocatorSetUp, old_contents_of_memory_do_not_matter) {
+  Arena arena(kBase, 64 * kMiB);
+  std::memset(arena.map().pointer(PhysAddr{kBase}), 0x2A, 64 * kMiB);
+  PageAllocator pages(arena.map());
+  const PhysRange memory[] = {arena.range()};
+  ASSERT_EQ(pages.add_memory(memory, {}), Status::Ok);
+  const PageStatistics before = pages.statistics();
+  std::vector<PhysAddr> blocks;
+  while (const auto block = pages.allocate(8)) {
+    blocks.push_back(*block);
+  }
+  EXPECT_EQ(blocks.size(), before.total_pages >> 8);
+  for (const PhysAddr block : blocks) {
+    pages.free(block);
+  }
+  EXPECT_EQ(pages.statistics().largest_free_pages, before.largest_free_pages);
+}
+
 TEST(PageAllocatorSetUp, gibibyte_block_is_assembled) {
   Arena arena(kBase, 3072 * kMiB);
   PageAllocator pages(arena.map());
