@@ -135,6 +135,18 @@ class Outcomes(harness.MachineTest):
         self.assertEqual(len(steps), 8)
         self.assertTrue(all(step["duration_ns"] >= 3_000_000_000 for step in steps))
 
+    def test_machines_of_every_shape_answer(self):
+        shapes = [(1, "64MiB", 3, "cortex-a53"), (8, "4GiB", 2, "cortex-a72"), (2, "512MiB", 2, "cortex-a53"),
+                  (4, "1GiB", 3, "max")]
+        for cpus, memory, gic, cpu in shapes:
+            with self.subTest(cpus=cpus, memory=memory, gic=gic, cpu=cpu):
+                size = int(memory[:-3]) << {"MiB": 20, "GiB": 30}[memory[-3:]]
+                done, _ = self.run_scenario(
+                    f"apiVersion: sis/v1\nmachine: {{cpus: {cpus}, memory: {memory}, gic_version: {gic}, cpu: {cpu}}}\n"
+                    "steps:\n  - {name: shape, op: info, expect: {reply: "
+                    f"{{result.cpus: {cpus}, result.memory_bytes: {size}}}}}}}\n", name=f"shape{cpus}")
+                self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
     def test_reboot_comes_back(self):
         machine = self.machine().wait_ready()
         with machine.session() as connection:
