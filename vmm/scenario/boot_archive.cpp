@@ -80,7 +80,8 @@ Result<std::vector<std::byte>> make_tree(const Scenario& scenario, const RunValu
     std::vector<std::byte> buffer(size);
     const int error = write_tree(buffer, scenario, run);
     if (error == 0) {
-      buffer.resize(fdt_totalsize(buffer.data()));
+      const void* tree = buffer.data();  // aligned by the allocator
+      buffer.resize(fdt_totalsize(tree));
       return buffer;
     }
     if (error != -FDT_ERR_NOSPACE) {

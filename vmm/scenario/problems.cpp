@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <numeric>
+#include <tuple>
 
 namespace vmm::scenario {
 
@@ -17,7 +18,7 @@ void Problems::add(Position at, std::string_view key, std::string_view found, st
 
 std::string Problems::to_text(std::string_view file_name) const {
   std::vector<Problem> sorted = problems_;
-  std::ranges::stable_sort(sorted, {}, &Problem::at);
+  std::ranges::sort(sorted, {}, [](const Problem& problem) { return std::tie(problem.at, problem.text); });
   std::string text;
   for (const Problem& problem : sorted) {
     if (!text.empty()) text += '\n';
