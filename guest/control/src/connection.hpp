@@ -1,4 +1,10 @@
 // One connection of the control server.
+//
+//   AwaitingHello --token accepted--> Open --peer ended, nothing waits--> Closing --output is out--> closed
+//        |                              |                                    ^
+//        +--too many refusals, timeout--+--stream cannot be followed---------+
+//
+// In Closing nothing more is read. A stream on which nothing can be delivered is reset.
 #pragma once
 
 #include <array>
@@ -22,8 +28,14 @@ class Connection final : public kernel::StreamHandler {
   void on_writable(kernel::Stream& stream) override;
   void on_closed(kernel::Stream& stream) override;
 
-  /// Answers with `busy` and closes: the server is full.
+  /// Says `busy` and closes: the server is full.
   void turn_away();
+  /// There is input that its last turn had no room for.
+  [[nodiscard]] bool wants_turn() const { return wants_turn_; }
+  void take_turn();
+  /// When expire() is to be called; kernel::kNoDeadline: never.
+  [[nodiscard]] std::uint64_t deadline_ns() const { return deadline_ns_; }
+  void expire();
 
  private:
   /// A call that completes later.
@@ -47,38 +59,57 @@ class Connection final : public kernel::StreamHandler {
     std::uint32_t id_ = 0;
   };
 
+  // connection.cpp: bytes in and out, life and death
   void pump();
   void settle();
   bool take_input();
+  void flush();
+  void account(std::size_t bytes, bool delivered);
+  void set_deadline(std::uint64_t delay_ns);
+  void close_after_output();
+  void give_up();
+  void notice(std::string_view code, std::string_view message);
+  CborWriter body_writer();
+  void send_reply(std::uint32_t id, const CborWriter& body);
+  void send_result(std::uint32_t id, std::span<const std::byte> result);
+  void send_error(std::uint32_t id, std::string_view code, std::string_view message, std::string_view field = {});
+  void send_refusal(std::uint32_t id, const Refusal& refusal);
+  void send(abi::control::Command command, std::uint32_t id, const CborWriter& body);
+
+  // requests.cpp: what a frame asks for
   void handle(const Frame& frame);
+  void bad_frame(std::uint32_t id, std::string_view code, std::string_view message);
+  void strike();
   void hello(std::uint32_t id, const CborValue& body);
+  void accept(std::uint32_t id, const abi::control::Token& token);
   void call(std::uint32_t id, const CborValue& body);
   void cancel(std::uint32_t id, const CborValue& body);
   void run(std::uint32_t id, const Command& command, const Arguments& arguments, Pending& pending);
+  void note_power_request();
+  bool only_known_keys(std::uint32_t id, const CborValue& map, std::span<const std::string_view> known);
   Pending* free_pending();
   [[nodiscard]] bool has_pending() const;
   /// A request's id names one call at a time.
   Pending* find_pending(std::uint32_t id);
 
-  CborWriter body_writer();
-  void send_reply(std::uint32_t id, const CborWriter& body);
-  void send_result(std::uint32_t id, std::span<const std::byte> result);
-  void send_error(std::uint32_t id, std::string_view code, std::string_view message, std::string_view field = {});
-  void send(abi::control::Command command, std::uint32_t id, const CborWriter& body);
-  void flush();
-  void close_after_output();
-
   Server& server_;
   kernel::Stream& stream_;
   FrameAssembler input_;
-  Buffer output_;
+  Buffer output_;  ///< starts inside a frame of which frame_left_ bytes are left, or at a frame's header
+  std::size_t frame_left_ = 0;
+  bool frame_is_reply_ = false;
   std::unique_ptr<std::array<Pending, kMaxPendingCalls>> pending_;
   abi::control::Rights rights_ = abi::control::Rights::None;
+  std::uint64_t deadline_ns_ = kernel::kNoDeadline;
+  unsigned strikes_ = 0;
+  unsigned turn_left_ = 0;  ///< requests that may still be taken in this turn
   bool authenticated_ = false;
-  bool closing_ = false;  ///< nothing more is read; the stream closes when the output is out
-  bool close_sent_ = false;
+  bool closing_ = false;      ///< nothing more is read; the stream closes when the output is out
+  bool close_sent_ = false;   ///< Stream::close() or reset() was called
+  bool notice_ = false;       ///< the last frame of the output answers no request
   bool wants_power_ = false;  ///< its shutdown or reboot is carried out when it is gone
   bool pumping_ = false;
+  bool wants_turn_ = false;
 };
 
 }  // namespace guest::control

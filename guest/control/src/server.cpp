@@ -1,5 +1,6 @@
 #include "guest/control/server.hpp"
 
+#include <algorithm>
 #include <new>
 
 #include "connection.hpp"
@@ -8,18 +9,41 @@
 namespace guest::control {
 
 void ServerCounters::register_all(kernel::CounterRegistry& registry) {
-  for (kernel::Counter* counter : {&connections, &connections_open, &connections_refused, &requests, &replies_ok,
-                                   &replies_error, &unanswered, &tokens_refused, &bad_frames}) {
-    kernel::require(registry.add(*counter), "a counter of the control server is registered twice");
+  const auto add = [&](kernel::Counter& counter) {
+    kernel::require(registry.add(counter), "a counter of the control server is registered twice");
+  };
+  for (kernel::Counter* counter :
+       {&connections, &connections_open, &connections_refused, &requests, &replies_ok, &replies_error, &notices,
+        &unanswered, &tokens_accepted, &tokens_refused, &bad_frames, &timeouts}) {
+    add(*counter);
+  }
+  for (kernel::Counter& counter : errors) {
+    add(counter);
   }
 }
 
-Server::Server(Services& services, std::optional<security::Key> key)
+void ServerCounters::count_error(std::string_view code) {
+  const auto is_code = [code](const kernel::Counter& counter) {
+    constexpr std::string_view kPrefix = "control_error_";
+    const std::string_view name = counter.name().substr(kPrefix.size());
+    return std::equal(name.begin(), name.end(), code.begin(), code.end(),
+                      [](char a, char b) { return a == (b == '-' ? '_' : b); });
+  };
+  const auto found = std::find_if(errors.begin(), errors.end(), is_code);
+  kernel::require(found != errors.end(), "an error code without a counter");
+  found->add();
+}
+
+Server::Server(Services& services, kernel::WorkQueue& work, std::optional<security::Key> key)
     : services_(services),
+      work_(work),
       key_(key),
       reply_(new std::array<std::byte, abi::control::kMaxPayloadBytes + 8>),
+      turn_item_([](void* self) { static_cast<Server*>(self)->give_turns(); }, this),
       power_item_([](void* self) { static_cast<Server*>(self)->services_.carry_out_power_request(); }, this),
-      power_timer_(power_item_) {
+      power_timer_(power_item_),
+      sweep_item_([](void* self) { static_cast<Server*>(self)->sweep(); }, this),
+      sweep_timer_(sweep_item_) {
   counters_.register_all(services.counters);
 }
 
@@ -27,41 +51,68 @@ Server::~Server() = default;
 
 kernel::StreamHandler* Server::on_connect(kernel::Stream& stream, std::uint32_t) {
   counters_.connections.add();
-  for (std::size_t i = 0; i < connections_.size(); ++i) {
-    if (connections_[i] != nullptr) {
-      continue;
-    }
-    connections_[i].reset(new (std::nothrow) Connection(*this, stream));
-    if (connections_[i] == nullptr) {
-      break;
-    }
-    counters_.connections_open.add();
-    // The last slot tells the peer that there is no room, and is free again when it has heard.
-    if (i + 1 == connections_.size()) {
-      counters_.connections_refused.add();
-      connections_[i]->turn_away();
-    }
-    return connections_[i].get();
+  const auto slot = std::find(connections_.begin(), connections_.end(), nullptr);
+  if (slot != connections_.end()) {
+    slot->reset(new (std::nothrow) Connection(*this, stream));
   }
-  counters_.connections_refused.add();
-  return nullptr;
+  if (slot == connections_.end() || *slot == nullptr) {
+    counters_.connections_refused.add();
+    return nullptr;
+  }
+  counters_.connections_open.add();
+  // The last slot tells the peer that there is no room, and is free again when it has heard.
+  if (slot + 1 == connections_.end()) {
+    counters_.connections_refused.add();
+    (*slot)->turn_away();
+  }
+  return slot->get();
 }
 
 void Server::forget(Connection& connection) {
-  for (auto& slot : connections_) {
-    if (slot.get() == &connection) {
-      counters_.connections_open.subtract();
-      slot.reset();
-      return;
-    }
-  }
-  kernel::panic("the control server does not know a connection that closed");
+  const auto slot = std::find_if(connections_.begin(), connections_.end(),
+                                 [&](const auto& candidate) { return candidate.get() == &connection; });
+  kernel::require(slot != connections_.end(), "the control server does not know a connection that closed");
+  counters_.connections_open.subtract();
+  slot->reset();
 }
 
 std::uint64_t Server::unix_now_ns() const {
   return services_.unix_time_at_boot_ns == 0 ? 0 : services_.unix_time_at_boot_ns + services_.clock.now_ns();
 }
 
-void Server::schedule_power() { services_.timers.arm(power_timer_, services_.clock.now_ns() + kPowerDelayNs); }
+void Server::schedule_power() {
+  services_.power_request.scheduled = true;
+  services_.timers.arm(power_timer_, services_.clock.now_ns() + kPowerDelayNs);
+}
+
+void Server::give_turns() {
+  for (const auto& connection : connections_) {
+    if (connection != nullptr && connection->wants_turn()) {
+      connection->take_turn();
+    }
+  }
+}
+
+void Server::watch(std::uint64_t deadline_ns) {
+  if (!sweep_timer_.armed() || deadline_ns < sweep_at_ns_) {
+    sweep_at_ns_ = deadline_ns;
+    services_.timers.arm(sweep_timer_, deadline_ns);
+  }
+}
+
+void Server::sweep() {
+  const std::uint64_t now = services_.clock.now_ns();
+  for (const auto& connection : connections_) {
+    if (connection == nullptr || connection->deadline_ns() == kernel::kNoDeadline) {
+      continue;
+    }
+    if (connection->deadline_ns() <= now) {
+      counters_.timeouts.add();
+      connection->expire();  // may set another deadline, which it has watched itself
+    } else {
+      watch(connection->deadline_ns());
+    }
+  }
+}
 
 }  // namespace guest::control

@@ -70,7 +70,7 @@ control::Services& start_services(const kernel::MachineInfo& info, const kernel:
 }
 
 kernel::StreamListener& start_control_server(control::Services& with, const kernel::BootConfig& config) {
-  return server.emplace(with, config.control_key);
+  return server.emplace(with, kernel::work_queue(), config.control_key);
 }
 
 }  // namespace guest

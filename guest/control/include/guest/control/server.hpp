@@ -2,6 +2,8 @@
 //
 //   connection   [input: one frame] -> dispatch -> handler -> [output: encoded replies] -> stream
 //
+// A request that was taken in is answered by exactly one frame, or its connection ends.
+//
 // A connection whose peer does not read stops being read once its output passes kMaxPendingOutput: memory stays bounded
 // and no reply is dropped. Requests of one connection start in order; those that complete later are answered when they
 // complete.
@@ -21,24 +23,57 @@
 
 namespace guest::control {
 
-inline constexpr std::size_t kMaxConnections = 192;
+inline constexpr std::size_t kMaxConnections = 192;           ///< the last one is for telling that there is no room
 inline constexpr std::size_t kMaxPendingCalls = 32;           ///< of one connection
 inline constexpr std::size_t kMaxPendingOutput = 128 * 1024;  ///< of one connection, bytes
+/// Requests of one connection that are taken before others have their turn.
+inline constexpr unsigned kRequestsPerTurn = 64;
+/// Refused Hellos and requests without one, after which a connection is closed.
+inline constexpr unsigned kMaxStrikes = 8;
+/// A connection says Hello within this time.
+inline constexpr std::uint64_t kHelloTimeoutNs = 30'000'000'000;
+/// A connection that is being closed is reset when its peer has taken nothing for this long.
+inline constexpr std::uint64_t kCloseTimeoutNs = 30'000'000'000;
 /// A power request waits this long for its requester to close the connection.
 inline constexpr std::uint64_t kPowerDelayNs = 500'000'000;
 
+/// At rest (no call waits, no output): requests = replies_ok + replies_error + unanswered.
 struct ServerCounters {
   kernel::Counter connections{"control_connections"};
   kernel::Counter connections_open{"control_connections_open"};
   kernel::Counter connections_refused{"control_connections_refused"};
-  kernel::Counter requests{"control_requests"};            ///< frames taken in
-  kernel::Counter replies_ok{"control_replies_ok"};        ///< Reply frames put out
-  kernel::Counter replies_error{"control_replies_error"};  ///< Error frames put out
-  kernel::Counter unanswered{"control_unanswered"};        ///< calls whose connection went before their answer
+  kernel::Counter requests{"control_requests"};            ///< frames taken in, whatever is wrong with them
+  kernel::Counter replies_ok{"control_replies_ok"};        ///< Reply frames handed to the transport whole
+  kernel::Counter replies_error{"control_replies_error"};  ///< Error frames for a request, likewise
+  kernel::Counter notices{"control_notices"};              ///< Error frames that answer no request
+  kernel::Counter unanswered{"control_unanswered"};        ///< requests whose connection went before their answer
+  kernel::Counter tokens_accepted{"control_tokens_accepted"};
   kernel::Counter tokens_refused{"control_tokens_refused"};
   kernel::Counter bad_frames{"control_bad_frames"};
+  kernel::Counter timeouts{"control_timeouts"};  ///< connections that did not say Hello, or took nothing, in time
+  /// Errors by code, when they are made: "control_error_" and the code with '_' for '-'.
+  std::array<kernel::Counter, 17> errors{
+      kernel::Counter{"control_error_malformed_frame"},
+      kernel::Counter{"control_error_unsupported_version"},
+      kernel::Counter{"control_error_unknown_command"},
+      kernel::Counter{"control_error_too_large"},
+      kernel::Counter{"control_error_malformed_cbor"},
+      kernel::Counter{"control_error_unauthenticated"},
+      kernel::Counter{"control_error_token_invalid"},
+      kernel::Counter{"control_error_token_expired"},
+      kernel::Counter{"control_error_forbidden"},
+      kernel::Counter{"control_error_unknown_op"},
+      kernel::Counter{"control_error_missing_argument"},
+      kernel::Counter{"control_error_unknown_argument"},
+      kernel::Counter{"control_error_bad_argument"},
+      kernel::Counter{"control_error_not_found"},
+      kernel::Counter{"control_error_busy"},
+      kernel::Counter{"control_error_cancelled"},
+      kernel::Counter{"control_error_failed"},
+  };
 
   void register_all(kernel::CounterRegistry& registry);
+  void count_error(std::string_view code);
 };
 
 class Connection;
@@ -46,28 +81,40 @@ class Connection;
 /// Runs in the main loop.
 class Server final : public kernel::StreamListener {
  public:
-  /// Without a `key` every Hello is refused.
-  Server(Services& services, std::optional<security::Key> key);
+  /// Without a `key` every Hello is refused. `services` outlives the server; the server outlives its streams.
+  Server(Services& services, kernel::WorkQueue& work, std::optional<security::Key> key);
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
   kernel::StreamHandler* on_connect(kernel::Stream& stream, std::uint32_t peer_port) override;
+  [[nodiscard]] const ServerCounters& counters() const { return counters_; }
 
  private:
   friend class Connection;
   void forget(Connection& connection);
   [[nodiscard]] std::uint64_t unix_now_ns() const;
   void schedule_power();
+  /// The connection has more input than its turn allowed.
+  void schedule_turn() { work_.raise(turn_item_); }
+  void give_turns();
+  /// A connection's deadline is at this time.
+  void watch(std::uint64_t deadline_ns);
+  void sweep();
 
   Services& services_;
+  kernel::WorkQueue& work_;
   std::optional<security::Key> key_;
   ServerCounters counters_;
   std::array<std::unique_ptr<Connection>, kMaxConnections> connections_;
   /// A reply is built here, then copied to its connection. Prefix and body.
   std::unique_ptr<std::array<std::byte, abi::control::kMaxPayloadBytes + 8>> reply_;
+  kernel::WorkItem turn_item_;
   kernel::WorkItem power_item_;
   kernel::Timer power_timer_;
+  kernel::WorkItem sweep_item_;
+  kernel::Timer sweep_timer_;
+  std::uint64_t sweep_at_ns_ = 0;
 };
 
 }  // namespace guest::control

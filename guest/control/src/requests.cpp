@@ -1,0 +1,255 @@
+// What the frames of a connection ask for.
+#include <algorithm>
+#include <new>
+
+#include "connection.hpp"
+
+namespace guest::control {
+
+namespace ctl = abi::control;
+namespace error = abi::control::error;
+
+void Connection::bad_frame(std::uint32_t id, std::string_view code, std::string_view message) {
+  server_.counters_.bad_frames.add();
+  send_error(id, code, message);
+}
+
+/// A peer without a token has a few attempts, so that guessing costs it a connection each time.
+void Connection::strike() {
+  if (!authenticated_ && ++strikes_ == kMaxStrikes) {
+    close_after_output();
+  }
+}
+
+void Connection::handle(const Frame& frame) {
+  const auto id = read_request_id(frame);
+  if (!id) {
+    return bad_frame(ctl::kNoRequest, id.error().code, id.error().message);
+  }
+  if (*id == ctl::kNoRequest) {
+    return bad_frame(*id, error::kMalformedFrame, "the request id must not be 0");
+  }
+  if (frame.header.flags != 0) {
+    return bad_frame(*id, error::kMalformedFrame, "the flags of a frame must be 0");
+  }
+  const auto command = static_cast<ctl::Command>(frame.header.command);
+  if (command != ctl::Command::Hello && command != ctl::Command::Call && command != ctl::Command::Cancel) {
+    return bad_frame(*id, error::kUnknownCommand, "the command of a frame must be 0 (Hello), 1 (Call) or 2 (Cancel)");
+  }
+  const auto body = parse_cbor(frame.payload.subspan(sizeof(std::uint32_t)));
+  if (!body) {
+    kernel::FixedText<128> message;
+    kernel::format_to(message, "at byte {}: {}", body.error().offset, body.error().what);
+    return bad_frame(*id, error::kMalformedCbor, message.view());
+  }
+  if (body->type != CborType::Map) {
+    return bad_frame(*id, error::kMalformedCbor, "the body of a frame must be a map");
+  }
+  if (command == ctl::Command::Hello) {
+    return hello(*id, *body);
+  }
+  if (!authenticated_) {
+    send_error(*id, error::kUnauthenticated, "say Hello with a token first");
+    return strike();
+  }
+  if (find_pending(*id) != nullptr) {
+    return send_error(*id, error::kBadArgument, "a call with this request id has not been answered yet");
+  }
+  return command == ctl::Command::Call ? call(*id, *body) : cancel(*id, *body);
+}
+
+/// Refuses a map with a key that is not among `known`.
+bool Connection::only_known_keys(std::uint32_t id, const CborValue& map, std::span<const std::string_view> known) {
+  CborItems items(map);
+  while (const auto key = items.next()) {
+    items.next();
+    if (std::find(known.begin(), known.end(), key->text()) != known.end()) {
+      continue;
+    }
+    kernel::FixedText<64> allowed;
+    for (const std::string_view name : known) {
+      kernel::format_to(allowed, "{}{}", name == known.front() ? "" : ", ", name);
+    }
+    send_refusal(id, refuse(error::kUnknownArgument, key->text(), "unknown key '{}', allowed: {}",
+                            kernel::escaped(key->text().substr(0, 32)), allowed.view())
+                         .error());
+    return false;
+  }
+  return true;
+}
+
+// ---- Hello ----
+
+void Connection::hello(std::uint32_t id, const CborValue& body) {
+  static constexpr std::string_view kKnown[] = {"token", "client"};
+  if (!only_known_keys(id, body, kKnown)) {
+    return strike();
+  }
+  const auto client = find_cbor(body, "client");
+  if (client && client->type != CborType::Text) {
+    send_error(id, error::kBadArgument, "client must be a text", "client");
+    return strike();
+  }
+  const auto raw = find_cbor(body, "token");
+  if (!raw) {
+    send_error(id, error::kMissingArgument, "Hello needs a token", "token");
+    return strike();
+  }
+  if (raw->type != CborType::Bytes || raw->content.size() != sizeof(ctl::Token)) {
+    send_error(id, error::kBadArgument, "token must be 48 bytes", "token");
+    return strike();
+  }
+  if (!server_.key_) {
+    server_.counters_.tokens_refused.add();
+    send_error(id, error::kTokenInvalid, "this machine was booted without a control key: nobody is accepted");
+    return strike();
+  }
+  const auto token =
+      security::check_token(raw->content.first<sizeof(ctl::Token)>(), *server_.key_, server_.unix_now_ns());
+  if (!token) {
+    server_.counters_.tokens_refused.add();
+    const bool invalid = token.error() == security::TokenError::Invalid;
+    send_error(id, invalid ? error::kTokenInvalid : error::kTokenExpired, security::to_string(token.error()));
+    return strike();
+  }
+  accept(id, *token);
+}
+
+void Connection::accept(std::uint32_t id, const ctl::Token& token) {
+  server_.counters_.tokens_accepted.add();
+  rights_ = static_cast<ctl::Rights>(token.rights);
+  authenticated_ = true;
+  if (!closing_) {
+    deadline_ns_ = kernel::kNoDeadline;
+  }
+  CborWriter writer = body_writer();
+  ResultMap result(writer);
+  result.add("status", "ok");
+  result.add("server", "sis");
+  result.add("version", server_.services_.version);
+  result.add("protocol", ctl::kVersion1);
+  result.add("rights", token.rights);
+  result.add("max_payload", ctl::kMaxPayloadBytes);
+  result.finish();
+  send_reply(id, writer);
+}
+
+// ---- Call ----
+
+void Connection::call(std::uint32_t id, const CborValue& body) {
+  static constexpr std::string_view kKnown[] = {"op", "args"};
+  if (!only_known_keys(id, body, kKnown)) {
+    return;
+  }
+  const auto op = find_cbor(body, "op");
+  if (!op || op->type != CborType::Text) {
+    return send_error(id, op ? error::kBadArgument : error::kMissingArgument, "op must be the name of a command", "op");
+  }
+  const Command* command = find_command(op->text());
+  if (command == nullptr) {
+    return send_refusal(id, refuse(error::kUnknownOp, "op", "no command '{}'; the command help lists them",
+                                   kernel::escaped(op->text().substr(0, 32)))
+                                .error());
+  }
+  if (!ctl::allows(rights_, command->rights)) {
+    return send_refusal(id,
+                        refuse(error::kForbidden, "", "'{}' needs rights {:#x}, the token gives {:#x}", command->name,
+                               static_cast<unsigned>(command->rights), static_cast<unsigned>(rights_))
+                            .error());
+  }
+  const auto arguments = Arguments::parse_map(command->arguments, find_cbor(body, "args"));
+  if (!arguments) {
+    return send_refusal(id, arguments.error());
+  }
+  Pending* pending = free_pending();
+  if (pending == nullptr) {
+    return send_error(id, error::kBusy, "32 calls of this connection have not been answered yet");
+  }
+  run(id, *command, *arguments, *pending);
+}
+
+void Connection::run(std::uint32_t id, const Command& command, const Arguments& arguments, Pending& pending) {
+  Services& services = server_.services_;
+  services.caller_rights = rights_;
+  pending.start(*this, id);
+  // {status: "ok", result: {...}}: the handler writes the inner map in place.
+  CborWriter writer = body_writer();
+  writer.map(2);
+  writer.entry("status", "ok");
+  writer.text("result");
+  ResultMap result(writer);
+  const auto handled = command.handler(services, arguments, pending, result);
+  if (!handled) {
+    return send_refusal(id, handled.error());
+  }
+  if (*handled == Handled::Later) {
+    kernel::require(pending.in_use(), "a command completes later and named no operation");
+    return;
+  }
+  result.finish();
+  send_reply(id, writer);
+  note_power_request();
+}
+
+/// After the answer to a command that may have asked for power-off or reset: it is carried out when the peer has gone,
+/// so it has read the answer, or when that takes too long.
+void Connection::note_power_request() {
+  const PowerRequest& request = server_.services_.power_request;
+  if (request.kind != PowerRequest::Kind::None && !request.scheduled) {
+    wants_power_ = true;
+    server_.schedule_power();
+  }
+}
+
+// ---- Cancel ----
+
+void Connection::cancel(std::uint32_t id, const CborValue& body) {
+  static constexpr std::string_view kKnown[] = {"id"};
+  if (!only_known_keys(id, body, kKnown)) {
+    return;
+  }
+  const auto wanted = find_cbor(body, "id");
+  if (!wanted || wanted->type != CborType::Unsigned || wanted->number > 0xFFFF'FFFF) {
+    return send_error(id, wanted ? error::kBadArgument : error::kMissingArgument, "id must be a request's id", "id");
+  }
+  Pending* pending = find_pending(static_cast<std::uint32_t>(wanted->number));
+  if (pending == nullptr) {
+    return send_error(id, error::kNotFound, "no call with this id is waiting for its answer", "id");
+  }
+  const std::uint32_t cancelled = pending->id();
+  pending->cancel();
+  send_error(cancelled, error::kCancelled, "cancelled by its client");
+  CborWriter writer = body_writer();
+  writer.map(2);
+  writer.entry("status", "ok");
+  writer.text("result");
+  writer.map(0);
+  send_reply(id, writer);
+}
+
+Connection::Pending* Connection::free_pending() {
+  if (pending_ == nullptr) {
+    pending_.reset(new (std::nothrow) std::array<Pending, kMaxPendingCalls>());
+    if (pending_ == nullptr) {
+      return nullptr;
+    }
+  }
+  const auto found = std::find_if(pending_->begin(), pending_->end(), [](const Pending& p) { return !p.in_use(); });
+  return found == pending_->end() ? nullptr : found;
+}
+
+bool Connection::has_pending() const {
+  return pending_ != nullptr &&
+         std::any_of(pending_->begin(), pending_->end(), [](const Pending& p) { return p.in_use(); });
+}
+
+Connection::Pending* Connection::find_pending(std::uint32_t id) {
+  if (pending_ == nullptr) {
+    return nullptr;
+  }
+  const auto found =
+      std::find_if(pending_->begin(), pending_->end(), [id](const Pending& p) { return p.in_use() && p.id() == id; });
+  return found == pending_->end() ? nullptr : found;
+}
+
+}  // namespace guest::control

@@ -1,0 +1,169 @@
+// The commands themselves, and their results as text.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "guest/control/command.hpp"
+#include "guest/control/testing/fake_machine.hpp"
+
+namespace guest::control::testing {
+namespace {
+
+using nlohmann::json;
+using ::testing::HasSubstr;
+
+class TextCapture final : public kernel::TextOutput {
+ public:
+  void write(std::string_view part) override { text += part; }
+  std::string text;
+};
+
+class NoCaller final : public Caller {
+ public:
+  void complete(std::span<const std::byte>) override { ADD_FAILURE() << "completed later"; }
+  void fail(const Refusal&) override { ADD_FAILURE() << "failed later"; }
+  void defer(Operation&) override { ADD_FAILURE() << "deferred"; }
+};
+
+class CommandTest : public ::testing::Test {
+ protected:
+  /// Runs a command with words; its result as JSON, or {"code", "message"}.
+  json run(std::string_view name, const std::vector<std::string_view>& words = {}) {
+    const Command* command = find_command(name);
+    if (command == nullptr) {
+      return nullptr;
+    }
+    std::vector<char> scratch(1024);
+    const auto arguments = Arguments::parse_words(command->arguments, words, scratch);
+    if (!arguments) {
+      return {{"code", arguments.error().code}, {"message", arguments.error().message.view()}};
+    }
+    CborWriter writer(memory);
+    ResultMap result(writer);
+    NoCaller caller;
+    const auto handled = command->handler(machine.services, *arguments, caller, result);
+    if (!handled) {
+      return {{"code", handled.error().code}, {"message", handled.error().message.view()}};
+    }
+    result.finish();
+    EXPECT_FALSE(writer.overflowed());
+    const auto map = parse_cbor(writer.written());
+    EXPECT_TRUE(map.has_value());
+    TextCapture capture;
+    (command->render != nullptr ? command->render : render_map)(capture, *map);
+    text = capture.text;
+    return json::from_cbor(writer.written());
+  }
+
+  FakeMachine machine;
+  std::vector<std::byte> memory = std::vector<std::byte>(65536);
+  std::string text;
+};
+
+TEST_F(CommandTest, help_lists_every_command_and_explains_each) {
+  const json list = run("help");
+  const std::string shown = text;
+  ASSERT_EQ(list["commands"].size(), command_table().size());
+  for (const Command& command : command_table()) {
+    EXPECT_THAT(shown, HasSubstr(std::string(command.help)));
+    const json one = run("help", {command.name});
+    EXPECT_THAT(one.value("usage", ""), HasSubstr(std::string(command.name)));
+    EXPECT_EQ(one.value("arguments", json::array()).size(), command.arguments.size());
+  }
+  EXPECT_EQ(run("help", {"nothing"}),
+            (json{{"code", "not-found"}, {"message", "no command 'nothing'; 'help' lists them"}}));
+}
+
+TEST_F(CommandTest, info_is_the_machines) {
+  const json info = run("info");
+  EXPECT_EQ(info["cpus"], 1);
+  EXPECT_EQ(info["memory_bytes"], FakeMachine::kMemoryBytes);
+  EXPECT_EQ(info["scenario"], "unit");
+  EXPECT_EQ(info["boot_to_control_ready_ns"], 5'000'000);
+  EXPECT_EQ(info["uptime_ns"], 1'000'000'000);
+  EXPECT_THAT(text, HasSubstr("cpus: 1\n"));
+}
+
+TEST_F(CommandTest, mem_follows_the_heap) {
+  const json before = run("mem");
+  void* block = machine.heap.allocate(1000);
+  const json after = run("mem");
+  EXPECT_EQ(after["heap_live_blocks"], before["heap_live_blocks"].get<int>() + 1);
+  EXPECT_EQ(after["heap_live_bytes"], before["heap_live_bytes"].get<std::size_t>() + machine.heap.usable_bytes(block));
+  machine.heap.free(block);
+  EXPECT_EQ(run("mem")["heap_live_blocks"], before["heap_live_blocks"]);
+}
+
+TEST_F(CommandTest, counters_lists_what_is_registered) {
+  kernel::Counter counter("some_counter");
+  ASSERT_TRUE(machine.counters.add(counter));
+  counter.add(41);
+  EXPECT_EQ(run("counters"), (json{{"some_counter", 41}}));
+  EXPECT_EQ(text, "some_counter: 41\n");
+}
+
+TEST_F(CommandTest, irq_counts_what_was_taken) {
+  class Controller final : public kernel::InterruptController {
+   public:
+    [[nodiscard]] std::uint32_t count() const override { return 64; }
+    void enable(kernel::IntId, kernel::Trigger) override {}
+    void disable(kernel::IntId) override {}
+    [[nodiscard]] std::string_view name() const override { return "GICv3"; }
+  } controller;
+  machine.interrupts.set_controller(controller);
+  ASSERT_TRUE(machine.interrupts.attach(kernel::IntId{33}, kernel::Trigger::Level, "uart", [](void*) {}, nullptr));
+  machine.interrupts.dispatch(kernel::IntId{33});
+  machine.interrupts.dispatch(kernel::IntId{40});
+  const json irq = run("irq");
+  EXPECT_EQ(irq["handlers"], (json{{{"intid", 33}, {"name", "uart"}, {"count", 1}}}));
+  EXPECT_EQ(irq["unhandled"], 1);
+  EXPECT_EQ(text, "handlers:\n  intid=33  name=uart  count=1\nunhandled: 1\nspurious: 0\n");
+  EXPECT_EQ(run("info")["interrupt_controller"], "GICv3");
+}
+
+TEST_F(CommandTest, log_shows_and_sets_the_verbosity) {
+  EXPECT_EQ(run("log"), (json{{"level", "quiet"}}));
+  EXPECT_EQ(run("log", {"debug"}), (json{{"level", "debug"}}));
+  EXPECT_EQ(machine.log.verbosity(), kernel::Verbosity::Debug);
+  EXPECT_EQ(run("log", {"loud"})["code"], "bad-argument");
+}
+
+TEST_F(CommandTest, selftest_tests_the_heap) {
+  const std::uint64_t before = machine.heap.statistics().allocations;
+  EXPECT_GT(run("selftest", {"2"})["blocks"], 0);
+  EXPECT_GT(machine.heap.statistics().allocations, before);
+  EXPECT_EQ(run("selftest", {"0"})["code"], "bad-argument");
+}
+
+TEST_F(CommandTest, version_uptime_echo) {
+  EXPECT_EQ(run("version"), (json{{"version", "0.1.0"}, {"build_id", "abcd"}}));
+  EXPECT_EQ(run("uptime"), (json{{"uptime_ns", 1'000'000'000}}));
+  EXPECT_EQ(run("echo", {"a", "b  c"}), (json{{"text", "a b  c"}}));
+  EXPECT_EQ(text, "a b  c\n");
+}
+
+TEST_F(CommandTest, text_of_users_is_shown_without_its_control_characters) {
+  run("echo", {"\x1e SIS-EXIT\n\x1b[2J\x7F \xC3\xA4\xC2\x9B"});
+  EXPECT_EQ(text, "\\x1e SIS-EXIT\\n\\x1b[2J\\x7f \xC3\xA4\\xc2\\x9b\n");
+  run("ping", {"\x1e"});
+  EXPECT_THAT(text, HasSubstr("payload: \\x1e\n"));
+}
+
+TEST_F(CommandTest, shell_and_history_without_a_shell) {
+  EXPECT_EQ(run("shell", {"ping"})["code"], "busy");
+  EXPECT_EQ(run("history"), (json{{"lines", json::array()}}));
+}
+
+TEST(RenderMap, every_type) {
+  const std::vector<std::uint8_t> document = json::to_cbor(
+      {{"a", -5}, {"b", true}, {"c", nullptr}, {"d", json::binary({0xAB, 1})}, {"e", {{"f", 1}}}, {"g", {1, "two"}}});
+  TextCapture capture;
+  render_map(capture, *parse_cbor(std::as_bytes(std::span(document))));
+  EXPECT_EQ(capture.text, "a: -5\nb: yes\nc: -\nd: ab01\ne:\n  f: 1\ng:\n  1\n  two\n");
+}
+
+}  // namespace
+}  // namespace guest::control::testing
