@@ -1,0 +1,228 @@
+// The shell with the real command table: lines from a console and from control requests.
+#include "guest/shell/shell.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "guest/control/testing/fake_machine.hpp"
+
+namespace guest::shell {
+namespace {
+
+using control::testing::FakeMachine;
+using nlohmann::json;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+class FakeConsole final : public kernel::TextOutput, public ByteSource {
+ public:
+  void write(std::string_view part) override { output += part; }
+  std::size_t read(std::span<std::byte> out) override {
+    const std::size_t count = std::min(out.size(), typed.size());
+    for (std::size_t i = 0; i < count; ++i) {
+      out[i] = static_cast<std::byte>(typed[i]);
+    }
+    typed.erase(0, count);
+    return count;
+  }
+  std::string output;
+  std::string typed;
+};
+
+class FakeCaller final : public control::Caller {
+ public:
+  void complete(std::span<const std::byte> encoded) override { result = json::from_cbor(encoded); }
+  void fail(const control::Refusal& refusal) override { failure = refusal.code; }
+  void defer(control::Operation& with) override { operation = &with; }
+  json result;
+  std::string failure;
+  control::Operation* operation = nullptr;
+};
+
+class ShellTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    machine.services.shell = &shell;
+    shell.start();
+    console.output.clear();
+  }
+  /// What the console shows for what is typed, echo and prompt included.
+  std::string type(std::string_view text) {
+    console.output.clear();
+    console.typed += text;
+    shell.on_input();
+    return console.output;
+  }
+  /// What a line prints on the console.
+  std::string run(const std::string& line) {
+    const std::string shown = type(line + "\r");
+    const std::string head = line + "\n";
+    EXPECT_TRUE(shown.starts_with(head) && shown.ends_with(kPrompt)) << shown;
+    return shown.substr(head.size(), shown.size() - head.size() - kPrompt.size());
+  }
+  /// A line of a control request: {output, status}, or {code, message}; null: it completes later.
+  json request(std::string_view line, abi::control::Rights rights = abi::control::Rights::All) {
+    std::vector<std::byte> memory(65536);
+    control::CborWriter writer(memory);
+    control::ResultMap result(writer);
+    const auto handled = shell.run_line(line, rights, caller, result);
+    if (!handled) {
+      return {{"code", handled.error().code}, {"message", handled.error().message.view()}};
+    }
+    if (*handled == control::Handled::Later) {
+      return nullptr;
+    }
+    result.finish();
+    EXPECT_FALSE(writer.overflowed());
+    return json::from_cbor(writer.written());
+  }
+
+  FakeMachine machine;
+  FakeConsole console;
+  FakeCaller caller;
+  Shell shell{machine.services, &console, &console};
+};
+
+TEST_F(ShellTest, commands_run_in_order_and_failures_do_not_stop_the_line) {
+  EXPECT_EQ(run("echo one; nonsense; echo 'two  three' \"a;b\""),
+            "one\nnonsense: no such command; 'help' lists them\ntwo  three a;b\n");
+}
+
+TEST_F(ShellTest, nothing_runs_of_a_line_that_is_wrong_further_on) {
+  EXPECT_EQ(run("echo one; echo 'two"), "column 16: the quote ' is not closed\n");
+}
+
+TEST_F(ShellTest, errors_name_command_and_argument) {
+  EXPECT_EQ(run("shutdown 256"), "shutdown: code: found 256, allowed: an integer from 0 to 255\n");
+  EXPECT_EQ(run("ping --paylod x"), "ping: unknown argument 'paylod', allowed: payload\n");
+  EXPECT_EQ(run("sleep"), "sleep: ms is missing: milliseconds, up to one hour\n");
+  EXPECT_TRUE(machine.power.events.empty());
+}
+
+TEST_F(ShellTest, text_of_the_user_is_never_a_record_on_the_console) {
+  EXPECT_THAT(run("echo \"\\x1e\""), HasSubstr("unknown escape"));
+  EXPECT_EQ(run("echo \"a\\nb\\r\""), "a\\nb\\x0d\n");
+  EXPECT_THAT(type("echo \x1e SIS-EXIT\r"), Not(HasSubstr("\x1e")));
+}
+
+TEST_F(ShellTest, sleep_suspends_the_line_and_not_the_shell) {
+  type("sleep 10; echo done\r");
+  EXPECT_EQ(console.output, "sleep 10; echo done\n");
+  EXPECT_EQ(type("echo next\r"), "");  // typed ahead
+  EXPECT_EQ(request("echo meanwhile")["output"], "meanwhile\n");
+  console.output.clear();
+  machine.advance_ns(10'000'000);
+  EXPECT_EQ(console.output, "done\nsis> echo next\nnext\nsis> ");
+}
+
+TEST_F(ShellTest, interrupt_cancels_the_line_and_what_was_typed_ahead) {
+  type("sleep 10000; echo done\recho ahead\r");
+  EXPECT_EQ(type("\x03"), "^C\nsis> ");
+  machine.advance_ns(20'000'000'000);
+  EXPECT_EQ(run("echo after"), "after\n");
+}
+
+TEST_F(ShellTest, too_much_typed_ahead_stays_with_the_driver) {
+  type("sleep 10\r");
+  type(std::string(3000, 'x'));
+  EXPECT_EQ(console.typed.size(), 3000 - kMaxTypeAhead);
+  machine.advance_ns(10'000'000);
+  EXPECT_EQ(console.typed.size(), 0U);
+}
+
+TEST_F(ShellTest, lines_of_several_sleeps_typed_ahead_all_run) {
+  type("sleep 1; echo a\rsleep 1; echo b\rsleep 1; echo c\r");
+  machine.advance_ns(1'000'000);
+  machine.advance_ns(1'000'000);
+  machine.advance_ns(1'000'000);
+  EXPECT_THAT(console.output, HasSubstr("a\nsis> sleep 1; echo b\nb\nsis> sleep 1; echo c\nc\nsis> "));
+}
+
+TEST_F(ShellTest, history_lists_console_lines_only) {
+  run("echo one");
+  request("echo two");
+  EXPECT_EQ(run("history"), "   1  echo one\n   2  history\n");
+}
+
+TEST_F(ShellTest, shutdown_on_the_console_is_carried_out_at_the_end_of_the_line) {
+  type("shutdown 3; echo last\r");
+  EXPECT_EQ(machine.power.events, std::vector<std::string>{"off 3"});
+  EXPECT_THAT(console.output, HasSubstr("last\n"));
+}
+
+TEST_F(ShellTest, request_line_returns_output_and_status) {
+  EXPECT_EQ(request("echo 'a  b' \"c;d\""), (json{{"output", "a  b c;d\n"}, {"status", 0}}));
+  EXPECT_EQ(request("echo x; nonsense")["status"], 1);
+  EXPECT_EQ(request("nonsense; echo x")["status"], 0);
+  EXPECT_EQ(request(""), (json{{"output", ""}, {"status", 0}}));
+  EXPECT_EQ(console.output, "");
+}
+
+TEST_F(ShellTest, request_line_that_cannot_be_parsed_is_refused) {
+  EXPECT_EQ(request("echo x; echo \"y"),
+            (json{{"code", "bad-argument"}, {"message", "line: byte 13: the quote \" is not closed"}}));
+  EXPECT_EQ(request(std::string(kMaxRequestLine + 1, ' '))["code"], "bad-argument");
+}
+
+TEST_F(ShellTest, request_line_has_the_rights_of_its_token) {
+  using abi::control::Rights;
+  EXPECT_EQ(request("shutdown", Rights::Observe),
+            (json{{"output", "shutdown: forbidden: it needs rights 0x4, the token gives 0x1\n"}, {"status", 1}}));
+  EXPECT_EQ(request("echo x", Rights::None)["status"], 0);
+  EXPECT_EQ(machine.services.power_request.kind, control::PowerRequest::Kind::None);
+}
+
+TEST_F(ShellTest, shell_inside_the_shell_is_refused) {
+  EXPECT_EQ(request("shell 'echo x'")["output"], "shell: only for control requests\n");
+}
+
+TEST_F(ShellTest, output_past_the_limit_is_an_error_and_never_cut) {
+  const std::string line = "echo " + std::string(3900, 'x');
+  EXPECT_EQ(request(line)["output"].get<std::string>().size(), 3901U);
+  // The history is the longest result there is: 32 lines of 1 KiB.
+  for (int i = 0; i < 32; ++i) {
+    run("echo " + std::to_string(i) + std::string(990, 'y'));
+  }
+  EXPECT_LT(request("history")["output"].get<std::string>().size(), kMaxRequestOutput);
+  const json refused = request("history; history");
+  EXPECT_EQ(refused["code"], "too-large");
+  EXPECT_EQ(request("sleep 1; history; history"), nullptr);
+  machine.advance_ns(1'000'000);
+  EXPECT_EQ(caller.failure, "too-large");
+}
+
+TEST_F(ShellTest, request_line_with_sleep_completes_later) {
+  EXPECT_EQ(request("echo a; sleep 5; echo b"), nullptr);
+  ASSERT_NE(caller.operation, nullptr);
+  machine.advance_ns(5'000'000);
+  EXPECT_EQ(caller.result, (json{{"output", "a\nb\n"}, {"status", 0}}));
+}
+
+TEST_F(ShellTest, request_line_can_be_cancelled) {
+  EXPECT_EQ(request("sleep 5; shutdown"), nullptr);
+  caller.operation->cancel();
+  machine.advance_ns(10'000'000);
+  EXPECT_EQ(caller.result, nullptr);
+  EXPECT_EQ(machine.services.power_request.kind, control::PowerRequest::Kind::None);
+}
+
+TEST(ShellWithoutConsole, serves_requests) {
+  FakeMachine machine;
+  Shell shell(machine.services, nullptr, nullptr);
+  shell.start();
+  shell.on_input();
+  std::vector<std::byte> memory(65536);
+  control::CborWriter writer(memory);
+  control::ResultMap result(writer);
+  FakeCaller caller;
+  ASSERT_TRUE(shell.run_line("version", abi::control::Rights::All, caller, result).has_value());
+  result.finish();
+  EXPECT_EQ(json::from_cbor(writer.written())["status"], 0);
+}
+
+}  // namespace
+}  // namespace guest::shell
