@@ -22,10 +22,10 @@ PROMPT = "sis> "
 EXIT = re.compile(r"^\x1eSIS-EXIT kind=([a-z-]+) code=(\d+)$", re.MULTILINE)
 
 
-def command(image=KERNEL, cpu="cortex-a72", memory="512M", cpus=1, machine="", extra=()):
+def command(image=KERNEL, cpu="cortex-a72", memory="512M", cpus=1, machine="", extra=(), reboot=False):
     """image None: `extra` loads one."""
     return [QEMU, "-M", "virt" + ("," + machine if machine else ""), "-cpu", cpu, "-m", memory, "-smp", str(cpus),
-            "-nographic", "-nic", "none", "-no-reboot", *(("-kernel", str(image)) if image else ()), *extra]
+            "-nographic", "-nic", "none", *(() if reboot else ("-no-reboot",)), *(("-kernel", str(image)) if image else ()), *extra]
 
 
 # ldr x0, tree; ldr x1, image; br x1; nop; tree: .quad; image: .quad
@@ -78,10 +78,10 @@ class Guest:
         with self._changed:
             return self._output.decode("utf-8", "replace").replace("\r\n", "\n")
 
-    def wait_for(self, text, limit_s=LIMIT_S):
-        """Waits until `text` was printed; returns the output."""
+    def wait_for(self, text, limit_s=LIMIT_S, occurrences=1):
+        """Waits until `text` was printed so many times; returns the output."""
         deadline = time.monotonic() + limit_s
-        while text not in (output := self.output()):
+        while (output := self.output()).count(text) < occurrences:
             if self.process.poll() is not None and not self._reader.is_alive():
                 raise AssertionError(f"QEMU exited with {self.process.returncode}, {text!r} never came:\n{output}")
             if time.monotonic() > deadline:

@@ -64,6 +64,16 @@ class Boot(unittest.TestCase):
         with Guest() as guest:
             self.assertNotIn("entered at EL1", guest.wait_for(guest_image.PROMPT))
 
+    def test_reboot_starts_the_machine_again(self):
+        for gic in (2, 3):
+            with self.subTest(gic=gic), Guest(reboot=True, machine=f"gic-version={gic}") as guest:
+                guest.wait_for(guest_image.PROMPT)
+                guest.send("reboot")
+                guest.wait_for("\x1eSIS-EXIT kind=reboot code=0\nSTACK OK\n")
+                guest.wait_for(guest_image.PROMPT, occurrences=2)
+                guest.send("shutdown 1")
+                self.assertRegex(guest.wait_for_exit(), "SIS-EXIT kind=shutdown code=1\n$")
+
     def test_bad_boot_argument_is_refused_by_name(self):
         with Guest(extra=("-append", "console=ttyAMA0 verbosity=loud")) as guest:
             output = guest.wait_for_exit()

@@ -22,12 +22,13 @@ KINDS = {
     "stack-overflow": (r"kernel stack overflow \(sp 0x[0-9a-f]+, stack 0x[0-9a-f]+ to 0x[0-9a-f]+\)", SAME_EL),
     "undefined": (r"undefined instruction or unknown reason", "EC 0x00 undefined instruction"),
     "brk": (r"BRK instruction", "EC 0x3c BRK instruction; 32-bit instruction; ISS 0x515: comment 0x515"),
+    "interrupt": (r"data abort: read at 0x0: translation fault, level 0", SAME_EL),
     "stack-smash": (r"stack protector: a buffer on the stack was overrun", None),
 }
 
 
-def panic_report(kind):
-    with Guest() as guest:
+def panic_report(kind, **options):
+    with Guest(**options) as guest:
         guest.wait_for(guest_image.PROMPT)
         guest.send(f"panic {kind}")
         return guest.wait_for_exit()
@@ -55,6 +56,16 @@ class Panic(unittest.TestCase):
 
     def test_backtrace_of_a_fault_names_the_faulting_function(self):
         self.assertRegex(panic_report("null"), r"(?m)^  #0 +0x[0-9a-f]{16} guest::arch::provoke\S*\+0x")
+
+    def test_backtrace_of_a_fault_in_a_handler_reaches_the_interrupted_function(self):
+        for gic in (2, 3):
+            with self.subTest(gic=gic):
+                report = panic_report("interrupt", machine=f"gic-version={gic}")
+                names = re.findall(r"(?m)^  #\d+ +0x[0-9a-f]{16} (.*)\+0x", report)
+                order = [names.index(name) for name in ("interrupt", "guest::(anonymous)::ProvokedFaults::provoke",
+                                                        "kernel_main")]
+                self.assertEqual(order, sorted(order), report)
+                self.assertRegex(report, r"(?m)^lr: 0x[0-9a-f]{16} guest::arch::\(anonymous\)::GicV\d::service\+0x")
 
     def test_fault_inside_the_report_stops_at_once(self):
         output = panic_report("nested")

@@ -19,6 +19,12 @@ void set_active_gic(Gic& gic) {
   kernel::interrupts().set_controller(gic);
 }
 
+void raise_software_interrupt(std::uint32_t id) {
+  constexpr std::uint32_t kSoftwareInterrupts = 16;  // IHI 0069, INTIDs
+  kernel::require(active_gic != nullptr && id < kSoftwareInterrupts, "no such software-generated interrupt");
+  active_gic->raise_here(id);
+}
+
 std::string_view to_string(GicStatus status) {
   switch (status) {
     case GicStatus::Ok:

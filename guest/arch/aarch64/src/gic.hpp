@@ -25,6 +25,7 @@ enum class GicdReg32 : std::uint32_t {
   ICENABLER = 0x0180,  // v2, v3  rw  1 bit, write 1 to clear
   ICPENDR = 0x0280,    // v2, v3  rw  1 bit, write 1 to clear
   ICFGR = 0x0c00,      // v2, v3  rw  2 bits, bit 1: edge
+  SGIR = 0x0f00,       // v2      wo  target filter, INTID
 };
 enum class GicdReg8 : std::uint32_t {
   IPRIORITYR = 0x0400,  // v2, v3  rw
@@ -74,6 +75,8 @@ std::uint32_t interrupt_count(const GicFrame& distributor);
 class Gic : public kernel::InterruptController {
  public:
   virtual void service() = 0;
+  /// Raises the software-generated interrupt `id`, 0 to 15, on this CPU.
+  virtual void raise_here(std::uint32_t id) = 0;
 
  protected:
   ~Gic() = default;

@@ -1,6 +1,7 @@
 // Arm IHI 0048, GIC architecture version 2.
 #include "gic.hpp"
 #include "guest/arch/mmu.hpp"
+#include "guest/arch/model/field.hpp"
 
 namespace guest::arch {
 namespace {
@@ -12,6 +13,11 @@ enum class GiccReg32 : std::uint32_t {
   IAR = 0x0c,   // ro
   EOIR = 0x10,  // wo
 };
+
+namespace gicd_sgir {
+using TargetFilter = Field<25, 24>;
+}
+constexpr std::uint64_t kOnlyThisCpu = 0b10;
 
 class GicV2 final : public Gic {
  public:
@@ -57,6 +63,10 @@ class GicV2 final : public Gic {
 
   void disable(kernel::IntId interrupt) override {
     gicd_.write_bit(GicdReg32::ICENABLER, static_cast<std::uint32_t>(interrupt));
+  }
+
+  void raise_here(std::uint32_t id) override {
+    gicd_.write(GicdReg32::SGIR, 0, static_cast<std::uint32_t>(gicd_sgir::TargetFilter::encode(kOnlyThisCpu)) | id);
   }
 
   void service() override {

@@ -25,6 +25,15 @@ using ProcessorSleep = Bit<1>;
 using ChildrenAsleep = Bit<2>;
 }  // namespace gicr_waker
 
+namespace icc_sgi1r {
+using TargetList = Field<15, 0>;
+using Aff1 = Field<23, 16>;
+using IntId = Field<27, 24>;
+using Aff2 = Field<39, 32>;
+using Rs = Field<47, 44>;
+using Aff3 = Field<55, 48>;
+}  // namespace icc_sgi1r
+
 namespace icc_sre {
 using Sre = Bit<0>;
 }
@@ -89,6 +98,17 @@ class GicV3 final : public Gic {
   void disable(kernel::IntId interrupt) override {
     const auto id = static_cast<std::uint32_t>(interrupt);
     (id < kFirstSpi ? sgi_ : gicd_).write_bit(GicdReg32::ICENABLER, id);
+  }
+
+  void raise_here(std::uint32_t id) override {
+    const std::uint64_t mpidr = sysreg::MpidrEl1::read();
+    const std::uint64_t aff0 = mpidr_el1::Aff0::decode(mpidr);
+    sysreg::IccSgi1rEl1::write(icc_sgi1r::TargetList::encode(std::uint64_t{1} << (aff0 % 16)) |
+                               icc_sgi1r::Aff1::encode(mpidr_el1::Aff1::decode(mpidr)) | icc_sgi1r::IntId::encode(id) |
+                               icc_sgi1r::Aff2::encode(mpidr_el1::Aff2::decode(mpidr)) |
+                               icc_sgi1r::Rs::encode(aff0 / 16) |
+                               icc_sgi1r::Aff3::encode(mpidr_el1::Aff3::decode(mpidr)));
+    isb();
   }
 
   void service() override {

@@ -126,7 +126,10 @@ void write_cause(TextOutput& output, const ExceptionFrame& frame, const Call* ca
   output.write("at: ");
   write_address(output, frame.elr, false);
   output.write("\n");
-  format_to(output, "vector: {} ({} from {})\n", frame.vector.number(), kKinds[frame.vector.kind()],
+  // A function without calls has no frame record: only the link register names its caller.
+  output.write("lr: ");
+  write_address(output, frame.x[30], true);
+  format_to(output, "\nvector: {} ({} from {})\n", frame.vector.number(), kKinds[frame.vector.kind()],
             kOrigins[frame.vector.origin()]);
 }
 

@@ -4,10 +4,12 @@
 #include <cstddef>
 
 #include "guest/arch/early_boot.hpp"
+#include "guest/arch/gic.hpp"
 #include "guest/arch/layout.hpp"
 #include "guest/arch/mmio.hpp"
 #include "guest/arch/mmu.hpp"
 #include "guest/arch/panic_output.hpp"
+#include "guest/kernel/interrupts.hpp"
 #include "guest/kernel/log.hpp"
 #include "guest/kernel/panic.hpp"
 #include "image.hpp"
@@ -28,6 +30,7 @@ constexpr FaultKind kKinds[] = {
     {"undefined", Fault::Undefined, "an undefined instruction"},
     {"brk", Fault::Break, "a BRK instruction"},
     {"stack-smash", Fault::StackSmash, "overrun of a buffer on the stack"},
+    {"interrupt", Fault::Interrupt, "read through a null pointer in an interrupt handler"},
     {"nested", Fault::Nested, "a fault inside the panic report"},
 };
 
@@ -54,6 +57,18 @@ std::uint64_t number(const void* pointer) { return reinterpret_cast<std::uint64_
   asm volatile("" : "+r"(cursor));
   for (std::size_t i = 0; i < bytes; ++i) {
     cursor[i] = 'x';
+  }
+}
+
+void fault_in_interrupt() {
+  constexpr std::uint32_t kId = 1;
+  kernel::require(kernel::interrupts().attach(
+                      kernel::IntId{kId}, kernel::Trigger::Edge, "provoked", [](void*) { load(0); }, nullptr),
+                  "the software-generated interrupt is taken");
+  raise_software_interrupt(kId);
+  // Delivery is not immediate; a microsecond is plenty.
+  for (unsigned i = 0; i < 1'000'000; ++i) {
+    asm volatile("" : : : "memory");
   }
 }
 
@@ -115,6 +130,9 @@ void provoke(Fault fault) {
       break;
     case Fault::StackSmash:
       smash(64);
+      break;
+    case Fault::Interrupt:
+      fault_in_interrupt();
       break;
     case Fault::Nested:
       set_panic_output(faulty_output);

@@ -30,4 +30,7 @@ GicStatus init_gicv2(PhysicalRange distributor, PhysicalRange cpu_interface);
 /// architecture lays them out.
 GicStatus init_gicv3(PhysicalRange distributor, std::span<const PhysicalRange> redistributors, std::uint64_t stride);
 
+/// Raises the software-generated interrupt `id`, 0 to 15, on this CPU. Attach a handler first.
+void raise_software_interrupt(std::uint32_t id);
+
 }  // namespace guest::arch

@@ -20,6 +20,7 @@ enum class Fault : std::uint8_t {
   Undefined,      ///< an undefined instruction
   Break,          ///< a BRK instruction
   StackSmash,     ///< overrun of a buffer on the stack
+  Interrupt,      ///< a read through a null pointer in an interrupt handler
   Nested,         ///< a fault inside the panic report
 };
 
