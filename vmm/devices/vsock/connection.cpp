@@ -233,7 +233,8 @@ void Connection::stream_event(Events events) {
     if (events.hangup || events.error) finish(End::Abandoned, request_sent_);
     return;
   }
-  if (events.writable) flush();
+  // A hang-up alone too: writing finds out, and a buffer that nobody will take must not be waited for.
+  if (events.writable || events.hangup || events.error) flush();
   if (!host_eof_ && (events.readable || events.hangup || events.error)) readable_ = true;
   if (host_eof_ && (events.hangup || events.error)) host_gone();
   settle();

@@ -15,6 +15,7 @@ namespace vmm::vsock {
 namespace {
 
 constexpr int kBacklog = 1024;
+constexpr unsigned kAcceptsPerTurn = 64;
 /// Pause after the process ran out of descriptors; polling a listener that cannot be accepted from would spin.
 constexpr std::chrono::milliseconds kAcceptPause{100};
 
@@ -116,7 +117,8 @@ HostSocket::~HostSocket() {
 }
 
 void HostSocket::accept_all() {
-  for (;;) {
+  // Not until none is left: a flood of clients must leave time for those that are connected.
+  for (unsigned count = 0; count < kAcceptsPerTurn; ++count) {
     UniqueFd fd = accept_nonblocking(listener_.get());
     if (fd.valid()) {
       ++counters_.clients_accepted;

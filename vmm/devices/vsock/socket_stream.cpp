@@ -11,12 +11,17 @@ namespace {
 #ifdef MSG_NOSIGNAL
 constexpr int kSendFlags = MSG_NOSIGNAL;
 #else
-constexpr int kSendFlags = 0;  // macOS: SIGPIPE is ignored by the process
+constexpr int kSendFlags = 0;  // macOS has SO_NOSIGPIPE instead
 #endif
 
 class SocketStream final : public Stream {
  public:
-  SocketStream(EventLoop& loop, UniqueFd fd) : loop_(loop), fd_(std::move(fd)) {}
+  SocketStream(EventLoop& loop, UniqueFd fd) : loop_(loop), fd_(std::move(fd)) {
+#ifdef SO_NOSIGPIPE
+    const int on = 1;
+    ::setsockopt(fd_.get(), SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof on);
+#endif
+  }
   ~SocketStream() override { loop_.remove(fd_.get()); }
 
   Transfer read(std::span<const iovec> to) override {
@@ -55,7 +60,7 @@ class SocketStream final : public Stream {
   static msghdr over(std::span<const iovec> ranges) {
     msghdr message{};
     message.msg_iov = const_cast<iovec*>(ranges.data());  // the interface of sendmsg is not const-correct
-    message.msg_iovlen = ranges.size();
+    message.msg_iovlen = static_cast<decltype(message.msg_iovlen)>(ranges.size());  // its type differs by system
     return message;
   }
   static Transfer result(ssize_t count) {
