@@ -76,6 +76,17 @@ std::expected<UniqueFd, int> connect_unix(const std::filesystem::path& path, Blo
   return fd;
 }
 
+std::expected<UniqueFd, int> accept_unix(const UniqueFd& listener) {
+#ifdef SOCK_CLOEXEC
+  UniqueFd fd(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+#else
+  UniqueFd fd(::accept(listener.get(), nullptr, nullptr));
+  if (fd.valid()) ::fcntl(fd.get(), F_SETFD, FD_CLOEXEC);
+#endif
+  if (!fd.valid()) return std::unexpected(errno);
+  return fd;
+}
+
 Result<std::pair<UniqueFd, UniqueFd>> make_socket_pair() {
   int fds[2];
 #ifdef SOCK_CLOEXEC

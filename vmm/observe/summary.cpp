@@ -83,11 +83,16 @@ ordered_json to_json(const Summary& summary) {
       {"guest_exit", nullptr},
       {"reboots", summary.reboots},
       {"killed", summary.killed},
+      {"warnings", summary.warnings},
+      {"warnings_left_out", summary.warnings_left_out},
       {"steps", ordered_json::array()},
       {"expectations", ordered_json::array()},
       {"metrics", summary.metrics},
       {"device_counters", summary.device_counters},
-      {"console", {{"bytes", summary.console_bytes}, {"bytes_not_logged", summary.console_bytes_not_logged}}},
+      {"console",
+       {{"bytes", summary.console_bytes},
+        {"bytes_not_logged", summary.console_bytes_not_logged},
+        {"malformed_lines", summary.console_malformed_lines}}},
   };
   if (summary.boot_host) json["boot_host_ns"] = summary.boot_host->count();
   if (summary.boot_guest_ns) json["boot_guest_ns"] = *summary.boot_guest_ns;

@@ -25,12 +25,15 @@ constexpr std::size_t kMaxLogBytes = 1024 * 1024;
 /// The devices of one machine, on a thread with a loop of their own.
 class DeviceThread {
  public:
+  using Tell = std::function<void(const std::string&)>;
   /// @param on_failure called on the device thread with a reason when the front end's connection broke
+  /// @param on_warning called there too, with what went wrong without ending the device
   static Result<std::unique_ptr<DeviceThread>> start(UniqueFd vsock_front_end, const std::string& vsock_socket,
-                                                     std::function<void(const std::string&)> on_failure) {
+                                                     Tell on_failure, Tell on_warning) {
     auto loop = EventLoop::create();
     if (!loop) return std::unexpected(loop.error());
-    auto vsock = VhostUserVsock::start(**loop, std::move(vsock_front_end), {.socket_path = vsock_socket},
+    auto vsock = VhostUserVsock::start(**loop, std::move(vsock_front_end),
+                                       {.socket_path = vsock_socket, .warning = std::move(on_warning)},
                                        [on_failure = std::move(on_failure)](const std::string& reason) {
                                          if (!reason.empty()) on_failure(reason);
                                        });
@@ -125,7 +128,13 @@ Result<> QemuBackend::start(EventLoop& loop, machine::BackendEvents& events) {
       if (*self != nullptr) (*self)->give_up("the vsock device lost QEMU: " + reason);
     });
   };
-  auto devices = DeviceThread::start(std::move(vsock->first), config_.vsock_socket.string(), std::move(on_failure));
+  auto on_warning = [&loop, self = self_](const std::string& message) {
+    loop.post([self, message] {
+      if (*self != nullptr) (*self)->events_->on_warning("vsock: " + message);
+    });
+  };
+  auto devices = DeviceThread::start(std::move(vsock->first), config_.vsock_socket.string(), std::move(on_failure),
+                                     std::move(on_warning));
   if (!devices) return std::unexpected(devices.error());
 
   constexpr int kFirst = Subprocess::kFirstInherited;

@@ -19,6 +19,11 @@ inline constexpr char kKindReboot[] = "reboot";           ///< code 0
 inline constexpr char kKindPanic[] = "panic";             ///< code 4
 inline constexpr char kKindBootConfig[] = "boot-config";  ///< code 5: the boot configuration was refused
 
+/// First and last line of a panic report, and the first words of the line that names a refused boot configuration.
+inline constexpr char kPanicBegin[] = "==== KERNEL PANIC ====";
+inline constexpr char kPanicEnd[] = "==== END OF PANIC ====";
+inline constexpr char kBootConfigError[] = "BOOT CONFIG ERROR: ";
+
 /// Prefix of metric lines: "METRIC name=value", value a decimal integer, name [a-z0-9_]+.
 inline constexpr char kMetricPrefix[] = "METRIC ";
 

@@ -21,6 +21,9 @@ enum class Blocking { Yes, No };
 /// one would wait because the listener's backlog is full; trying again later is up to the caller.
 std::expected<UniqueFd, int> connect_unix(const std::filesystem::path& path, Blocking blocking = Blocking::Yes);
 
+/// Takes the next connection of a listener, close-on-exec. The error is an errno value: EAGAIN when there is none.
+std::expected<UniqueFd, int> accept_unix(const UniqueFd& listener);
+
 /// Two connected stream sockets, close-on-exec, blocking.
 Result<std::pair<UniqueFd, UniqueFd>> make_socket_pair();
 

@@ -66,12 +66,16 @@ struct Summary {
   unsigned reboots = 0;
   bool killed = false;  ///< the machine had to be killed: it did not stop in time
 
+  std::vector<std::string> warnings;  ///< what went wrong and the machine survived; the first ones
+  std::uint64_t warnings_left_out = 0;
+
   std::vector<StepResult> steps;
   std::vector<ExpectationResult> expectations;
   std::map<std::string, std::int64_t, std::less<>> metrics;
   std::map<std::string, std::uint64_t, std::less<>> device_counters;
   std::uint64_t console_bytes = 0;
   std::uint64_t console_bytes_not_logged = 0;  ///< beyond the log's limit
+  std::uint64_t console_malformed_lines = 0;   ///< that began like a metric or a record and were none
 };
 
 /// summary.json as a value.

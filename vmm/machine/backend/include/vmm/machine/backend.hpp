@@ -44,6 +44,8 @@ class BackendEvents {
   virtual void on_guest_shutdown() = 0;
   /// The back end was told of a panic by other means than the console's record.
   virtual void on_guest_panicked() = 0;
+  /// Something went wrong that the machine survives: a driver that broke its queues.
+  virtual void on_warning(const std::string& message) = 0;
   /// The machine is gone; all console bytes have been delivered, every vsock connection is closed. The last call.
   /// An error when it ended otherwise than by the guest's power-off, stop() or kill().
   virtual void on_exited(Result<> how) = 0;

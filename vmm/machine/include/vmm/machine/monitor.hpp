@@ -1,0 +1,90 @@
+// How other processes talk to a monitor: JSON objects, one a line, over monitor.sock in the run directory.
+//
+//   -> {"op": "status"}                     <- {"status": "ok", "name": ..., "state": ..., ...}
+//   -> {"op": "stop"[, "timeout_ms": N]}    <- {"status": "stopping"}
+//                            and at the end <- {"status": "stopped", "exit_code": N, "killed": false}
+//   anything else                           <- {"status": "error", "message": ...}, and the end of the connection
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <filesystem>
+#include <functional>
+#include <list>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+
+#include "vmm/base/event_loop.hpp"
+#include "vmm/base/result.hpp"
+#include "vmm/base/socket_stream.hpp"
+
+namespace vmm::machine {
+
+class UnixServer;
+
+/// What a monitor does on request.
+struct MonitorHandlers {
+  std::function<nlohmann::json()> status;
+  /// Begins to stop the machine; the time until it is killed, if the client gave one.
+  std::function<void(std::optional<std::chrono::milliseconds>)> stop;
+};
+
+/// Serves monitor.sock on the supervisor's loop.
+class MonitorServer {
+ public:
+  static constexpr std::size_t kMaxClients = 32;
+  static constexpr std::size_t kMaxLineBytes = 4096;
+  static constexpr std::chrono::milliseconds kMaxStopTimeout = std::chrono::hours(24);
+
+  static Result<std::unique_ptr<MonitorServer>> create(EventLoop& loop, const std::filesystem::path& socket_path,
+                                                       MonitorHandlers handlers);
+  ~MonitorServer();
+  MonitorServer(const MonitorServer&) = delete;
+  MonitorServer& operator=(const MonitorServer&) = delete;
+
+  /// Tells the clients that asked for the stop.
+  void tell_stopped(int exit_code, bool killed);
+
+ private:
+  struct Client {
+    std::unique_ptr<SocketStream> stream;
+    std::string line;
+    bool waits_for_stop = false;
+    bool dropped = false;
+  };
+  using ClientPlace = std::list<Client>::iterator;
+
+  MonitorServer(EventLoop& loop, MonitorHandlers handlers);
+  void on_client(UniqueFd socket);
+  void on_bytes(ClientPlace client, std::string_view bytes);
+  /// The answer to one line; an error ends the connection after it.
+  Result<nlohmann::json> answer(Client& client, const std::string& line);
+  void drop_later(ClientPlace client);
+
+  EventLoop& loop_;
+  MonitorHandlers handlers_;
+  std::unique_ptr<UnixServer> server_;
+  std::list<Client> clients_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+/// Asks a monitor from another process: sends `request`, waits for one answer. The connection stays open in `socket`.
+/// Errors: nobody listens, no answer within `timeout` (ExitCode::TimedOut), an answer that is none.
+class MonitorClient {
+ public:
+  static Result<MonitorClient> connect(const std::filesystem::path& socket_path);
+
+  Result<nlohmann::json> ask(const nlohmann::json& request, std::chrono::milliseconds timeout);
+  /// The next line that comes without having been asked for.
+  Result<nlohmann::json> next(std::chrono::milliseconds timeout);
+
+ private:
+  explicit MonitorClient(UniqueFd socket) : socket_(std::move(socket)) {}
+
+  UniqueFd socket_;
+  std::string received_;
+};
+
+}  // namespace vmm::machine

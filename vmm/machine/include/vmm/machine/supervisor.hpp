@@ -1,0 +1,126 @@
+// Takes one machine from its start to its summary.
+//
+//   start -> wait for the control server -> steps -> ask the guest to shut down -> (kill) -> expectations -> summary
+//
+// Everything happens on one loop in the thread that calls run(); what blocks (requests to the guest) has threads of its
+// own, which post their news to the loop.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "vmm/control/client.hpp"
+#include "vmm/machine/backend.hpp"
+#include "vmm/machine/console_hub.hpp"
+#include "vmm/machine/guest_watch.hpp"
+#include "vmm/machine/monitor.hpp"
+#include "vmm/machine/registry.hpp"
+#include "vmm/machine/reporter.hpp"
+#include "vmm/machine/runner.hpp"
+#include "vmm/machine/verdict.hpp"
+#include "vmm/observe/summary.hpp"
+#include "vmm/observe/text_watch.hpp"
+#include "vmm/scenario/scenario.hpp"
+
+namespace vmm::machine {
+
+struct RunOptions {
+  scenario::Scenario scenario;  ///< with what the command line changes in it
+  std::filesystem::path kernel;
+  std::optional<std::chrono::milliseconds> timeout;  ///< of the whole run until it begins to stop
+  bool stay = false;                                 ///< go on after the steps: a user is at the console
+  std::string version;
+};
+
+using BackendFactory = std::function<std::unique_ptr<Backend>(MachineConfig)>;
+
+class Supervisor {
+ public:
+  /// @param run_dir, reporter outlive the supervisor
+  /// Errors: the loop, the sockets or the files of the run directory cannot be made.
+  static Result<std::unique_ptr<Supervisor>> create(RunOptions options, RunDirectory& run_dir,
+                                                    const BackendFactory& make_backend, Reporter& reporter);
+  ~Supervisor();
+  Supervisor(const Supervisor&) = delete;
+  Supervisor& operator=(const Supervisor&) = delete;
+
+  /// Runs the machine to its end and writes summary.json, junit.xml and, after a panic, panic.txt. An error means that
+  /// there is no summary: the machine could not be started, or the files could not be written.
+  Result<observe::Summary> run();
+
+  /// The loop, for signals and a terminal. Set up what is to run on it before run().
+  EventLoop& loop() { return *loop_; }
+  ConsoleHub& console() { return *console_; }
+
+  /// Begins to stop the machine; `detail` is for the message ("SIGINT"). A second call kills it at once.
+  void interrupt(const std::string& detail) { stop(StopCause::Interrupted, detail); }
+  /// The user leaves the attached terminal.
+  void leave() { stop(StopCause::Left, "left"); }
+
+ private:
+  class Events;
+  friend class Events;
+
+  Supervisor(RunOptions options, RunDirectory& run_dir, Reporter& reporter);
+  Result<> prepare(const BackendFactory& make_backend);
+  Result<> write_boot_files();
+  Result<> start();
+  void start_runner();
+  void on_ready(std::chrono::nanoseconds after);
+  void on_no_connection(const control::ClientError& error);
+  void on_steps_finished();
+  void on_exit_record(observe::ExitRecord record);
+  void on_warning(const std::string& message);
+  void on_exited(Result<> how);
+  void on_time_up();
+  void on_boot_time_up();
+  void stop(StopCause cause, const std::string& detail);
+  void ask_guest_to_shut_down();
+  void on_shutdown_answer(const control::ClientResult<nlohmann::json>& answer);
+  void end_backend(std::chrono::milliseconds kill_after);
+  void kill_if_still_there(std::chrono::milliseconds after);
+  void cancel_timers();
+  nlohmann::json status() const;
+  observe::Summary summarise();
+  Result<> write_reports(const observe::Summary& summary, const std::string& panic_report);
+
+  RunOptions options_;
+  RunDirectory& run_dir_;
+  Reporter& reporter_;
+  control::Key key_{};
+  ControlAddress address_;
+
+  std::unique_ptr<EventLoop> loop_;
+  std::unique_ptr<ConsoleHub> console_;
+  std::unique_ptr<MonitorServer> monitor_;
+  GuestWatch watch_;
+  observe::ConsoleParser parser_{watch_};
+  observe::TextWatch texts_;
+  std::unique_ptr<Events> events_;
+  std::unique_ptr<Backend> backend_;
+  std::unique_ptr<Runner> runner_;
+  std::thread shutdown_thread_;
+
+  std::chrono::steady_clock::time_point start_;
+  std::chrono::system_clock::time_point start_wall_;
+  std::chrono::nanoseconds duration_{0};
+  std::optional<std::chrono::nanoseconds> boot_host_;
+  std::string doing_ = "the guest's control server";  ///< what is waited for
+  std::vector<observe::StepResult> steps_;
+  std::chrono::milliseconds stop_timeout_;
+  EventLoop::TimerId boot_timer_ = 0;
+  EventLoop::TimerId run_timer_ = 0;
+  EventLoop::TimerId kill_timer_ = 0;
+  unsigned reboots_ = 0;
+  std::vector<std::string> warnings_;
+  std::uint64_t warnings_left_out_ = 0;
+  bool runner_done_ = false;
+  bool exited_ = false;
+  RunFacts facts_;
+};
+
+}  // namespace vmm::machine

@@ -1,0 +1,138 @@
+#include "vmm/machine/runner.hpp"
+
+#include <utility>
+
+#include "vmm/scenario/condition.hpp"
+
+namespace vmm::machine {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using nlohmann::json;
+using observe::StepResult;
+using observe::StepStatus;
+
+/// What a step's conditions look at: {status: ok, result} or {status: error, code, message[, field]}. Nothing when the
+/// request had no reply at all.
+std::optional<json> as_reply(const control::ClientResult<json>& result) {
+  if (result) return json{{"status", "ok"}, {"result", *result}};
+  const auto& error = result.error();
+  if (error.kind != control::ClientError::Kind::Refused) return std::nullopt;
+  json reply{{"status", "error"}, {"code", error.code}, {"message", error.message}};
+  if (!error.field.empty()) reply["field"] = error.field;
+  return reply;
+}
+
+/// Why the reply is not what the scenario wants; empty if it is.
+std::string problem_with(const scenario::Request& request, const control::ClientResult<json>& result,
+                         const std::optional<json>& reply) {
+  if (!reply) return "no reply: " + result.error().message;
+  if (result && request.expect_error) {
+    return "wanted a refusal" + (request.error_code ? " with code " + *request.error_code : std::string()) +
+           ", the guest did it";
+  }
+  if (!result && !request.expect_error) {
+    const auto& error = result.error();
+    return "the guest refused: " + error.code + ": " + error.message +
+           (error.field.empty() ? "" : " (field " + error.field + ")");
+  }
+  if (!result && request.error_code && result.error().code != *request.error_code) {
+    return "wanted a refusal with code " + *request.error_code + ", actual " + result.error().code + ": " +
+           result.error().message;
+  }
+  for (const auto& expectation : request.expect) {
+    const auto verdict = scenario::evaluate(expectation, *reply);
+    if (!verdict.passed) return expectation.path + ": wanted " + verdict.wanted + ", actual " + verdict.actual;
+  }
+  return {};
+}
+
+/// The address of a scenario's line, for a message.
+std::string where(const scenario::Request& request) {
+  return request.line == 0 ? "" : " (line " + std::to_string(request.line) + " of the scenario)";
+}
+
+}  // namespace
+
+StepResult run_request(const scenario::Request& request, const ControlAddress& address,
+                       std::chrono::milliseconds connect_timeout, std::optional<control::Client> ready) {
+  StepResult step{.name = request.name, .op = request.op, .status = StepStatus::Failed, .reply = {}, .message = {}};
+  if (!ready) {
+    auto connected = control::Client::connect(address.socket.string(), address.token, Clock::now() + connect_timeout);
+    if (!connected) {
+      step.message = "cannot connect: " + connected.error().message + where(request);
+      return step;
+    }
+    ready.emplace(std::move(*connected));
+  }
+  for (unsigned i = 0; i < request.repeat; ++i) {
+    ++step.sent;
+    const auto start = Clock::now();
+    const auto result = ready->call(request.op, request.args, start + request.timeout);
+    step.duration += Clock::now() - start;
+    const auto reply = as_reply(result);
+    if (reply) {
+      ++step.replies;
+      step.reply = *reply;
+    }
+    const std::string problem = problem_with(request, result, reply);
+    if (!problem.empty()) {
+      const bool many = request.repeat > 1;
+      step.message = (many ? "request " + std::to_string(i + 1) + " of " + std::to_string(request.repeat) + ": " : "") +
+                     problem + where(request);
+      return step;
+    }
+  }
+  step.status = StepStatus::Passed;
+  return step;
+}
+
+Runner::Runner(const std::vector<scenario::Step>& steps, ControlAddress address,
+               std::chrono::milliseconds connect_timeout, RunnerEvents events)
+    : steps_(steps),
+      address_(std::move(address)),
+      connect_timeout_(connect_timeout),
+      events_(std::move(events)),
+      thread_([this] { run(); }) {}
+
+Runner::~Runner() {
+  cancel();
+  thread_.join();
+}
+
+void Runner::run() {
+  auto connected = control::Client::connect(address_.socket.string(), address_.token, Clock::now() + connect_timeout_);
+  if (!connected) {
+    events_.on_no_connection(connected.error());
+    return;
+  }
+  events_.on_ready();
+  std::optional<control::Client> ready(std::move(*connected));
+  for (const auto& step : steps_) {
+    if (cancelled_ || !run_step(step, ready)) break;
+  }
+  events_.on_finished();
+}
+
+bool Runner::run_step(const scenario::Step& step, std::optional<control::Client>& ready) {
+  std::string names;
+  for (const auto& request : step.requests) names += (names.empty() ? "" : ", ") + request.name;
+  events_.on_progress("step " + names);
+  std::vector<StepResult> results(step.requests.size());
+  std::vector<std::thread> others;
+  for (std::size_t i = 1; i < step.requests.size(); ++i) {
+    others.emplace_back([&, i] { results[i] = run_request(step.requests[i], address_, connect_timeout_); });
+  }
+  if (!step.requests.empty()) {
+    results[0] = run_request(step.requests[0], address_, connect_timeout_, std::exchange(ready, std::nullopt));
+  }
+  for (auto& thread : others) thread.join();
+  bool passed = true;
+  for (auto& result : results) {
+    passed = passed && result.status == StepStatus::Passed;
+    events_.on_step(std::move(result));
+  }
+  return passed;
+}
+
+}  // namespace vmm::machine

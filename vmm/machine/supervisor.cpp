@@ -1,0 +1,400 @@
+#include "vmm/machine/supervisor.hpp"
+
+#include <sodium.h>
+
+#include "abi/console.hpp"
+#include "vmm/base/file.hpp"
+#include "vmm/scenario/boot_archive.hpp"
+#include "vmm/scenario/load.hpp"
+
+namespace vmm::machine {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::nanoseconds;
+
+constexpr std::uint32_t kRunnerTokenId = 1;
+constexpr std::size_t kMaxWarnings = 20;
+/// A guest that has told its end powers off within this, or hangs.
+constexpr milliseconds kPowerOffGrace{5000};
+/// A back end that was told to end does so within this.
+constexpr milliseconds kBackendGrace{3000};
+
+std::vector<std::string> texts_of(const scenario::Expectations& expect) {
+  std::vector<std::string> texts;
+  for (const auto& console : expect.console) texts.push_back(console.text);
+  return texts;
+}
+
+std::string in_seconds(nanoseconds time) {
+  std::string text = std::to_string(std::chrono::duration<double>(time).count());
+  text.erase(text.find('.') + 4);
+  return text + " s";
+}
+
+std::uint64_t unix_time_ns() {
+  return static_cast<std::uint64_t>(
+      std::chrono::duration_cast<nanoseconds>(std::chrono::system_clock::now().time_since_epoch()).count());
+}
+
+}  // namespace
+
+/// Takes the back end's news; a class of its own so that they are not part of the supervisor's interface.
+class Supervisor::Events final : public BackendEvents {
+ public:
+  explicit Events(Supervisor& owner) : owner_(owner) {}
+
+  void on_console(std::string_view bytes) override {
+    owner_.console_->on_output(bytes);
+    owner_.reporter_.on_console(bytes);
+    owner_.texts_.feed(bytes);
+    owner_.parser_.feed(bytes);
+  }
+  void on_console_writable() override { owner_.console_->on_input_ready(); }
+  void on_guest_reset() override { ++owner_.reboots_; }
+  void on_guest_shutdown() override {}  // the exit follows at once, and says it all
+  void on_guest_panicked() override { owner_.facts_.backend_saw_panic = true; }
+  void on_warning(const std::string& message) override { owner_.on_warning(message); }
+  void on_exited(Result<> how) override { owner_.on_exited(std::move(how)); }
+
+ private:
+  Supervisor& owner_;
+};
+
+Supervisor::Supervisor(RunOptions options, RunDirectory& run_dir, Reporter& reporter)
+    : options_(std::move(options)),
+      run_dir_(run_dir),
+      reporter_(reporter),
+      watch_([this](observe::ExitRecord record) { on_exit_record(record); }),
+      texts_(texts_of(options_.scenario.expect)),
+      events_(std::make_unique<Events>(*this)),
+      stop_timeout_(options_.scenario.timeouts.stop) {}
+
+Supervisor::~Supervisor() {
+  backend_.reset();
+  runner_.reset();
+  if (shutdown_thread_.joinable()) shutdown_thread_.join();
+}
+
+Result<std::unique_ptr<Supervisor>> Supervisor::create(RunOptions options, RunDirectory& run_dir,
+                                                       const BackendFactory& make_backend, Reporter& reporter) {
+  std::unique_ptr<Supervisor> supervisor(new Supervisor(std::move(options), run_dir, reporter));
+  if (auto prepared = supervisor->prepare(make_backend); !prepared) return std::unexpected(prepared.error());
+  return supervisor;
+}
+
+Result<> Supervisor::prepare(const BackendFactory& make_backend) {
+  auto loop = EventLoop::create();
+  if (!loop) return std::unexpected(loop.error());
+  loop_ = std::move(*loop);
+  if (auto written = write_boot_files(); !written) return written;
+  backend_ = make_backend({.name = run_dir_.name(),
+                           .machine = options_.scenario.machine,
+                           .kernel = options_.kernel,
+                           .boot_archive = run_dir_.path_of(file::kBootArchive),
+                           .vsock_socket = run_dir_.path_of(file::kVsockSocket),
+                           .log_file = run_dir_.path_of(file::kQemuLog)});
+  auto console = ConsoleHub::create(*loop_, run_dir_.path_of(file::kConsoleSocket), run_dir_.path_of(file::kConsoleLog),
+                                    [this](std::string_view bytes) { return backend_->write_console(bytes); });
+  if (!console) return std::unexpected(console.error());
+  console_ = std::move(*console);
+  auto monitor = MonitorServer::create(*loop_, run_dir_.path_of(file::kMonitorSocket),
+                                       {.status = [this] { return status(); },
+                                        .stop =
+                                            [this](std::optional<milliseconds> timeout) {
+                                              if (timeout) stop_timeout_ = *timeout;
+                                              stop(StopCause::Requested, "sisvmm stop");
+                                            }});
+  if (!monitor) return std::unexpected(monitor.error());
+  monitor_ = std::move(*monitor);
+  return {};
+}
+
+Result<> Supervisor::write_boot_files() {
+  if (::sodium_init() < 0) return fail("cannot initialise libsodium");
+  ::randombytes_buf(key_.data(), key_.size());
+  const auto archive = scenario::make_archive(options_.scenario, {.control_key = key_, .unix_time_ns = unix_time_ns()});
+  if (!archive) return std::unexpected(archive.error());
+  // 0600 both: the archive holds the key, too.
+  if (auto done = write_file(run_dir_.path_of(file::kBootArchive), *archive, 0600); !done) return done;
+  if (auto done = write_file(run_dir_.path_of(file::kControlKey), std::as_bytes(std::span(key_)), 0600); !done)
+    return done;
+  address_ = {.socket = run_dir_.path_of(file::kVsockSocket),
+              .token = control::make_token(key_, kRunnerTokenId, abi::control::Rights::All, 0)};
+  return write_file(run_dir_.path_of(file::kScenario), scenario::to_yaml(options_.scenario));
+}
+
+Result<observe::Summary> Supervisor::run() {
+  if (auto started = start(); !started) return std::unexpected(started.error());
+  if (auto ran = loop_->run(); !ran) {
+    backend_->kill();
+    return std::unexpected(ran.error());
+  }
+  cancel_timers();
+  // The device is gone, so every request under way has ended.
+  runner_.reset();
+  if (shutdown_thread_.joinable()) shutdown_thread_.join();
+  // What these threads posted last.
+  if (auto ran = loop_->run_once(milliseconds(0)); !ran) return std::unexpected(ran.error());
+  parser_.finish();
+
+  const observe::Summary summary = summarise();
+  const bool panicked = summary.exit_code == abi::ExitCode::GuestPanic;
+  const std::string report = panicked ? watch_.panic_report() : std::string();
+  if (auto written = write_reports(summary, report); !written) return std::unexpected(written.error());
+  monitor_->tell_stopped(static_cast<int>(summary.exit_code), summary.killed);
+  reporter_.on_finished(summary, run_dir_.path(), report);
+  return summary;
+}
+
+Result<> Supervisor::start() {
+  start_ = std::chrono::steady_clock::now();
+  start_wall_ = std::chrono::system_clock::now();
+  if (auto started = backend_->start(*loop_, *events_); !started) return started;
+  reporter_.on_started(run_dir_.name(), run_dir_.path(), backend_->info());
+  const auto& timeouts = options_.scenario.timeouts;
+  boot_timer_ = loop_->add_timer(timeouts.boot, [this] { on_boot_time_up(); });
+  if (options_.timeout) {
+    run_timer_ = loop_->add_timer(*options_.timeout, [this] { on_time_up(); });
+  } else if (!options_.scenario.steps.empty()) {
+    run_timer_ = loop_->add_timer(timeouts.run, [this] { on_time_up(); });
+  }
+  start_runner();
+  return {};
+}
+
+void Supervisor::start_runner() {
+  // Called on the runner's thread: everything goes through the loop, which outlives the runner.
+  RunnerEvents events{
+      .on_ready =
+          [this] {
+            const auto after = std::chrono::steady_clock::now() - start_;
+            loop_->post([this, after] { on_ready(after); });
+          },
+      .on_no_connection =
+          [this](const control::ClientError& error) { loop_->post([this, error] { on_no_connection(error); }); },
+      .on_progress = [this](const std::string& doing) { loop_->post([this, doing] { doing_ = doing; }); },
+      .on_step =
+          [this](observe::StepResult step) {
+            loop_->post([this, step = std::move(step)] {
+              reporter_.on_step(step);
+              steps_.push_back(step);
+            });
+          },
+      .on_finished = [this] { loop_->post([this] { on_steps_finished(); }); },
+  };
+  // The boot timer is what tells of a guest that does not boot; the runner's own limit is only there to end its wait.
+  const auto connect_timeout = options_.scenario.timeouts.boot + kPowerOffGrace;
+  runner_ = std::make_unique<Runner>(options_.scenario.steps, address_, connect_timeout, std::move(events));
+}
+
+void Supervisor::on_ready(nanoseconds after) {
+  boot_host_ = after;
+  facts_.ready = true;
+  if (exited_) return;
+  loop_->cancel_timer(boot_timer_);
+  reporter_.on_ready(*boot_host_);
+}
+
+void Supervisor::on_no_connection(const control::ClientError& error) {
+  runner_done_ = true;
+  if (exited_ || facts_.cause != StopCause::None) return;
+  // The guest may be about to say why: it then ends by itself.
+  loop_->add_timer(kPowerOffGrace, [this, message = error.message] {
+    if (!exited_) stop(StopCause::NoControl, "the guest's control server cannot be talked to: " + message);
+  });
+}
+
+void Supervisor::on_steps_finished() {
+  runner_done_ = true;
+  std::size_t requests = 0;
+  for (const auto& step : options_.scenario.steps) requests += step.requests.size();
+  // What a stop cut short was not done, even if its last request was under way.
+  if (facts_.cause == StopCause::None) facts_.steps_done = steps_.size() == requests;
+  const bool failed = !steps_.empty() && steps_.back().status == observe::StepStatus::Failed;
+  if (options_.scenario.steps.empty() || exited_) return;
+  if (!options_.timeout) loop_->cancel_timer(run_timer_);
+  doing_ = "the user at the console";
+  // After a failed step the machine is not kept, not even for somebody at the console: the run has its verdict.
+  if (!options_.stay || failed) stop(StopCause::Done, failed ? "a step failed" : "the steps are done");
+}
+
+void Supervisor::on_exit_record(observe::ExitRecord record) {
+  if (record.kind == observe::ExitRecord::Kind::Reboot) return;
+  kill_if_still_there(kPowerOffGrace);
+}
+
+void Supervisor::on_warning(const std::string& message) {
+  // A guest that misbehaves all the time must not fill the terminal or the summary.
+  if (warnings_.size() == kMaxWarnings) {
+    ++warnings_left_out_;
+    return;
+  }
+  warnings_.push_back(message);
+  reporter_.on_warning(message);
+}
+
+void Supervisor::on_exited(Result<> how) {
+  exited_ = true;
+  duration_ = std::chrono::steady_clock::now() - start_;
+  facts_.exited = std::move(how);
+  if (runner_) runner_->cancel();
+  loop_->stop();
+}
+
+void Supervisor::on_boot_time_up() {
+  stop(StopCause::BootTimeout, "the guest's control server did not answer within " +
+                                   in_seconds(options_.scenario.timeouts.boot) + " (timeouts.boot)");
+}
+
+void Supervisor::on_time_up() {
+  const auto limit = options_.timeout.value_or(options_.scenario.timeouts.run);
+  const std::string source = options_.timeout ? "--timeout" : "timeouts.run";
+  const bool idle = options_.scenario.steps.empty() && facts_.ready;
+  stop(StopCause::RunTimeout, "the time limit of " + in_seconds(limit) + " (" + source + ") has passed" +
+                                  (idle ? "" : "; waited for " + doing_));
+}
+
+void Supervisor::stop(StopCause cause, const std::string& detail) {
+  if (exited_) return;
+  if (facts_.cause != StopCause::None) {
+    // Who interrupts a machine that stops already does not want to wait.
+    if (cause != StopCause::Interrupted) return;
+    if (facts_.cause == StopCause::Done || facts_.cause == StopCause::Left || facts_.cause == StopCause::Requested) {
+      facts_.cause = cause;
+      facts_.detail = detail;
+    }
+    end_backend(milliseconds(0));
+    return;
+  }
+  facts_.cause = cause;
+  facts_.detail = detail;
+  cancel_timers();
+  if (runner_) runner_->cancel();
+  reporter_.on_stopping(detail);
+  if (facts_.ready) {
+    ask_guest_to_shut_down();
+  } else {
+    // Nobody there to ask.
+    end_backend(kBackendGrace);
+  }
+}
+
+void Supervisor::ask_guest_to_shut_down() {
+  kill_if_still_there(stop_timeout_);
+  const auto deadline = std::chrono::steady_clock::now() + stop_timeout_;
+  shutdown_thread_ = std::thread([this, deadline] {
+    auto client = control::Client::connect(address_.socket.string(), address_.token, deadline);
+    auto answer = client ? client->call("shutdown", nlohmann::json::object(), deadline)
+                         : control::ClientResult<nlohmann::json>(std::unexpected(client.error()));
+    loop_->post([this, answer = std::move(answer)] { on_shutdown_answer(answer); });
+  });
+}
+
+void Supervisor::on_shutdown_answer(const control::ClientResult<nlohmann::json>& answer) {
+  if (exited_ || answer) return;
+  // The guest may be on its way down already (a step did it), with the answer lost; only a refusal means that it stays.
+  if (answer.error().kind == control::ClientError::Kind::Refused) {
+    facts_.killed = true;
+    end_backend(kBackendGrace);
+  }
+}
+
+void Supervisor::end_backend(milliseconds kill_after) {
+  if (kill_after.count() == 0) {
+    backend_->kill();
+    return;
+  }
+  backend_->stop();
+  loop_->add_timer(kill_after, [this] {
+    if (!exited_) backend_->kill();
+  });
+}
+
+void Supervisor::kill_if_still_there(milliseconds after) {
+  loop_->cancel_timer(kill_timer_);
+  kill_timer_ = loop_->add_timer(after, [this] {
+    if (exited_) return;
+    facts_.killed = true;
+    backend_->kill();
+  });
+}
+
+void Supervisor::cancel_timers() {
+  for (const auto timer : {boot_timer_, run_timer_}) loop_->cancel_timer(timer);
+}
+
+nlohmann::json Supervisor::status() const {
+  const BackendInfo info = backend_->info();
+  const char* const state = facts_.cause != StopCause::None ? "stopping" : facts_.ready ? "running" : "booting";
+  const auto uptime = std::chrono::steady_clock::now() - start_;
+  return {{"status", "ok"},
+          {"name", run_dir_.name()},
+          {"scenario", options_.scenario.name},
+          {"state", state},
+          {"backend", info.name},
+          {"backend_version", info.version},
+          {"accel", info.accel},
+          {"cpus", options_.scenario.machine.cpus},
+          {"memory_bytes", options_.scenario.machine.memory_bytes},
+          {"uptime_ns", std::chrono::duration_cast<nanoseconds>(uptime).count()}};
+}
+
+observe::Summary Supervisor::summarise() {
+  const auto& scenario = options_.scenario;
+  const BackendInfo info = backend_->info();
+  observe::Summary summary;
+  summary.version = options_.version;
+  summary.scenario = scenario.name;
+  summary.machine = run_dir_.name();
+  summary.backend = info.name;
+  summary.backend_version = info.version;
+  summary.accel = info.accel;
+  summary.cpus = scenario.machine.cpus;
+  summary.memory_bytes = scenario.machine.memory_bytes;
+  summary.started = start_wall_;
+  summary.duration = duration_;
+  summary.boot_host = boot_host_;
+  summary.boot_guest_ns = watch_.metrics().get(abi::console::kMetricBootToControl);
+  summary.guest_exit = watch_.exit_record();
+  summary.reboots = reboots_;
+  summary.killed = facts_.killed;
+  summary.warnings = warnings_;
+  summary.warnings_left_out = warnings_left_out_;
+  summary.steps = steps_;
+  std::size_t position = 0;
+  for (const auto& step : scenario.steps) {
+    for (const auto& request : step.requests) {
+      if (position++ < steps_.size()) continue;
+      summary.steps.push_back(
+          {.name = request.name, .op = request.op, .reply = {}, .message = "the run ended before it"});
+    }
+  }
+  summary.metrics = watch_.metrics().all();
+  summary.device_counters = backend_->counters();
+  summary.console_bytes = console_->bytes();
+  summary.console_bytes_not_logged = console_->bytes_not_logged();
+  summary.console_malformed_lines = watch_.malformed();
+  std::vector<bool> seen;
+  for (std::size_t i = 0; i < scenario.expect.console.size(); ++i) seen.push_back(texts_.seen(i));
+  summary.expectations = evaluate_expectations(scenario.expect, summary, seen);
+
+  facts_.record = watch_.exit_record();
+  facts_.boot_config_line = watch_.boot_config_line();
+  facts_.panic_reason = watch_.panic_reason();
+  facts_.last_console_lines = watch_.last_lines(5);
+  if (scenario.steps.empty()) facts_.steps_done = true;
+  judge(facts_, summary);
+  return summary;
+}
+
+Result<> Supervisor::write_reports(const observe::Summary& summary, const std::string& panic_report) {
+  if (!panic_report.empty()) {
+    if (auto done = write_file(run_dir_.path_of(file::kPanic), panic_report); !done) return done;
+  }
+  if (auto done = write_file(run_dir_.path_of(file::kSummary), observe::to_text(observe::to_json(summary))); !done)
+    return done;
+  return write_file(run_dir_.path_of(file::kJunit), observe::to_junit(summary));
+}
+
+}  // namespace vmm::machine
