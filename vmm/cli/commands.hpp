@@ -1,0 +1,30 @@
+// The commands of sisvmm. Each returns the exit code of the program.
+#pragma once
+
+#include <filesystem>
+
+#include "vmm/base/result.hpp"
+#include "vmm/cli/options.hpp"
+#include "vmm/scenario/scenario.hpp"
+
+namespace vmm::cli {
+
+/// Of the monitor, "0.1.0".
+const char* version();
+
+int run(const RunOptions& options);
+int check(const CheckOptions& options);
+int doctor(const DoctorOptions& options);
+int list(const ListOptions& options);
+int stop(const StopOptions& options);
+int console(const ConsoleOptions& options);
+int schema(const SchemaOptions& options);
+
+/// "sisvmm: message" on the standard error; returns the error's exit code.
+int report(const Error& error);
+
+/// The guest image to boot: `given` (--kernel), the scenario's, $SIS_KERNEL, the one built with this program, or the
+/// one installed with it. Errors: a named one that is no readable file (ExitCode::Usage), none at all (HostLacks).
+Result<std::filesystem::path> find_kernel(const std::optional<std::string>& given, const scenario::Scenario& scenario);
+
+}  // namespace vmm::cli

@@ -1,0 +1,53 @@
+// sisvmm: the virtual machine monitor.
+#include <cstdio>
+#include <exception>
+
+#include "commands.hpp"
+#include "signals.hpp"
+#include "vmm/cli/options.hpp"
+
+namespace vmm::cli {
+namespace {
+
+struct Dispatch {
+  int operator()(const RunOptions& options) const { return run(options); }
+  int operator()(const CheckOptions& options) const { return check(options); }
+  int operator()(const DoctorOptions& options) const { return doctor(options); }
+  int operator()(const ListOptions& options) const { return list(options); }
+  int operator()(const StopOptions& options) const { return stop(options); }
+  int operator()(const ConsoleOptions& options) const { return console(options); }
+  int operator()(const SchemaOptions& options) const { return schema(options); }
+};
+
+int main_with(int argc, const char* const* argv) {
+  ignore_broken_pipes();
+  const auto parsed = parse_command_line(argc, argv, version());
+  if (!parsed.command) {
+    std::fputs(parsed.text.c_str(), parsed.exit_code == 0 ? stdout : stderr);
+    return parsed.exit_code;
+  }
+  const int code = std::visit(Dispatch{}, *parsed.command);
+  // A full disk or a closed pipe: what was not printed was not reported.
+  if (std::fflush(stdout) != 0 && code == 0) return report({.message = "cannot write to the standard output"});
+  return code;
+}
+
+}  // namespace
+
+const char* version() { return SIS_VERSION; }
+
+int report(const Error& error) {
+  std::fflush(stdout);
+  std::fprintf(stderr, "sisvmm: %s\n", error.message.c_str());
+  return static_cast<int>(error.exit_code);
+}
+
+}  // namespace vmm::cli
+
+int main(int argc, char** argv) {
+  try {
+    return vmm::cli::main_with(argc, argv);
+  } catch (const std::exception& error) {
+    return vmm::cli::report({.message = std::string("internal error: ") + error.what()});
+  }
+}

@@ -1,0 +1,117 @@
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <memory>
+
+#include "commands.hpp"
+#include "run_reporter.hpp"
+#include "signals.hpp"
+#include "terminal.hpp"
+#include "text_output.hpp"
+#include "vmm/cli/format.hpp"
+#include "vmm/machine/registry.hpp"
+#include "vmm/machine/supervisor.hpp"
+#include "vmm/qemu/backend.hpp"
+#include "vmm/scenario/load.hpp"
+
+namespace vmm::cli {
+namespace {
+
+Result<scenario::Scenario> load(const RunOptions& options) {
+  auto scenario = scenario::load_file(options.file);
+  if (!scenario) return scenario;
+  for (const auto& change : options.overrides) {
+    if (auto set = scenario::set_option(*scenario, change.key, change.value, change.option); !set) {
+      return std::unexpected(set.error());
+    }
+  }
+  if (scenario->machine.backend == scenario::Backend::Kvm) {
+    return fail("this build has no native KVM back end; `--backend qemu --accel kvm` uses KVM through QEMU",
+                abi::ExitCode::HostLacks);
+  }
+  return scenario;
+}
+
+std::optional<std::chrono::milliseconds> milliseconds_of(const std::optional<double>& seconds) {
+  if (!seconds) return std::nullopt;
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::duration<double>(*seconds));
+}
+
+/// The user's terminal and the signals, on the supervisor's loop.
+class Attachments {
+ public:
+  Result<> attach(machine::Supervisor& supervisor, RunReporter& reporter, bool interactive) {
+    if (interactive) {
+      terminal_ = std::make_unique<AttachedTerminal>(
+          supervisor.loop(),
+          AttachedTerminal::Callbacks{.on_typed = [&](std::string_view b) { return supervisor.console().type(b); },
+                                      .on_leave = [&] { supervisor.leave(); }});
+      supervisor.console().set_on_room([this] { terminal_->resume(); });
+      reporter.set_release_terminal([this] { terminal_->release(); });
+    }
+    std::vector<int> wanted = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+    if (interactive && terminal_->is_terminal()) wanted.insert(wanted.end(), {SIGTSTP, SIGCONT});
+    auto signals =
+        SignalWatch::create(supervisor.loop(), wanted, [this, &supervisor](int n) { on_signal(supervisor, n); });
+    if (!signals) return std::unexpected(signals.error());
+    signals_ = std::move(*signals);
+    return {};
+  }
+
+ private:
+  void on_signal(machine::Supervisor& supervisor, int number) {
+    if (number == SIGTSTP) {
+      terminal_->release();
+      ::raise(SIGSTOP);
+      terminal_->take();
+    } else if (number == SIGCONT) {
+      terminal_->take();
+    } else {
+      supervisor.interrupt(signal_name(number));
+    }
+  }
+
+  std::unique_ptr<AttachedTerminal> terminal_;
+  std::unique_ptr<SignalWatch> signals_;
+};
+
+Result<observe::Summary> run_machine(const RunOptions& options) {
+  auto scenario = load(options);
+  if (!scenario) return std::unexpected(scenario.error());
+  auto kernel = find_kernel(options.kernel, *scenario);
+  if (!kernel) return std::unexpected(kernel.error());
+  const std::string name = options.name.value_or(machine_name_from(scenario->name));
+  auto run_dir = machine::RunDirectory::open(options.run_dir.value_or("runs/" + name), name);
+  if (!run_dir) return std::unexpected(run_dir.error());
+
+  TextOutput output(STDOUT_FILENO);
+  RunReporter reporter(output, options.json ? Echo::None : options.interactive ? Echo::Raw : Echo::Lines);
+  machine::RunOptions run_options{.scenario = std::move(*scenario),
+                                  .kernel = std::move(*kernel),
+                                  .timeout = milliseconds_of(options.timeout_s),
+                                  .stay = options.interactive,
+                                  .version = version()};
+  auto supervisor = machine::Supervisor::create(std::move(run_options), *run_dir, qemu::make_backend, reporter);
+  if (!supervisor) return std::unexpected(supervisor.error());
+  Attachments attachments;
+  if (auto attached = attachments.attach(**supervisor, reporter, options.interactive); !attached) {
+    return std::unexpected(attached.error());
+  }
+  return (*supervisor)->run();
+}
+
+}  // namespace
+
+int run(const RunOptions& options) {
+  const auto summary = run_machine(options);
+  if (!summary) return report(summary.error());
+  if (options.json) {
+    const std::string text = observe::to_text(observe::to_json(*summary));
+    const bool written = std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
+    if (!written) return report({.message = "cannot write the summary to the standard output"});
+  }
+  return static_cast<int>(summary->exit_code);
+}
+
+}  // namespace vmm::cli

@@ -1,0 +1,47 @@
+// Shows a run on the terminal.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "text_output.hpp"
+#include "vmm/machine/reporter.hpp"
+
+namespace vmm::cli {
+
+enum class Echo {
+  None,   ///< --json: the console is in console.log only
+  Lines,  ///< each line marked, without control characters
+  Raw,    ///< -i: the terminal is the console
+};
+
+class RunReporter final : public machine::Reporter {
+ public:
+  RunReporter(TextOutput& output, Echo echo) : output_(output), echo_(echo) {}
+
+  /// Puts the terminal back before the last lines are printed; set when one is attached.
+  void set_release_terminal(std::function<void()> release) { release_terminal_ = std::move(release); }
+
+  void on_started(const std::string& name, const std::filesystem::path& run_dir,
+                  const machine::BackendInfo& backend) override;
+  void on_console(std::string_view bytes) override;
+  void on_ready(std::chrono::nanoseconds after) override;
+  void on_step(const observe::StepResult& step) override;
+  void on_warning(const std::string& message) override;
+  void on_stopping(const std::string& why) override;
+  void on_finished(const observe::Summary& summary, const std::filesystem::path& run_dir,
+                   const std::string& panic_report) override;
+
+ private:
+  void say(const std::string& line);
+  void echo_line();
+  [[nodiscard]] std::string coloured(const char* colour, const std::string& text) const;
+
+  TextOutput& output_;
+  Echo echo_;
+  std::string line_;
+  std::function<void()> release_terminal_;
+};
+
+}  // namespace vmm::cli

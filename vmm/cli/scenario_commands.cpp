@@ -1,0 +1,34 @@
+// check and schema: what needs no machine.
+#include <cstdio>
+
+#include "commands.hpp"
+#include "vmm/scenario/load.hpp"
+#include "vmm/scenario/schema.hpp"
+
+namespace vmm::cli {
+
+int check(const CheckOptions& options) {
+  int code = 0;
+  for (const auto& file : options.files) {
+    const auto scenario = scenario::load_file(file);
+    if (scenario) {
+      std::size_t requests = 0;
+      for (const auto& step : scenario->steps) requests += step.requests.size();
+      std::printf("%s: ok: %s, %zu requests\n", file.c_str(), scenario->name.c_str(), requests);
+    } else {
+      std::fflush(stdout);
+      std::fprintf(stderr, "%s\n", scenario.error().message.c_str());
+      code = static_cast<int>(scenario.error().exit_code);
+    }
+  }
+  return code;
+}
+
+int schema(const SchemaOptions&) {
+  const std::string text = scenario::json_schema();
+  std::fputs(text.c_str(), stdout);
+  if (!text.ends_with('\n')) std::fputc('\n', stdout);
+  return 0;
+}
+
+}  // namespace vmm::cli

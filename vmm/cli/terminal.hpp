@@ -1,0 +1,49 @@
+// The user's terminal, attached to a guest's console.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string_view>
+
+#include "vmm/base/event_loop.hpp"
+#include "vmm/cli/escape.hpp"
+
+namespace vmm::cli {
+
+/// While it lives, what is typed goes to `on_typed` byte by byte: no echo, no line editing, Ctrl-C is a byte. The
+/// terminal is put back when it ends, also when the program crashes. Input that is no terminal (a pipe, a file) is
+/// passed on as it is, without escape keys, until its end.
+class AttachedTerminal {
+ public:
+  struct Callbacks {
+    /// Takes all. False: wait with more until resume().
+    std::function<bool(std::string_view)> on_typed;
+    std::function<void()> on_leave;  ///< the escape keys
+  };
+
+  AttachedTerminal(EventLoop& loop, Callbacks callbacks);
+  ~AttachedTerminal();
+  AttachedTerminal(const AttachedTerminal&) = delete;
+  AttachedTerminal& operator=(const AttachedTerminal&) = delete;
+
+  /// Goes on reading after on_typed asked to wait.
+  void resume();
+
+  /// Puts the terminal back and takes it again: around being suspended.
+  void release();
+  void take();
+
+  [[nodiscard]] bool is_terminal() const { return is_terminal_; }
+
+ private:
+  void on_readable();
+  void end_input();
+
+  EventLoop& loop_;
+  Callbacks callbacks_;
+  EscapeFilter escape_;
+  bool is_terminal_;
+  bool watching_ = false;
+};
+
+}  // namespace vmm::cli
