@@ -290,11 +290,12 @@ std::optional<Node> parse_document(std::string_view text, Problems& problems) {
     std::istringstream stream{std::string(text) + (text.ends_with('\n') ? "...\n" : "\n...\n")};
     YAML::Parser parser(stream);
     TreeBuilder builder(problems);
-    if (!parser.HandleNextDocument(builder)) {
+    parser.HandleNextDocument(builder);
+    Node root = builder.take_root();
+    if (root.kind == Node::Kind::Null) {
       problems.add({1, 1}, "", "an empty file", "a scenario, which starts with \"apiVersion: sis/v1\"");
       return std::nullopt;
     }
-    Node root = builder.take_root();
     parser.HandleNextDocument(builder);  // refuses a second document
     return root;
   } catch (const Refused& refused) {

@@ -13,12 +13,12 @@ void Problems::add(Position at, std::string_view key, std::string_view found, st
   std::string text;
   if (!key.empty()) text.append(key).append(": ");
   text.append("found ").append(found).append(", allowed: ").append(allowed);
-  problems_.push_back({at, std::move(text)});
+  problems_.push_back({at, problems_.size(), std::move(text)});
 }
 
 std::string Problems::to_text(std::string_view file_name) const {
   std::vector<Problem> sorted = problems_;
-  std::ranges::sort(sorted, {}, [](const Problem& problem) { return std::tie(problem.at, problem.text); });
+  std::ranges::sort(sorted, {}, [](const Problem& problem) { return std::tie(problem.at, problem.number); });
   std::string text;
   for (const Problem& problem : sorted) {
     if (!text.empty()) text += '\n';

@@ -34,6 +34,7 @@ class Problems {
  private:
   struct Problem {
     Position at;
+    std::size_t number;  ///< in the order in which they were found
     std::string text;
   };
 
