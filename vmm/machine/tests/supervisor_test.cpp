@@ -1,0 +1,217 @@
+// The supervisor with a back end that plays a script instead of running a machine. What needs a guest that answers is
+// tested with a real one (tests/integration).
+#include "vmm/machine/supervisor.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+#include "vmm/base/file.hpp"
+
+namespace vmm::machine {
+namespace {
+
+using namespace std::chrono_literals;
+using abi::ExitCode;
+using testing::HasSubstr;
+
+/// What the back end does once it is started.
+struct Script {
+  std::string console;        ///< printed at once
+  bool exits = true;          ///< then it ends
+  Result<> how;               ///< so
+  bool ignores_stop = false;  ///< stop() does nothing, only kill() ends it
+  int stops = 0;
+  int kills = 0;
+};
+
+class ScriptedBackend final : public Backend {
+ public:
+  explicit ScriptedBackend(Script& script) : script_(script) {}
+
+  Result<> start(EventLoop& loop, BackendEvents& events) override {
+    loop_ = &loop;
+    events_ = &events;
+    loop.post([this] {
+      events_->on_console(script_.console);
+      if (script_.exits) end(script_.how);
+    });
+    return {};
+  }
+  void stop() override {
+    ++script_.stops;
+    if (!script_.ignores_stop) end({});
+  }
+  void kill() override {
+    ++script_.kills;
+    end({});
+  }
+  std::size_t write_console(std::string_view bytes) override { return bytes.size(); }
+  [[nodiscard]] BackendInfo info() const override { return {"scripted", "1", "none"}; }
+  [[nodiscard]] std::map<std::string, std::uint64_t, std::less<>> counters() const override { return {{"counter", 7}}; }
+
+ private:
+  void end(Result<> how) {
+    if (std::exchange(ended_, true)) return;
+    loop_->post([this, how = std::move(how)] { events_->on_exited(how); });
+  }
+
+  Script& script_;
+  EventLoop* loop_ = nullptr;
+  BackendEvents* events_ = nullptr;
+  bool ended_ = false;
+};
+
+class Silent : public Reporter {
+ public:
+  void on_started(const std::string&, const std::filesystem::path&, const BackendInfo&) override {}
+  void on_console(std::string_view) override {}
+  void on_ready(std::chrono::nanoseconds) override {}
+  void on_step(const observe::StepResult&) override {}
+  void on_warning(const std::string&) override {}
+  void on_stopping(const std::string&) override {}
+  void on_finished(const observe::Summary&, const std::filesystem::path&, const std::string& report) override {
+    panic_report = report;
+  }
+  std::string panic_report;
+};
+
+class SupervisorTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string name = testing::TempDir() + "sis-supervisor-XXXXXX";
+    ASSERT_NE(::mkdtemp(name.data()), nullptr);
+    folder_ = std::filesystem::canonical(name);
+    ::setenv("XDG_RUNTIME_DIR", folder_.c_str(), 1);
+    options_.scenario.name = "test";
+    options_.scenario.timeouts.boot = 10s;
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+
+  /// Runs the script; `meanwhile` is called once the loop turns.
+  observe::Summary run(const std::function<void(Supervisor&)>& meanwhile = {}) {
+    auto run_dir = RunDirectory::open(folder_ / "run", "test");
+    EXPECT_TRUE(run_dir);
+    auto supervisor = Supervisor::create(
+        options_, *run_dir, [this](const MachineConfig&) { return std::make_unique<ScriptedBackend>(script_); },
+        reporter_);
+    EXPECT_TRUE(supervisor) << supervisor.error().message;
+    if (meanwhile) (*supervisor)->loop().add_timer(20ms, [&] { meanwhile(**supervisor); });
+    auto summary = (*supervisor)->run();
+    EXPECT_TRUE(summary) << summary.error().message;
+    return *summary;
+  }
+
+  std::string file_text(const char* name) { return read_file(folder_ / "run" / name, 1 << 20).value_or("(none)"); }
+
+  std::filesystem::path folder_;
+  RunOptions options_;
+  Script script_;
+  Silent reporter_;
+};
+
+TEST_F(SupervisorTest, files_of_the_run_are_written) {
+  script_.console = "hello\nMETRIC boot_to_control_ready_ns=5\n\x1e SIS-EXIT kind=shutdown code=0\n";
+  const auto summary = run();
+  EXPECT_EQ(summary.exit_code, ExitCode::Passed) << summary.message;
+  EXPECT_EQ(summary.boot_guest_ns, 5);
+  EXPECT_EQ(summary.device_counters.at("counter"), 7U);
+  EXPECT_THAT(file_text(file::kConsoleLog), HasSubstr("hello\n"));
+  EXPECT_EQ(nlohmann::json::parse(file_text(file::kSummary))["exit_code"], 0);
+  EXPECT_THAT(file_text(file::kJunit), HasSubstr("<testsuite"));
+  EXPECT_THAT(file_text(file::kScenario), HasSubstr("apiVersion"));
+  EXPECT_EQ(file_text(file::kControlKey).size(), 32U);
+  const auto key_mode = std::filesystem::status(folder_ / "run" / file::kControlKey).permissions();
+  EXPECT_EQ(key_mode, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+}
+
+TEST_F(SupervisorTest, panic_is_kept_and_shown) {
+  script_.console =
+      "==== KERNEL PANIC ====\nreason: because\n==== END OF PANIC ====\n\x1e SIS-EXIT kind=panic code=4\n";
+  EXPECT_EQ(run().exit_code, ExitCode::GuestPanic);
+  EXPECT_THAT(file_text(file::kPanic), HasSubstr("reason: because"));
+  EXPECT_THAT(reporter_.panic_report, HasSubstr("reason: because"));
+}
+
+TEST_F(SupervisorTest, refused_boot_configuration_gives_5) {
+  script_.console = "BOOT CONFIG ERROR: a: b\n\x1e SIS-EXIT kind=boot-config code=5\n";
+  const auto summary = run();
+  EXPECT_EQ(summary.exit_code, ExitCode::BootConfig);
+  EXPECT_THAT(summary.message, HasSubstr("BOOT CONFIG ERROR: a: b"));
+}
+
+TEST_F(SupervisorTest, back_end_that_dies_gives_7_with_its_reason) {
+  script_.how = fail("QEMU was killed");
+  const auto summary = run();
+  EXPECT_EQ(summary.exit_code, ExitCode::Internal);
+  EXPECT_EQ(summary.message, "QEMU was killed");
+}
+
+TEST_F(SupervisorTest, steps_that_were_not_run_are_reported_as_skipped) {
+  scenario::Request request;
+  request.name = "never";
+  request.op = "ping";
+  options_.scenario.steps = {{.requests = {request}}};
+  script_.console = "\x1e SIS-EXIT kind=shutdown code=0\n";
+  const auto summary = run();
+  EXPECT_EQ(summary.exit_code, ExitCode::Failed);
+  ASSERT_EQ(summary.steps.size(), 1U);
+  EXPECT_EQ(summary.steps[0].status, observe::StepStatus::Skipped);
+}
+
+TEST_F(SupervisorTest, guest_that_never_answers_gives_6_with_the_last_lines) {
+  options_.scenario.timeouts.boot = 50ms;
+  script_.exits = false;
+  script_.console = "STACK OK\n";
+  const auto summary = run();
+  EXPECT_EQ(summary.exit_code, ExitCode::TimedOut);
+  EXPECT_THAT(summary.message, HasSubstr("did not answer within 0.050 s"));
+  EXPECT_THAT(summary.message, HasSubstr("STACK OK"));
+  EXPECT_EQ(script_.stops, 1);
+}
+
+TEST_F(SupervisorTest, interrupt_before_the_guest_is_up_ends_at_once_with_130) {
+  script_.exits = false;
+  const auto summary = run([](Supervisor& supervisor) { supervisor.interrupt("SIGINT"); });
+  EXPECT_EQ(summary.exit_code, ExitCode::Interrupted);
+  EXPECT_EQ(script_.stops, 1);
+  EXPECT_EQ(script_.kills, 0);
+}
+
+TEST_F(SupervisorTest, second_interrupt_kills) {
+  script_.exits = false;
+  script_.ignores_stop = true;
+  const auto summary = run([](Supervisor& supervisor) {
+    supervisor.interrupt("SIGINT");
+    supervisor.interrupt("SIGINT");
+  });
+  EXPECT_EQ(summary.exit_code, ExitCode::Interrupted);
+  EXPECT_EQ(script_.kills, 1);
+}
+
+TEST_F(SupervisorTest, time_limit_of_the_command_line_holds_without_steps) {
+  options_.timeout = 50ms;
+  script_.exits = false;
+  const auto summary = run();
+  EXPECT_EQ(summary.exit_code, ExitCode::TimedOut);
+  EXPECT_THAT(summary.message, HasSubstr("--timeout"));
+}
+
+TEST_F(SupervisorTest, stop_over_the_monitor_socket_is_answered_with_the_exit_code) {
+  script_.exits = false;
+  nlohmann::json stopped;
+  std::thread other;
+  run([&](Supervisor&) {
+    other = std::thread([&] {
+      auto client = MonitorClient::connect(folder_ / "run" / file::kMonitorSocket);
+      if (client && client->ask({{"op", "stop"}}, 10s)) stopped = client->next(10s).value_or("none");
+    });
+  });
+  other.join();
+  EXPECT_EQ(stopped["status"], "stopped") << stopped;
+  EXPECT_EQ(stopped["exit_code"], 0);
+}
+
+}  // namespace
+}  // namespace vmm::machine
