@@ -106,7 +106,8 @@ class Machine:
         def there():
             if self.process.poll() is not None:
                 raise AssertionError(f"sisvmm exited with {self.process.returncode}:\n{self.output()}")
-            return self.socket.exists() and (self.run_dir / "control.key").exists()
+            # The socket of a monitor that was killed stays until the next one replaces it: nobody listens on it.
+            return (self.run_dir / "control.key").exists() and protocol.listens(self.socket)
         wait_until(there, "vsock.sock")
         return self
 

@@ -110,6 +110,16 @@ def request(command, request_id, body):
     return frame(command, struct.pack("<I", request_id) + cbor_encode(body))
 
 
+def listens(socket_path):
+    """True if somebody accepts connections there."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(socket_path))
+        except (FileNotFoundError, ConnectionRefusedError):
+            return False
+    return True
+
+
 class Connection:
     """A connection to one vsock port of the guest through the machine's hybrid socket."""
 
