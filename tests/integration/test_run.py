@@ -160,7 +160,7 @@ class Panics(harness.MachineTest):
 
     def panic(self, kind):
         done, run_dir = self.run_scenario(
-            f"apiVersion: sis/v1\nsteps:\n  - {{name: die, op: panic, args: {{kind: {kind}}}}}\n", name=kind)
+            f"apiVersion: sis/v1\nsteps:\n  - {{name: die, op: panic, args: {{kind: '{kind}'}}}}\n", name=kind)
         self.assertEqual(done.returncode, 4, f"{kind}: {done.stdout}{done.stderr}")
         report = (run_dir / "panic.txt").read_text(errors="replace")
         self.assertIn("PANIC", done.stdout + done.stderr)

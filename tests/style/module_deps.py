@@ -55,11 +55,19 @@ def reachable(targets, name):
 
 
 def files_of(target):
+    """A target's sources, its public headers, and the private headers that those include."""
     kind, folder, sources, _, _ = target
     found = [folder / source for source in sources if "$" not in source and (folder / source).is_file()]
     if kind == "sis_module":
         found += sorted((folder / "include").glob("**/*.hpp"))
-        found += sorted(folder.glob("*.hpp"))
+    queue = list(found)
+    while queue:
+        path = queue.pop()
+        for include in INCLUDE.findall(path.read_text()):
+            header = path.parent / include
+            if header.is_file() and header not in found:
+                found.append(header)
+                queue.append(header)
     return found
 
 

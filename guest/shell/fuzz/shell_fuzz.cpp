@@ -1,8 +1,11 @@
 // Any bytes typed on the console, with time passing at every 0x00: the line stays valid, what reaches the terminal
 // holds no record mark, and the shell takes the next line as if nothing had been.
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
+#include <span>
 #include <string>
+#include <string_view>
 
 #include "abi/console.hpp"
 #include "guest/control/testing/fake_machine.hpp"
@@ -20,7 +23,7 @@ class Console final : public guest::kernel::TextOutput, public guest::shell::Byt
   }
   std::size_t read(std::span<std::byte> out) override {
     const std::size_t count = std::min(out.size(), typed.size());
-    std::copy_n(typed.begin(), count, out.begin());
+    std::ranges::copy(typed.first(count), out.begin());
     typed = typed.subspan(count);
     return count;
   }

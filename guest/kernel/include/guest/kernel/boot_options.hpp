@@ -14,8 +14,8 @@ struct BootOptions {
   std::optional<Verbosity> verbosity;  ///< "verbosity=quiet", "info" or "debug"; the last one counts
 };
 
-/// Words separated by blanks. Words that are not ours belong to other readers of the same line (console=, earlycon: boot
-/// loaders add them) and are passed over. Errors: bootargs-bad-value.
+/// Words separated by blanks. Words that are not ours belong to other readers of the same line (console=, earlycon:
+/// boot loaders add them) and are passed over. Errors: bootargs-bad-value.
 std::expected<BootOptions, NamedError> parse_boot_options(std::string_view arguments);
 
 }  // namespace guest::kernel

@@ -38,8 +38,8 @@ class Stream {
  public:
   /// Takes up to out.size() bytes; returns how many. Frees credit for the peer.
   virtual std::size_t read(std::span<std::byte> out) = 0;
-  /// Bytes that can be read next, in place: valid until they are consumed or read, the stream is closed or reset, or the
-  /// handler returns. May be fewer than have arrived; empty: nothing has.
+  /// Bytes that can be read next, in place: valid until they are consumed or read, the stream is closed or reset, or
+  /// the handler returns. May be fewer than have arrived; empty: nothing has.
   [[nodiscard]] virtual std::span<const std::byte> peek() = 0;
   /// Takes `count` bytes of what peek() returned. Frees credit for the peer.
   virtual void consume(std::size_t count) = 0;

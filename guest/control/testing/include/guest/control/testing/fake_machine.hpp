@@ -44,8 +44,9 @@ class FakeMachine {
 
   FakeMachine() {
     const kernel::PhysRange range = {.base = kernel::PhysAddr{kPhysicalBase}, .size = kMemoryBytes};
-    info.memory.push_back(range) || (std::abort(), false);
-    info.cpus.push_back(0) || (std::abort(), false);
+    if (!info.memory.push_back(range) || !info.cpus.push_back(0)) {
+      std::abort();
+    }
     if (pages.add_memory({&range, 1}, {}) != kernel::Status::Ok) {
       std::abort();
     }

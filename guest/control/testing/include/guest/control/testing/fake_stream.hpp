@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <limits>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "guest/kernel/stream.hpp"
