@@ -33,6 +33,9 @@ void Log::set_output(TextOutput& output) {
 }
 
 void Log::write(std::string_view text) {
+  if (!text.empty()) {
+    in_line_ = text.back() != '\n';
+  }
   if (output_ != nullptr) {
     output_->write(text);
     return;

@@ -51,6 +51,16 @@ TEST(Log, metric_is_one_line_name_equals_value) {
   EXPECT_EQ(output.content, "METRIC boot_ns=18446744073709551615\n");
 }
 
+TEST(Log, text_without_a_line_end_leaves_the_line_open) {
+  Log log;
+  EXPECT_FALSE(log.in_line());
+  log.write("prompt> ");
+  log.write("");
+  EXPECT_TRUE(log.in_line());
+  log.error("line");
+  EXPECT_FALSE(log.in_line());
+}
+
 TEST(Log, verbosity_names_round_trip_and_others_are_refused) {
   Verbosity verbosity = Verbosity::Quiet;
   EXPECT_TRUE(parse_verbosity("debug", verbosity));

@@ -20,6 +20,13 @@ class UartInput final : public shell::ByteSource {
   drivers::Uart& uart_;
 };
 
+/// The shell writes through the log, which knows whether a line is open.
+class LogText final : public kernel::TextOutput {
+ public:
+  void write(std::string_view text) override { kernel::log().write(text); }
+};
+
+constinit LogText output;
 constinit std::optional<UartInput> input;
 constinit std::optional<shell::Shell> the_shell;
 constinit kernel::WorkItem input_item([](void*) { the_shell->on_input(); }, nullptr);
@@ -47,7 +54,7 @@ void start_shell(control::Services& services, const kernel::ConsoleInfo& info, d
     services.shell = &the_shell.emplace(services, nullptr, nullptr);
     return;
   }
-  services.shell = &the_shell.emplace(services, console, &input.emplace(*console));
+  services.shell = &the_shell.emplace(services, &output, &input.emplace(*console));
   start_input(info, *console);
   the_shell->start();
 }

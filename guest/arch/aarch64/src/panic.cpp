@@ -185,6 +185,8 @@ void set_panic_output(kernel::TextOutput& output) { panic_output = &output; }
 void exit_machine(const char* kind, unsigned code) {
   mask_irq();
   if (panic_output != nullptr) {
+    // A record is a line of its own; the shell's prompt may be open.
+    panic_output->write(kernel::log().in_line() ? "\n" : "");
     write_exit_record(*panic_output, kind, code);
   }
   if (kind == std::string_view(abi::console::kKindReboot)) {

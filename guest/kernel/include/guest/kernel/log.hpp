@@ -47,6 +47,8 @@ class Log {
 
   /// Text as it is, without a line end (the shell's prompt and echo).
   void write(std::string_view text);
+  /// The last text that was written did not end its line.
+  [[nodiscard]] bool in_line() const { return in_line_; }
   /// What is kept while there is no output; for the panic report.
   [[nodiscard]] std::string_view early_text() const { return {early_, early_size_}; }
 
@@ -56,6 +58,7 @@ class Log {
   char early_[2048] = {};
   std::size_t early_size_ = 0;
   bool early_overflow_ = false;
+  bool in_line_ = false;
 };
 
 /// The console's log. Not from interrupt handlers.
