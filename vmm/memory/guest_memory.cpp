@@ -43,14 +43,8 @@ void store_one(std::byte* to, const void* from) {
 }  // namespace
 
 std::string MemoryError::message() const {
-  const std::string range = hex(length_bytes) + " bytes at guest address " + hex(address.value());
-  switch (kind) {
-    case Kind::NotMapped:
-      return range + " do not lie in guest memory";
-    case Kind::Misaligned:
-      return range + " are not aligned";
-  }
-  return range;
+  return hex(length_bytes) + " bytes at guest address " + hex(address.value()) +
+         (kind == Kind::NotMapped ? " do not lie in guest memory" : " are not aligned");
 }
 
 GuestSlice GuestSlice::part(std::size_t offset, std::size_t length) const {

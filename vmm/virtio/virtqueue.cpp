@@ -25,8 +25,8 @@ void store(GuestSlice ring, std::size_t offset, std::uint16_t value) {
   __atomic_store_n(cell(ring, offset), to_le(value), __ATOMIC_RELAXED);  // as in load()
 }
 
-std::size_t used_event_offset(std::uint16_t size) { return abi::virtio::kAvailRing + 2u * size; }
-std::size_t avail_event_offset(std::uint16_t size) { return abi::virtio::kUsedRing + 8u * size; }
+std::size_t used_event_offset(std::uint16_t size) { return abi::virtio::kAvailRing + std::size_t{2} * size; }
+std::size_t avail_event_offset(std::uint16_t size) { return abi::virtio::kUsedRing + std::size_t{8} * size; }
 
 /// A descriptor, fetched once.
 Descriptor fetch(GuestSlice table, std::uint64_t index) {

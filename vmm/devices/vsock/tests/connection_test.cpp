@@ -181,6 +181,7 @@ TEST_F(ConnectionTest, data_is_cut_to_the_credit_and_goes_on_with_more) {
   guest_fwd = 60;
   give(Op::CreditUpdate);
   EXPECT_EQ(take().payload.size(), 60u);
+  EXPECT_EQ(take().op(), Op::CreditRequest);
   guest_fwd = kGuestBuffer;
   give(Op::CreditUpdate);
   EXPECT_EQ(take().payload.size(), 40u);

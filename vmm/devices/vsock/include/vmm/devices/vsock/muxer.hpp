@@ -31,7 +31,7 @@ struct Limits {
   /// Receive buffer of a connection, bytes, while all buffers together stay within `buffer_total`; then the small one.
   std::uint32_t buffer = 256 * 1024;
   std::uint32_t buffer_small = 32 * 1024;
-  std::uint64_t buffer_total = 64 * 1024 * 1024;
+  std::uint64_t buffer_total = std::uint64_t{64} << 20;
   std::size_t waiting_resets = 1024;
   std::chrono::milliseconds request_timeout{30'000};
   std::chrono::milliseconds linger{30'000};
