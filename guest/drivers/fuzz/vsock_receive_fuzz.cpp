@@ -15,6 +15,7 @@ using abi::vsock::PacketHeader;
 using guest::drivers::VsockMux;
 
 constexpr std::size_t kLargestPayload = 4052;
+constexpr std::size_t kMaxAllocation = 1U << 18;
 
 class Link final : public guest::drivers::VsockLink {
  public:
@@ -32,7 +33,7 @@ class Link final : public guest::drivers::VsockLink {
 class Buffers final : public guest::drivers::BufferMemory {
  public:
   std::byte* allocate(std::size_t bytes) override {
-    if (fail || bytes > 256 * 1024) return nullptr;
+    if (fail || bytes > kMaxAllocation) return nullptr;
     auto* const block = new std::byte[bytes];
     blocks.insert(block);
     return block;

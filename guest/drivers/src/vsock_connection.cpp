@@ -132,9 +132,8 @@ void VsockConnection::finish_sending() {
 }
 
 void VsockConnection::close() {
-  if (state_ == State::Connecting) {
-    mux_->end(*this, true, mux_->counters_.closed);
-  } else if (state_ == State::Open && peer_shutdown_ == kShutdownBoth) {
+  const bool nothing_to_wait_for = state_ == State::Open && peer_shutdown_ == kShutdownBoth;
+  if (state_ == State::Connecting || nothing_to_wait_for) {
     mux_->end(*this, true, mux_->counters_.closed);
   } else if (state_ == State::Open) {
     mux_->linger(*this);

@@ -6,8 +6,6 @@
 
 namespace {
 
-using abi::vsock::kShutdownReceive;
-using abi::vsock::kShutdownSend;
 using guest::drivers::VsockMux;
 using guest::drivers::testing::bytes_of;
 using guest::drivers::testing::kGuestCid;

@@ -26,7 +26,7 @@
 
 namespace guest::drivers {
 
-class VsockMux;
+class VsockMux;  // NOLINT(cppcoreguidelines-virtual-class-destructor): final, as its definition says
 
 /// Names a connection.
 struct VsockKey {
@@ -53,7 +53,7 @@ class VsockConnection final : public kernel::Stream {
   void reset() override;
 
  private:
-  friend class VsockMux;
+  friend class VsockMux;  // NOLINT(cppcoreguidelines-virtual-class-destructor): final, as its definition says
   enum class State : std::uint8_t { Free, Connecting, Open, Lingering, Ended };
   /// Packets that are due, as bits of pending_. Sent in this order.
   enum Pending : std::uint8_t {
