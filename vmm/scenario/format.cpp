@@ -164,7 +164,8 @@ TypePtr<Timeouts> timeouts_type() {
   const auto limit = duration(1ms, 24h);
   return section<Timeouts>({
       option("boot", &Timeouts::boot, limit, "From the start until the control server answers."),
-      option("run", &Timeouts::run, limit, "From the start until the last step has ended."),
+      option("run", &Timeouts::run, limit,
+             "From the start until the last step has ended. Without steps there is no limit."),
       option("stop", &Timeouts::stop, limit, "From the request to stop until the machine is killed."),
   });
 }
