@@ -15,12 +15,14 @@
 
 #include "subprocess_platform.hpp"
 
-extern char** environ;  // POSIX, environ: no header declares it everywhere
+#ifdef __APPLE__
+extern char** environ;  // POSIX leaves the declaration to the program; glibc makes it
+#endif
 
 namespace vmm {
 namespace {
 
-constexpr std::size_t kMaxOutputBytes = 1024 * 1024;
+constexpr std::size_t kMaxOutputBytes = std::size_t{1024} * 1024;
 constexpr std::size_t kMaxInherited = 16;
 
 Result<std::pair<UniqueFd, UniqueFd>> make_pipe() {

@@ -34,14 +34,6 @@ int main_with(int argc, const char* const* argv) {
 
 }  // namespace
 
-const char* version() { return SIS_VERSION; }
-
-int report(const Error& error) {
-  std::fflush(stdout);
-  std::fprintf(stderr, "sisvmm: %s\n", error.message.c_str());
-  return static_cast<int>(error.exit_code);
-}
-
 }  // namespace vmm::cli
 
 int main(int argc, char** argv) {

@@ -16,7 +16,7 @@ namespace vmm::cli {
 class TextOutput {
  public:
   /// Console output that waits for its reader beyond this is left out, and the gap is told.
-  static constexpr std::size_t kMaxWaiting = 4 * 1024 * 1024;
+  static constexpr std::size_t kMaxWaiting = std::size_t{4} * 1024 * 1024;
 
   explicit TextOutput(int fd);
   ~TextOutput();  ///< writes the rest first

@@ -14,7 +14,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::size_t kMaxPending = 64 * 1024;
+constexpr std::size_t kMaxPending = std::size_t{64} * 1024;
 
 std::string as_line(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace) + "\n"; }
 
@@ -122,7 +122,7 @@ Result<json> MonitorClient::next(std::chrono::milliseconds timeout) {
   const auto deadline = Clock::now() + timeout;
   while (true) {
     if (const auto end = received_.find('\n'); end != std::string::npos) {
-      const json value = json::parse(received_.substr(0, end), nullptr, false);
+      json value = json::parse(received_.substr(0, end), nullptr, false);
       received_.erase(0, end + 1);
       if (!value.is_object()) return fail("the monitor's answer is no JSON object");
       return value;

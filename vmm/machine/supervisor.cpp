@@ -22,6 +22,7 @@ constexpr milliseconds kBackendGrace{3000};
 
 std::vector<std::string> texts_of(const scenario::Expectations& expect) {
   std::vector<std::string> texts;
+  texts.reserve(expect.console.size());
   for (const auto& console : expect.console) texts.push_back(console.text);
   return texts;
 }
@@ -138,7 +139,7 @@ Result<observe::Summary> Supervisor::run() {
   if (auto ran = loop_->run_once(milliseconds(0)); !ran) return std::unexpected(ran.error());
   parser_.finish();
 
-  const observe::Summary summary = summarise();
+  observe::Summary summary = summarise();
   const bool panicked = summary.exit_code == abi::ExitCode::GuestPanic;
   const std::string report = panicked ? watch_.panic_report() : std::string();
   if (auto written = write_reports(summary, report); !written) return std::unexpected(written.error());
@@ -376,6 +377,7 @@ observe::Summary Supervisor::summarise() {
   summary.console_bytes_not_logged = console_->bytes_not_logged();
   summary.console_malformed_lines = watch_.malformed();
   std::vector<bool> seen;
+  seen.reserve(scenario.expect.console.size());
   for (std::size_t i = 0; i < scenario.expect.console.size(); ++i) seen.push_back(texts_.seen(i));
   summary.expectations = evaluate_expectations(scenario.expect, summary, seen);
 

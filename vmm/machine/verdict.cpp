@@ -18,7 +18,7 @@ struct Decision {
 
 Decision error(ExitCode code, std::string message) { return {Outcome::Error, code, std::move(message)}; }
 
-std::string with_console(std::string message, const RunFacts& facts) {
+std::string with_console(const std::string& message, const RunFacts& facts) {
   if (facts.last_console_lines.empty()) return message + "; the console is empty";
   return message + "; the console's last lines: " + facts.last_console_lines;
 }

@@ -27,9 +27,9 @@ class UnixServer;
 class ConsoleHub {
  public:
   static constexpr std::size_t kMaxClients = 32;
-  static constexpr std::size_t kMaxClientPending = 256 * 1024;
+  static constexpr std::size_t kMaxClientPending = std::size_t{256} * 1024;
   static constexpr std::size_t kReplayBytes = 4096;
-  static constexpr std::uint64_t kMaxLogBytes = 64 * 1024 * 1024;
+  static constexpr std::uint64_t kMaxLogBytes = std::uint64_t{64} * 1024 * 1024;
 
   /// Types into the guest: takes bytes as far as there is room and returns their number.
   using Typing = std::function<std::size_t(std::string_view)>;

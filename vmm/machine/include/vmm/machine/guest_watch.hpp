@@ -18,7 +18,7 @@ namespace vmm::machine {
 class GuestWatch final : public observe::ConsoleSink {
  public:
   static constexpr std::size_t kRecentLines = 20;
-  static constexpr std::size_t kMaxReportBytes = 256 * 1024;
+  static constexpr std::size_t kMaxReportBytes = std::size_t{256} * 1024;
 
   /// @param on_exit_record called for every record, after it has been taken
   explicit GuestWatch(std::function<void(observe::ExitRecord)> on_exit_record)
