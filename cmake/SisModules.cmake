@@ -3,7 +3,7 @@
 #
 #   sis_module(NAME SOURCES a.cpp ... [DEPENDS public...] [PRIVATE_DEPENDS ...])
 #   sis_test(NAME SOURCES a_test.cpp ... DEPENDS ...)       GoogleTest, registered with CTest
-#   sis_fuzzer(NAME SOURCES fuzz.cpp DEPENDS ... [CORPUS dir])   libFuzzer, only with SIS_FUZZ
+#   sis_fuzzer(NAME SOURCES fuzz.cpp DEPENDS ... [CORPUS dir])   libFuzzer
 
 add_library(sis_flags INTERFACE)
 target_compile_options(sis_flags INTERFACE
@@ -41,7 +41,7 @@ else()
     target_compile_options(sis_flags INTERFACE ${SIS_SANITIZERS})
     target_link_options(sis_flags INTERFACE ${SIS_SANITIZERS})
   endif()
-  if(SIS_FUZZ)
+  if(SIS_TESTS)
     target_compile_options(sis_flags INTERFACE -fsanitize=fuzzer-no-link)
   endif()
   add_link_options($<$<LINK_LANGUAGE:CXX>:-pie>)
@@ -62,14 +62,11 @@ endfunction()
 
 if(SIS_TESTS AND NOT SIS_GUEST)
   enable_testing()
-  if(NOT SIS_FUZZ)
-    find_package(GTest REQUIRED)
-    include(GoogleTest)
-  endif()
+  find_package(GTest REQUIRED)
 endif()
 
 function(sis_test NAME)
-  if(NOT SIS_TESTS OR SIS_GUEST OR SIS_FUZZ)
+  if(NOT SIS_TESTS OR SIS_GUEST)
     return()
   endif()
   cmake_parse_arguments(T "" "" "SOURCES;DEPENDS" ${ARGN})
@@ -82,7 +79,7 @@ function(sis_test NAME)
 endfunction()
 
 function(sis_fuzzer NAME)
-  if(NOT SIS_FUZZ)
+  if(NOT SIS_TESTS OR SIS_GUEST)
     return()
   endif()
   cmake_parse_arguments(F "" "CORPUS" "SOURCES;DEPENDS" ${ARGN})
