@@ -1,5 +1,9 @@
 #include "vmm/devices/vhost_user_vsock/vhost_user_vsock.hpp"
 
+#include <sys/resource.h>
+
+#include <algorithm>
+
 #include "vmm/devices/vsock/device.hpp"
 #include "vmm/virtio/transport/vhost_user/backend.hpp"
 
@@ -8,6 +12,17 @@ namespace {
 
 /// QEMU keeps the event queue of vhost-user-vsock-device to itself.
 constexpr std::uint16_t kQueuesDrivenByQemu = 2;
+
+/// Each connection is a descriptor, and many systems start a process with 1024. Enough for every connection and client
+/// that the device allows, and for the rest of the monitor; what the system grants, if that is less (accepting then
+/// pauses while there are none).
+void raise_descriptor_limit() {
+  constexpr rlim_t kEnough = 8192;
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= kEnough) return;
+  limit.rlim_cur = std::min(kEnough, limit.rlim_max);
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
 
 class Served final : public VhostUserVsock {
  public:
@@ -35,6 +50,7 @@ class Served final : public VhostUserVsock {
 
 Result<std::unique_ptr<VhostUserVsock>> VhostUserVsock::start(EventLoop& loop, UniqueFd front_end, VsockConfig config,
                                                               DisconnectCallback disconnected) {
+  raise_descriptor_limit();
   auto device = vsock::VsockDevice::create(
       loop, {.guest_cid = config.guest_cid, .socket_path = config.socket_path, .limits = {}, .socket_limits = {}});
   if (!device) return std::unexpected(std::move(device.error()));

@@ -38,7 +38,7 @@ class VhostUserVsock {
   /// Tells why the front end's connection ended: an empty string for an orderly close (QEMU exited), else a sentence.
   using DisconnectCallback = std::function<void(const std::string& reason)>;
 
-  /// Starts to listen and to answer the front end.
+  /// Starts to listen and to answer the front end. Raises the process's limit of open files to 8192 if it is lower.
   /// @param loop         runs the device; outlives it
   /// @param front_end    our end of the socket pair whose other end QEMU has as its chardev
   /// @param config       validated here: the CID, and the path against the limit of a Unix socket's name
