@@ -165,6 +165,14 @@ TEST_F(MuxerTest, datagrams_are_refused) {
   EXPECT_EQ(counters.drop_bad_type, 1u);
 }
 
+TEST_F(MuxerTest, bad_reset_is_not_answered) {
+  PacketHeader reset = header(Op::Rst, 1, 7000);
+  reset.type = 3;
+  give(reset);
+  EXPECT_EQ(counters.drop_bad_type, 1u);
+  EXPECT_FALSE(muxer->has_output());
+}
+
 TEST_F(MuxerTest, unknown_operation_ends_its_connection) {
   FakePeer* peer = nullptr;
   const std::uint32_t port = establish(peer);

@@ -393,6 +393,16 @@ TEST_F(BackendTest, kick_without_a_descriptor_is_refused) {
   expect_ended("without a descriptor");
 }
 
+TEST_F(BackendTest, call_that_announces_a_descriptor_and_has_none_ends_the_connection) {
+  send(Request::SetVringCall, std::uint64_t{0});
+  expect_ended("malformed");
+}
+
+TEST_F(BackendTest, call_that_announces_no_descriptor_and_has_one_ends_the_connection) {
+  send(Request::SetVringCall, kVringNoFd, {memory.get()});
+  expect_ended("malformed");
+}
+
 TEST_F(BackendTest, memory_beyond_its_file_is_refused) {
   MemoryTableOf1 table;
   table.region.size = kMemoryBytes + 4096;
