@@ -60,6 +60,7 @@ kernel::StreamHandler* Server::on_connect(kernel::Stream& stream, std::uint32_t)
     return nullptr;
   }
   counters_.connections_open.add();
+  sweep();  // time limits may hold from now on
   // The last slot tells the peer that there is no room, and is free again when it has heard.
   if (slot + 1 == connections_.end()) {
     counters_.connections_refused.add();
@@ -94,13 +95,16 @@ void Server::give_turns() {
 }
 
 void Server::watch(std::uint64_t deadline_ns) {
-  if (!sweep_timer_.armed() || deadline_ns < sweep_at_ns_) {
+  if (scarce() && (!sweep_timer_.armed() || deadline_ns < sweep_at_ns_)) {
     sweep_at_ns_ = deadline_ns;
     services_.timers.arm(sweep_timer_, deadline_ns);
   }
 }
 
 void Server::sweep() {
+  if (!scarce()) {
+    return;
+  }
   const std::uint64_t now = services_.clock.now_ns();
   for (const auto& connection : connections_) {
     if (connection == nullptr || connection->deadline_ns() == kernel::kNoDeadline) {

@@ -197,7 +197,14 @@ TEST_F(ServerTest, disconnect_cancels_what_waits) {
   machine.advance_ns(2'000'000'000);  // the sleep must not answer a connection that is gone
 }
 
-TEST_F(ServerTest, silence_instead_of_hello_ends) {
+TEST_F(ServerTest, no_timer_is_armed_while_there_is_room) {
+  EXPECT_EQ(machine.timer.deadline, kernel::kNoDeadline);
+  machine.advance_ns(100 * kHelloTimeoutNs);
+  client.hello();
+}
+
+TEST_F(ServerTest, silence_instead_of_hello_ends_where_connections_are_scarce) {
+  crowd();
   machine.advance_ns(kHelloTimeoutNs - 1);
   EXPECT_TRUE(client.answers().empty());
   machine.advance_ns(1);
@@ -215,6 +222,7 @@ TEST_F(ServerTest, authenticated_connection_may_be_silent_for_ever) {
 }
 
 TEST_F(ServerTest, closing_connection_whose_peer_takes_nothing_is_reset) {
+  crowd();
   client.hello();
   client.stream.set_room(0);
   client.send(RawFrame{.magic = 'X', .payload = {0, 0, 0, 0}}.bytes());

@@ -7,6 +7,7 @@
 #include <bit>
 #include <cstring>
 #include <map>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -162,11 +163,22 @@ class ServerTest : public ::testing::Test {
   void SetUp() override { ASSERT_TRUE(client.connect(server)); }
   void TearDown() override {
     client.stream.disconnect();
+    for (const auto& other : crowd_) {
+      other->stream.disconnect();
+    }
     machine.advance_ns(kHelloTimeoutNs + kCloseTimeoutNs);  // cancelled operations free themselves
     EXPECT_EQ(machine.counter("control_connections_open"), 0U);
     EXPECT_EQ(machine.counter("control_requests"), machine.counter("control_replies_ok") +
                                                        machine.counter("control_replies_error") +
                                                        machine.counter("control_unanswered"));
+  }
+  /// So many connections, all of which have said Hello, that time limits hold.
+  void crowd() {
+    while (machine.counter("control_connections_open") <= kScarceConnections) {
+      crowd_.push_back(std::make_unique<TestClient>());
+      ASSERT_TRUE(crowd_.back()->connect(server));
+      crowd_.back()->hello();
+    }
   }
   /// The answer to one call must be an Error: its code and field.
   std::pair<std::string, std::string> refusal(const Bytes& bytes) {
@@ -180,6 +192,9 @@ class ServerTest : public ::testing::Test {
   FakeMachine machine;
   Server server{machine.services, machine.work, test_key()};
   TestClient client;
+
+ private:
+  std::vector<std::unique_ptr<TestClient>> crowd_;
 };
 
 }  // namespace guest::control::testing

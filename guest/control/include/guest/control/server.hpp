@@ -30,6 +30,9 @@ inline constexpr std::size_t kMaxPendingOutput = 128 * 1024;  ///< of one connec
 inline constexpr unsigned kRequestsPerTurn = 64;
 /// Refused Hellos and requests without one, after which a connection is closed.
 inline constexpr unsigned kMaxStrikes = 8;
+/// With more connections than this open, time limits hold. They only protect the table; with room in it no timer is
+/// armed, since a guest whose clock jumps to the next timer when idle (icount, sleep=off) would reach one at once.
+inline constexpr std::size_t kScarceConnections = kMaxConnections * 3 / 4;
 /// A connection says Hello within this time.
 inline constexpr std::uint64_t kHelloTimeoutNs = 30'000'000'000;
 /// A connection that is being closed is reset when its peer has taken nothing for this long.
@@ -98,6 +101,7 @@ class Server final : public kernel::StreamListener {
   /// The connection has more input than its turn allowed.
   void schedule_turn() { work_.raise(turn_item_); }
   void give_turns();
+  [[nodiscard]] bool scarce() const { return counters_.connections_open.value() > kScarceConnections; }
   /// A connection's deadline is at this time.
   void watch(std::uint64_t deadline_ns);
   void sweep();
