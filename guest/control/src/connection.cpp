@@ -11,6 +11,7 @@ namespace error = abi::control::error;
 // ---- life of the stream ----
 
 Connection::Connection(Server& server, kernel::Stream& stream) : server_(server), stream_(stream) {
+  input_.set_limit(kMaxHelloPayload);
   set_deadline(kHelloTimeoutNs);
 }
 
@@ -87,6 +88,7 @@ void Connection::pump() {
   while (!closing_ && output_.size() < kMaxPendingOutput && turn_left_ > 0 && take_input()) {
   }
   pumping_ = false;
+  flush();
   if (!closing_ && turn_left_ == 0) {
     wants_turn_ = true;
     server_.schedule_turn();
@@ -141,6 +143,9 @@ void Connection::flush() {
     moved = true;
     account(sent, true);
     output_.consume(sent);
+  }
+  if (output_.empty() && output_.capacity() > kFlushBytes) {
+    output_.clear();  // gives the memory of a long answer back
   }
   if (!output_.empty() && !close_sent_ && stream_.send_ended()) {
     return give_up();
@@ -249,7 +254,10 @@ void Connection::send(ctl::Command command, std::uint32_t id, const CborWriter& 
     notice_ = false;
     return give_up();
   }
-  flush();
+  // The answers of one turn leave together, when it ends.
+  if (!pumping_ || output_.size() >= kFlushBytes) {
+    flush();
+  }
 }
 
 }  // namespace guest::control

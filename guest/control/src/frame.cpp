@@ -41,8 +41,10 @@ void FrameAssembler::check_header() {
     error_ = {ctl::error::kMalformedFrame, "the first byte of a frame must be 'C' (0x43)"};
   } else if (header_.version != ctl::kVersion1) {
     error_ = {ctl::error::kUnsupportedVersion, "the only protocol version spoken here is 1"};
-  } else if (header_.length > ctl::kMaxPayloadBytes) {
-    error_ = {ctl::error::kTooLarge, "a frame's payload is at most 65536 bytes"};
+  } else if (header_.length > limit_) {
+    error_ = {ctl::error::kTooLarge, limit_ == ctl::kMaxPayloadBytes
+                                         ? "a frame's payload is at most 65536 bytes"
+                                         : "a frame's payload is at most 1024 bytes before Hello"};
   } else {
     return;
   }

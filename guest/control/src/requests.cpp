@@ -119,6 +119,7 @@ void Connection::accept(std::uint32_t id, const ctl::Token& token) {
   server_.counters_.tokens_accepted.add();
   rights_ = static_cast<ctl::Rights>(token.rights);
   authenticated_ = true;
+  input_.set_limit(ctl::kMaxPayloadBytes);
   if (!closing_) {
     deadline_ns_ = kernel::kNoDeadline;
   }

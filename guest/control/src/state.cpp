@@ -31,6 +31,7 @@ std::string_view console_name(kernel::ConsoleKind kind) {
 
 HandlerResult handle_info(Services& services, const Arguments&, Caller&, ResultMap& result) {
   result.add("version", services.version);
+  result.add("build_id", services.build_id);
   if (!services.scenario.empty()) {
     result.add("scenario", services.scenario);
   }
@@ -40,7 +41,9 @@ HandlerResult handle_info(Services& services, const Arguments&, Caller&, ResultM
   result.add("memory_bytes", services.machine.memory_bytes());
   const kernel::InterruptController* controller = services.interrupts.controller();
   result.add("interrupt_controller", controller != nullptr ? controller->name() : "none");
+  result.add("gic_version", services.machine.gic.version);
   result.add("console", console_name(services.machine.console.kind));
+  result.add("timer_frequency_hz", services.timer_frequency_hz);
   result.add("clock_resolution_ns", services.clock.resolution_ns());
   result.add("boot_to_control_ready_ns", services.boot_to_control_ready_ns);
   result.add("uptime_ns", services.clock.now_ns());

@@ -85,7 +85,7 @@ TEST(CborReader, lengths_that_lie_allocate_and_read_nothing) {
             "0: the document ends inside of a string");
   EXPECT_EQ(problem(bytes({0x9B, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF})), "9: a value is missing");
   EXPECT_EQ(problem(bytes({0xBB, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF})),
-            "9: a map has more than 256 entries");
+            "9: a map has more than 64 entries");
 }
 
 TEST(CborReader, depth_is_bounded) {
@@ -111,7 +111,7 @@ TEST(CborReader, map_entries_are_bounded) {
     return document;
   };
   EXPECT_EQ(problem(map_of(kMaxCborMapEntries)), "ok");
-  EXPECT_EQ(problem(map_of(kMaxCborMapEntries + 1)), "3: a map has more than 256 entries");
+  EXPECT_EQ(problem(map_of(kMaxCborMapEntries + 1)), "3: a map has more than 64 entries");
 }
 
 TEST(CborReader, document_length_is_bounded) {

@@ -78,10 +78,14 @@ TEST_F(CommandTest, help_lists_every_command_and_explains_each) {
 }
 
 TEST_F(CommandTest, info_is_the_machines) {
+  machine.info.gic.version = 3;
   const json info = run("info");
   EXPECT_EQ(info["cpus"], 1);
   EXPECT_EQ(info["memory_bytes"], FakeMachine::kMemoryBytes);
   EXPECT_EQ(info["scenario"], "unit");
+  EXPECT_EQ(info["build_id"], "abcd");
+  EXPECT_EQ(info["gic_version"], 3);
+  EXPECT_EQ(info["timer_frequency_hz"], 62'500'000);
   EXPECT_EQ(info["boot_to_control_ready_ns"], 5'000'000);
   EXPECT_EQ(info["uptime_ns"], 1'000'000'000);
   EXPECT_THAT(text, HasSubstr("cpus: 1\n"));

@@ -81,6 +81,26 @@ TEST_F(ServerTest, each_wrong_header_field_has_its_error) {
   }
 }
 
+TEST_F(ServerTest, payload_before_hello_is_small) {
+  TestClient stranger;
+  ASSERT_TRUE(stranger.connect(server));
+  EXPECT_EQ(stranger.ask(RawFrame{.payload = {}, .length = kMaxHelloPayload + 1}.bytes()).code(), "too-large");
+  EXPECT_TRUE(stranger.stream.closed);
+  stranger.stream.disconnect();
+  client.send(RawFrame{.payload = {}, .length = kMaxHelloPayload}.bytes());
+  EXPECT_TRUE(client.answers().empty());
+}
+
+TEST_F(ServerTest, long_call_right_behind_hello_is_taken) {
+  Bytes both = request(Wire::Hello, 1, {{"token", binary(make_token(Rights::All))}});
+  const Bytes ping = call(2, "ping", {{"payload", std::string(5000, 'p')}});
+  both.insert(both.end(), ping.begin(), ping.end());
+  client.send(both);
+  const auto answers = client.answers();
+  ASSERT_EQ(answers.size(), 2U);
+  EXPECT_EQ(answers[1].command, Wire::Reply);
+}
+
 TEST_F(ServerTest, bytes_one_by_one_make_the_same_request) {
   client.hello();
   for (const std::byte byte : call(3, "echo", {{"text", "split"}})) {

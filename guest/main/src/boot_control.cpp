@@ -65,6 +65,7 @@ control::Services& start_services(const kernel::MachineInfo& info, const kernel:
                                      .version = arch::version(),
                                      .build_id = build_id.view(),
                                      .scenario = config.name.view(),
+                                     .timer_frequency_hz = arch::clock_frequency_hz(),
                                      .unix_time_at_boot_ns = config.unix_time_ns});
   return *services;
 }

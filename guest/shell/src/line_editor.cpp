@@ -271,9 +271,6 @@ void LineEditor::erase(std::size_t from, std::size_t to) {
 }
 
 void LineEditor::move_to(std::size_t position) {
-  if (position == cursor_) {
-    return bell();
-  }
   if (position < cursor_) {
     back(columns(position, cursor_));
   } else {

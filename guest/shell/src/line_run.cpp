@@ -89,10 +89,8 @@ void LineRun::run_handler(const control::Command& command, const control::Argume
 }
 
 void LineRun::render(std::span<const std::byte> result) {
-  const auto map = control::parse_cbor(result);
-  kernel::require(map.has_value(), "a command made a result that is not well-formed");
   status_ = 0;
-  (command_->render != nullptr ? command_->render : control::render_map)(*output_, *map);
+  (command_->render != nullptr ? command_->render : control::render_map)(*output_, control::read_own_cbor(result));
 }
 
 void LineRun::refuse(const Refusal& refusal) {

@@ -24,6 +24,8 @@ using Wide = unsigned __int128;
 
 }  // namespace
 
+std::uint64_t clock_frequency_hz() { return scale.frequency_hz; }
+
 bool init_clock(std::uint32_t frequency_hz) {
   const std::uint64_t frequency = frequency_hz != 0 ? frequency_hz : sysreg::CntfrqEl0::read();
   if (frequency < kMinFrequencyHz || frequency > kMaxFrequencyHz) {

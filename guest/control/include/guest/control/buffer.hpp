@@ -18,6 +18,7 @@ class Buffer {
   [[nodiscard]] std::span<const std::byte> bytes() const { return {memory_.get() + start_, end_ - start_}; }
   [[nodiscard]] std::size_t size() const { return end_ - start_; }
   [[nodiscard]] bool empty() const { return start_ == end_; }
+  [[nodiscard]] std::size_t capacity() const { return capacity_; }
 
  private:
   bool make_room(std::size_t count);

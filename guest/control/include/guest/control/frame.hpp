@@ -42,12 +42,15 @@ class FrameAssembler {
   [[nodiscard]] FrameError error() const { return error_; }
   /// The frame has been handled.
   void take();
+  /// Longest payload of the frames that follow, bytes; at most abi::control::kMaxPayloadBytes, which is the default.
+  void set_limit(std::uint32_t bytes) { limit_ = bytes; }
 
  private:
   void check_header();
   [[nodiscard]] std::size_t payload_bytes() const { return header_.length; }
 
   State state_ = State::NeedsBytes;
+  std::uint32_t limit_ = abi::control::kMaxPayloadBytes;
   FrameError error_{};
   abi::control::FrameHeader header_{};
   std::size_t header_bytes_ = 0;

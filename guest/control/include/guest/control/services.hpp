@@ -75,7 +75,8 @@ struct Services {
 
   std::string_view version;
   std::string_view build_id;
-  std::string_view scenario;                   ///< name from the boot configuration; empty: none
+  std::string_view scenario;  ///< name from the boot configuration; empty: none
+  std::uint64_t timer_frequency_hz = 0;
   std::uint64_t boot_to_control_ready_ns = 0;  ///< 0: not ready yet
   std::uint64_t unix_time_at_boot_ns = 0;      ///< 0: unknown
   /// Rights of the request whose handler runs.

@@ -22,5 +22,7 @@ VirtualTimer& virtual_timer();
 /// Reads the frequency. `frequency_hz` overrides CNTFRQ_EL0 (device tree "clock-frequency") when not 0. False: neither
 /// is usable.
 bool init_clock(std::uint32_t frequency_hz);
+/// The counter's frequency; 0 before init_clock().
+std::uint64_t clock_frequency_hz();
 
 }  // namespace guest::arch

@@ -105,6 +105,7 @@ class FakeMachine {
                     .version = "0.1.0",
                     .build_id = "abcd",
                     .scenario = "unit",
+                    .timer_frequency_hz = 62'500'000,
                     .boot_to_control_ready_ns = 5'000'000,
                     .unix_time_at_boot_ns = kUnixTimeAtBoot};
 };
