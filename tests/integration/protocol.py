@@ -124,6 +124,7 @@ class Connection:
     """A connection to one vsock port of the guest through the machine's hybrid socket."""
 
     def __init__(self, socket_path, port=5000, timeout=30):
+        self.sent_bytes = self.received_bytes = 0  # behind the CONNECT line and its answer
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.settimeout(timeout)
         self.socket.connect(str(socket_path))
@@ -149,10 +150,12 @@ class Connection:
             if not part:
                 raise ProtocolError(f"closed after {len(data)} of {count} bytes")
             data += part
+        self.received_bytes += count
         return bytes(data)
 
     def send(self, data):
         self.socket.sendall(data)
+        self.sent_bytes += len(data)
 
     def receive_frame(self):
         """Returns (command, request id, body)."""

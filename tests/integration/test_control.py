@@ -150,21 +150,34 @@ class Ping(harness.MachineTest):
         self.assertGreaterEqual(delta["control_replies_ok"] + delta["control_unanswered"], answered)
 
     def test_counters_of_guest_and_monitor_agree_with_the_client(self):
-        machine = self.machine().wait_ready()
-        for _ in range(20):
+        machine = self.machine()
+        used = []
+        for number in range(20):
             with machine.session() as connection:
-                self.assertEqual(connection.call(2, "ping")[0], REPLY)
+                self.assertEqual(connection.call(2, "ping", {"payload": "b" * (number * 997)})[0], REPLY)
+                used.append(connection)
         with machine.session() as connection:
-            guest = connection.call(2, "counters")[2]["result"]
-        self.assertEqual(machine.stop(), 130)
-        device = machine.summary()["device_counters"]
-        # Ours: wait_ready(), twenty, and the one that read the counters. sisvmm's own: one to learn that the guest is
-        # there, and after the counters were read one to stop it.
-        self.assertEqual(guest["vsock_opened"], 23)
-        self.assertEqual(device["vsock_established"], 24)
-        # What the guest had received was sent; the stop and its answer came later.
-        self.assertGreater(device["vsock_rx_packets"], guest["vsock_rx_packets"])
-        self.assertGreater(device["vsock_tx_packets"], guest["vsock_tx_packets"])
+            hello_reply_bytes = connection.received_bytes
+            connection.send(request(CALL, 2, {"op": "counters"}))
+            sent = sum(c.sent_bytes for c in used) + connection.sent_bytes
+            received = sum(c.received_bytes for c in used) + connection.received_bytes
+            guest = connection.receive_frame()[2]["result"]
+            self.assertEqual(connection.call(3, "shutdown")[0], REPLY)
+            used.append(connection)
+        self.assertEqual(machine.wait(), 0)
+        device = {name.removeprefix("vsock_"): value for name, value in machine.summary()["device_counters"].items()}
+        # The monitor's own runner said Hello once, to see the guest ready; the same bytes as ours.
+        hello_bytes = len(request(HELLO, 1, {"token": make_token(machine.key)}))
+        self.assertEqual(guest["vsock_opened"], len(used) + 1)
+        self.assertEqual(guest["vsock_rx_bytes"], sent + hello_bytes)
+        self.assertEqual(guest["vsock_tx_bytes"], received + hello_reply_bytes)
+        self.assertEqual(device["established"], len(used) + 1)
+        for name in ("rx_bytes", "host_read_bytes"):
+            self.assertEqual(device[name], sum(c.sent_bytes for c in used) + hello_bytes, name)
+        for name in ("tx_bytes", "host_written_bytes"):
+            self.assertEqual(device[name], sum(c.received_bytes for c in used) + hello_reply_bytes, name)
+        lost = {name: value for name, value in device.items() if name.startswith("drop_") and value}
+        self.assertEqual(lost, {})
 
 
 class HostileClient(harness.MachineTest):
