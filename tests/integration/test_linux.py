@@ -1,9 +1,11 @@
 """Linux as guest: its own vsock driver, which we did not write, is the judge of our device."""
 
 import pathlib
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import unittest
 
 import harness
@@ -21,14 +23,20 @@ CONNECT_BACK = 1024
 class LinuxStreams(test_streams.Echoes, harness.MachineTest):
     """The list of the SIS guest's streams, where it makes sense, on Linux."""
 
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        image_folder = pathlib.Path(tempfile.mkdtemp(prefix="sis-linux-"))
+        cls.addClassCleanup(shutil.rmtree, image_folder, ignore_errors=True)
+        try:
+            cls.kernel, cls.wrapper = linux_guest.prepare(image_folder)
+        except (OSError, subprocess.CalledProcessError) as error:
+            raise unittest.SkipTest(f"no Linux guest on this host: {error}") from error
+
     def setUp(self):
         super().setUp()
-        try:
-            kernel, wrapper = linux_guest.prepare(self.folder)
-        except subprocess.CalledProcessError as error:
-            self.skipTest(f"no Linux guest on this host: {error}")
-        self.subject = self.machine(SCENARIO, arguments=("--kernel", kernel),
-                                    env=harness.environment(SIS_QEMU=str(wrapper)))
+        self.subject = self.machine(SCENARIO, arguments=("--kernel", self.kernel),
+                                    env=harness.environment(SIS_QEMU=str(self.wrapper)))
         self.addCleanup(self.tell_console)
 
     def tell_console(self):
