@@ -48,6 +48,17 @@ class Outcomes(harness.MachineTest):
         self.assertNotIn(-1, places, console)
         self.assertEqual(places, sorted(places))
 
+    @unittest.skipUnless(harness.BACKEND == "qemu", "counting instructions takes an emulated CPU")
+    def test_counted_instructions_are_the_same_in_every_run(self):
+        consoles = set()
+        for number in range(4):
+            run_dir = self.folder / f"count-{number}"
+            done = harness.run(harness.SISVMM, "run", harness.ROOT / "configs/deterministic.yaml", "--run-dir", run_dir,
+                               "--name", f"count-{number}-{self.folder.name}")
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            consoles.add((run_dir / "console.log").read_bytes())
+        self.assertEqual(len(consoles), 1, consoles)
+
     def test_json_prints_the_summary_and_nothing_else(self):
         done, run_dir = self.run_scenario(SHORT, "--json")
         self.assertEqual(json.loads(done.stdout), json.loads((run_dir / "summary.json").read_text()))

@@ -49,7 +49,6 @@ void start_interrupts(const kernel::MachineInfo& info) {
     refuse_boot(kernel::fail("machine-bad-gic", "GICv{}: {}", info.gic.version, status).error());
   }
   start_timers(info);
-  arch::unmask_irq();
   kernel::log().error("GIC: READY");
 }
 

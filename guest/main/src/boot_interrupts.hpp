@@ -5,7 +5,7 @@
 
 namespace guest {
 
-/// Sets up the GIC and this CPU's timer queue, then unmasks interrupts. Refuses the boot where the machine has none
+/// Sets up the GIC and this CPU's timer queue; interrupts stay masked. Refuses the boot where the machine has none
 /// that can be driven.
 void start_interrupts(const kernel::MachineInfo& info);
 
