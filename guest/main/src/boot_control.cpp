@@ -13,10 +13,31 @@
 namespace guest {
 namespace {
 
+/// The host gets this long to take what was written to it before the machine goes.
+constexpr std::uint64_t kDrainLimitNs = 500'000'000;
+
 class MachinePower final : public control::Power {
  public:
-  void off(std::uint8_t code) override { arch::exit_machine(abi::console::kKindShutdown, code); }
-  void reset() override { arch::exit_machine(abi::console::kKindReboot, 0); }
+  void drain_first(kernel::StreamTransport& transport) { transport_ = &transport; }
+  void off(std::uint8_t code) override {
+    drain();
+    arch::exit_machine(abi::console::kKindShutdown, code);
+  }
+  void reset() override {
+    drain();
+    arch::exit_machine(abi::console::kKindReboot, 0);
+  }
+
+ private:
+  /// The answer to the request may still lie in the queue. Spins instead of sleeping: the clock of an idle guest may
+  /// jump to the next timer (icount, sleep=off), and then a time limit gives the host no time at all.
+  void drain() {
+    const std::uint64_t give_up_ns = arch::clock_now_ns() + kDrainLimitNs;
+    while (transport_ != nullptr && !transport_->drained() && arch::clock_now_ns() < give_up_ns) {
+    }
+  }
+
+  kernel::StreamTransport* transport_ = nullptr;
 };
 
 class ProvokedFaults final : public control::Faults {
@@ -69,6 +90,8 @@ control::Services& start_services(const kernel::MachineInfo& info, const kernel:
                                      .unix_time_at_boot_ns = config.unix_time_ns});
   return *services;
 }
+
+void drain_before_power_off(kernel::StreamTransport& transport) { power.drain_first(transport); }
 
 kernel::StreamListener& start_control_server(control::Services& with, const kernel::BootConfig& config) {
   return server.emplace(with, kernel::work_queue(), config.control_key);

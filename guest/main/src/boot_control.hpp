@@ -14,4 +14,7 @@ control::Services& start_services(const kernel::MachineInfo& info, const kernel:
 /// The server, with the key of the boot configuration. Without a key it refuses everybody.
 kernel::StreamListener& start_control_server(control::Services& services, const kernel::BootConfig& config);
 
+/// Lets the host take what was written to it before a power-off or reset; for half a second at most.
+void drain_before_power_off(kernel::StreamTransport& transport);
+
 }  // namespace guest

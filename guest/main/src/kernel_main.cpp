@@ -93,6 +93,7 @@ void start_control(control::Services& services, const kernel::BootConfig& config
   }
   kernel::StreamListener& server = start_control_server(services, config);
   kernel::require(vsock->streams().listen(abi::control::kPort, server), "the control server's port is taken");
+  drain_before_power_off(vsock->streams());
   if (!start_vsock(*vsock, config)) {
     return;
   }
