@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include <string>
 
@@ -49,17 +50,26 @@ const sockaddr* generic(const sockaddr_un& address) { return reinterpret_cast<co
 }  // namespace
 
 std::expected<UniqueFd, int> listen_unix(const std::filesystem::path& path, int backlog) {
-  UniqueFd folder;
-  const auto address = address_of(path, folder);
-  if (!address) return std::unexpected(address.error());
   UniqueFd fd = make_socket();
   if (!fd.valid()) return std::unexpected(errno);
-  if (::bind(fd.get(), generic(*address), sizeof(*address)) != 0) return std::unexpected(errno);
+  // Between bind() and listen() a client would be refused, and told that nobody is there. So the socket gets its public
+  // name when it listens already.
+  const auto hidden = path.parent_path() / (".sock-" + std::to_string(::getpid()) + "-" + std::to_string(fd.get()));
+  UniqueFd folder, hidden_folder;
+  const auto address = address_of(path, folder);
+  if (!address) return std::unexpected(address.error());
+  const auto hidden_address = address_of(hidden, hidden_folder);
+  if (!hidden_address) return std::unexpected(hidden_address.error());
+  if (::bind(fd.get(), generic(*hidden_address), sizeof(*hidden_address)) != 0) return std::unexpected(errno);
   // Before listen(): nobody can connect while the mode is still what umask made of it.
-  if (::chmod(address->sun_path, 0600) != 0) return std::unexpected(errno);
-  if (::listen(fd.get(), backlog) != 0) return std::unexpected(errno);
-  if (!set_nonblocking(fd)) return std::unexpected(errno);
-  return fd;
+  if (::chmod(hidden_address->sun_path, 0600) == 0 && ::listen(fd.get(), backlog) == 0 && set_nonblocking(fd) &&
+      ::link(hidden_address->sun_path, address->sun_path) == 0) {
+    ::unlink(hidden_address->sun_path);
+    return fd;
+  }
+  const int error = errno == EEXIST ? EADDRINUSE : errno;
+  ::unlink(hidden_address->sun_path);
+  return std::unexpected(error);
 }
 
 std::expected<UniqueFd, int> connect_unix(const std::filesystem::path& path, Blocking blocking) {

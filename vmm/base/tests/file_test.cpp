@@ -2,8 +2,11 @@
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <atomic>
 #include <cstdlib>
+#include <thread>
 
 #include "vmm/base/unix_socket.hpp"
 
@@ -79,6 +82,38 @@ TEST_F(FileTest, connect_unix_tells_missing_from_refused) {
   }
   EXPECT_EQ(connect_unix(folder_ / "s").error(), ECONNREFUSED);
   EXPECT_EQ(listen_unix(folder_ / "s").error(), EADDRINUSE);
+}
+
+TEST_F(FileTest, client_that_sees_the_socket_is_never_refused) {
+  const auto path = folder_ / "s";
+  std::atomic<bool> stop = false;
+  std::atomic<unsigned> refused = 0, connected = 0, absent = 0;
+  std::thread client([&] {
+    while (!stop) {
+      const auto fd = connect_unix(path, Blocking::No);
+      if (fd) ++connected;
+      if (!fd && fd.error() == ECONNREFUSED) ++refused;
+      if (!fd && fd.error() == ENOENT) ++absent;
+    }
+  });
+  for (unsigned round = 0; round < 5000; ++round) {
+    const auto listener = listen_unix(path, 4096);
+    ASSERT_TRUE(listener) << listener.error();
+    for (const unsigned before = connected; connected == before;) std::this_thread::yield();
+    ASSERT_EQ(::unlink(path.c_str()), 0);
+    // It listens on until no attempt is under way that began while the name was there.
+    for (const unsigned before = absent; absent < before + 2;) std::this_thread::yield();
+  }
+  stop = true;
+  client.join();
+  EXPECT_EQ(refused, 0U);
+}
+
+TEST_F(FileTest, listening_twice_is_refused_and_leaves_nothing_behind) {
+  const auto first = listen_unix(folder_ / "s");
+  ASSERT_TRUE(first);
+  EXPECT_EQ(listen_unix(folder_ / "s").error(), EADDRINUSE);
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder_), {}), 1);
 }
 
 }  // namespace

@@ -10,7 +10,8 @@
 
 namespace vmm {
 
-/// A socket that listens at `path` (mode 0600), non-blocking. What lies at `path` already is not removed.
+/// A socket that listens at `path` (mode 0600), non-blocking. It listens before it has that name: a client that sees the
+/// name is never refused. What lies at `path` already is not removed.
 /// The error is an errno value: EADDRINUSE, EACCES, ENAMETOOLONG ...
 std::expected<UniqueFd, int> listen_unix(const std::filesystem::path& path, int backlog = 128);
 
