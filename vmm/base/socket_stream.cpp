@@ -36,10 +36,16 @@ SocketStream::~SocketStream() {
 
 std::size_t SocketStream::send(std::string_view bytes) {
   if (!socket_.valid()) return bytes.size();
-  const std::size_t taken = std::min(bytes.size(), max_pending_ - std::min(max_pending_, pending_.size()));
-  pending_ += bytes.substr(0, taken);
+  std::size_t taken = 0;
+  while (socket_.valid() && taken < bytes.size() && pending_.size() < max_pending_) {
+    const std::size_t room = max_pending_ - pending_.size();
+    const auto piece = bytes.substr(taken, room);
+    pending_ += piece;
+    taken += piece.size();
+    flush();
+  }
+  // Only a buffer with something in it is drained later: what is refused is refused with the buffer full.
   if (taken < bytes.size()) refused_some_ = true;
-  flush();
   return taken;
 }
 

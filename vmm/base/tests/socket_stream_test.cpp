@@ -66,6 +66,12 @@ TEST_F(SocketStreamTest, full_socket_bounds_the_buffer_and_tells_when_it_is_empt
   EXPECT_EQ(received + drain_other(), sent);
 }
 
+TEST_F(SocketStreamTest, more_than_the_buffer_is_taken_as_long_as_the_socket_takes_it) {
+  // Regression: it took one buffer full, wrote it all, and then had nothing to be drained, so on_drained never came.
+  EXPECT_EQ(stream_->send(std::string(5000, 'x')), 5000U);
+  EXPECT_EQ(drain_other(), 5000U);
+}
+
 TEST_F(SocketStreamTest, paused_reading_leaves_bytes_until_it_goes_on) {
   stream_->set_reading(false);
   ASSERT_EQ(::send(other_.get(), "a", 1, 0), 1);

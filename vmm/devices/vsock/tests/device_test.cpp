@@ -459,12 +459,17 @@ TEST_F(DeviceTest, create_refuses_reserved_cids) {
   }
 }
 
-TEST_F(DeviceTest, create_names_the_limit_of_a_path_too_long) {
-  config.socket_path = "/tmp/" + std::string(200, 'x');
+#ifdef __linux__
+TEST_F(DeviceTest, path_longer_than_a_socket_address_works) {
+  device.reset();
+  const auto folder = std::filesystem::path(path).parent_path() / std::string(sizeof(sockaddr_un::sun_path), 'd');
+  std::filesystem::create_directories(folder);
+  config.socket_path = folder / "vsock.sock";
   const auto made = VsockDevice::create(*loop, config);
-  ASSERT_FALSE(made.has_value());
-  EXPECT_NE(made.error().message.find(std::to_string(sizeof(sockaddr_un::sun_path) - 1)), std::string::npos);
+  ASSERT_TRUE(made.has_value()) << made.error().message;
+  EXPECT_TRUE(connect_unix(config.socket_path, Blocking::No).has_value());
 }
+#endif
 
 }  // namespace
 }  // namespace vmm::vsock
