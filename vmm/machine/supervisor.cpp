@@ -222,7 +222,8 @@ void Supervisor::on_steps_finished() {
 
 void Supervisor::on_exit_record(observe::ExitRecord record) {
   if (record.kind == observe::ExitRecord::Kind::Reboot) return;
-  kill_if_still_there(kPowerOffGrace);
+  // A machine that is being stopped has its time limit already.
+  if (facts_.cause == StopCause::None) kill_if_still_there(kPowerOffGrace);
 }
 
 void Supervisor::on_warning(const std::string& message) {

@@ -53,6 +53,11 @@ class DeviceThread {
     vsock_->stop();
   }
 
+  /// Open connections end now, not when the next driver starts.
+  void guest_was_reset() {
+    loop_->post([this] { vsock_->guest_was_reset(); });
+  }
+
   [[nodiscard]] vsock::Counters counters() const { return vsock_->counters(); }
 
  private:
@@ -188,6 +193,7 @@ void QemuBackend::on_qmp_event(const std::string& name, const nlohmann::json& da
     return data.is_object() && guest != data.end() && guest->is_boolean() && guest->get<bool>();
   };
   if (name == "RESET") {
+    devices_->guest_was_reset();
     if (is_guest()) events_->on_guest_reset();
   } else if (name == "SHUTDOWN") {
     if (is_guest()) events_->on_guest_shutdown();
@@ -237,10 +243,12 @@ Result<> QemuBackend::judge(const ExitStatus& status) const {
   if (!failure_.empty()) return fail(failure_);
   std::string message = "QEMU " + status.describe();
   if (const auto log = last_log_lines(); !log.empty()) message += "; it said: " + log;
-  // QEMU that runs greets; one that refused its arguments did not get that far.
+  // QEMU that runs the machine greets; one that refuses it (an unknown CPU model, no memory) does not get that far.
   if (status.signal == 0 && qmp_session_.version().empty()) {
     const auto missing = missing_for(probe(), accel_);
-    if (!missing.empty()) return fail(missing.front() + " (" + message + ")", abi::ExitCode::HostLacks);
+    return fail(missing.empty() ? "this host's QEMU cannot run the machine: " + message
+                                : missing.front() + " (" + message + ")",
+                abi::ExitCode::HostLacks);
   }
   return fail(message);
 }

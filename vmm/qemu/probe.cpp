@@ -1,5 +1,7 @@
 #include "vmm/qemu/probe.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <sstream>
 
@@ -16,6 +18,18 @@ std::string ask(const std::string& program, std::vector<std::string> arguments) 
   arguments.insert(arguments.begin(), program);
   const auto output = run_program(arguments, kTimeoutMs);
   return output && output->status.ok() ? output->text : std::string();
+}
+
+/// Why this user cannot open /dev/kvm.
+std::string find_kvm_problem() {
+#ifdef __linux__
+  if (::access("/dev/kvm", R_OK | W_OK) == 0) return {};
+  if (errno == EACCES) return "no permission for /dev/kvm: add the user to its group (usually `kvm`)";
+  return std::string("/dev/kvm cannot be used: ") + std::strerror(errno) +
+         "; does the kernel have KVM for this machine?";
+#else
+  return {};
+#endif
 }
 
 std::string how_to_install() {
@@ -56,6 +70,7 @@ Capabilities probe() {
   found.accels = parse_accels(ask(*program, {"-accel", "help"}));
   found.vhost_user_vsock = ask(*program, {"-device", "help"}).find("\"vhost-user-vsock-device\"") != std::string::npos;
   found.shared_memory = ask(*program, {"-object", "help"}).find(shared_memory_object()) != std::string::npos;
+  found.kvm_problem = find_kvm_problem();
   return found;
 }
 
@@ -70,6 +85,8 @@ std::vector<std::string> missing_for(const Capabilities& capabilities, const std
     std::string known;
     for (const auto& name : capabilities.accels) known += (known.empty() ? "" : ", ") + name;
     missing.push_back(which + " has no accelerator " + accel + " on this host, it has: " + known);
+  } else if (accel == "kvm" && !capabilities.kvm_problem.empty()) {
+    missing.push_back(capabilities.kvm_problem);
   }
   if (!capabilities.vhost_user_vsock) {
     missing.push_back(which + " has no vhost-user-vsock-device; QEMU 5.1 or later built with vhost-user has it");

@@ -91,6 +91,10 @@ TEST(Probe, what_is_missing_is_said_with_what_brings_it) {
   EXPECT_THAT(missing_for(capabilities, "tcg"), IsEmpty());
   EXPECT_THAT(missing_for(capabilities, "kvm"),
               ElementsAre("/usr/bin/q (7.2.0) has no accelerator kvm on this host, it has: tcg"));
+  capabilities.accels.push_back("kvm");
+  capabilities.kvm_problem = "no permission";
+  EXPECT_THAT(missing_for(capabilities, "kvm"), ElementsAre("no permission"));
+  EXPECT_THAT(missing_for(capabilities, "tcg"), IsEmpty());
   capabilities.vhost_user_vsock = false;
   EXPECT_THAT(missing_for(capabilities, "tcg"), ElementsAre(HasSubstr("has no vhost-user-vsock-device")));
 }

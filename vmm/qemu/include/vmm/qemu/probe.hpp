@@ -14,6 +14,7 @@ struct Capabilities {
   std::vector<std::string> accels;  ///< "tcg", "kvm" ...
   bool vhost_user_vsock = false;    ///< has the device
   bool shared_memory = false;       ///< has the memory object
+  std::string kvm_problem = {};     ///< why /dev/kvm cannot be used; empty: it can, or this is no Linux
 };
 
 /// Asks QEMU, by running it a few times (some hundred milliseconds).
