@@ -102,6 +102,7 @@ Result<> EventLoop::run() {
 }
 
 Result<> EventLoop::run_once(std::chrono::milliseconds timeout) {
+  thread_.store(std::this_thread::get_id(), std::memory_order_relaxed);  // see in_loop_thread()
   if (poll_list_stale_) rebuild_poll_list();
   const int ready = ::poll(poll_list_.data(), static_cast<nfds_t>(poll_list_.size()), poll_timeout_ms(timeout));
   if (ready < 0 && errno != EINTR)

@@ -150,6 +150,21 @@ TEST_F(EventLoopTest, stop_from_another_thread_ends_run) {
   EXPECT_EQ(posted, 1);
 }
 
+TEST_F(EventLoopTest, in_loop_thread_only_where_it_runs) {
+  EXPECT_FALSE(loop->in_loop_thread());
+  round();
+  EXPECT_TRUE(loop->in_loop_thread());
+  bool inside = false;
+  loop->post([&] {
+    inside = loop->in_loop_thread();
+    loop->stop();
+  });
+  std::thread runner([&] { ASSERT_TRUE(loop->run()); });
+  runner.join();
+  EXPECT_TRUE(inside);
+  EXPECT_FALSE(loop->in_loop_thread());
+}
+
 TEST(notifier, drain_after_many_signals_reports_once) {
   auto notifier = std::move(*Notifier::create());
   EXPECT_FALSE(notifier.drain());

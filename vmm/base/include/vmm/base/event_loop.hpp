@@ -3,12 +3,14 @@
 
 #include <poll.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <thread>
 #include <unordered_map>
 #include <vector>
 
@@ -36,7 +38,7 @@ struct Events {
 
 /// Runs callbacks on one thread: the one that calls run().
 ///
-/// Only post(), stop() may be called from other threads; everything else belongs to the loop's thread (or to whoever
+/// Only post(), stop() and in_loop_thread() may be called from other threads; everything else belongs to the loop's thread (or to whoever
 /// sets the loop up before run()). Callbacks may add, modify and remove anything, themselves included; a callback whose
 /// watch was removed, or whose timer was cancelled, is not called any more, even if its event was already seen.
 /// Level-triggered: what a callback leaves unread is reported again.
@@ -80,6 +82,13 @@ class EventLoop {
   /// Makes run() return after the current round; if it is not running, the next run() returns at once. From any thread.
   void stop();
 
+  /// True on the thread that runs the loop, or ran it last: what others must post(), it can do at once. False
+  /// everywhere before the first round. From any thread.
+  [[nodiscard]] bool in_loop_thread() const {
+    // Relaxed: a thread compares with what it stored itself; what another stored is never equal.
+    return thread_.load(std::memory_order_relaxed) == std::this_thread::get_id();
+  }
+
  private:
   static constexpr std::size_t kNoSlot = SIZE_MAX;
   struct Watch {
@@ -117,6 +126,7 @@ class EventLoop {
   std::unordered_map<TimerId, Timer> timers_;
 
   std::vector<std::function<void()>> deferred_;
+  std::atomic<std::thread::id> thread_{};  ///< of the last round
 
   std::mutex mutex_;  ///< guards posted_ and stopping_
   std::vector<std::function<void()>> posted_;
