@@ -62,6 +62,12 @@ enum Register : std::uint32_t {
   QueueDriverHigh = 0x094,    // wo
   QueueDeviceLow = 0x0a0,     // wo
   QueueDeviceHigh = 0x0a4,    // wo
+  SHMSel = 0x0ac,             // wo
+  SHMLenLow = 0x0b0,          // ro
+  SHMLenHigh = 0x0b4,         // ro
+  SHMBaseLow = 0x0b8,         // ro
+  SHMBaseHigh = 0x0bc,        // ro
+  QueueReset = 0x0c0,         // rw, with VIRTIO_F_RING_RESET
   ConfigGeneration = 0x0fc,   // ro
   Config = 0x100,             // rw
 };
