@@ -198,6 +198,7 @@ void MachineReader::resolve_console() {
     return;
   }
   out_.console = chosen->info;
+  out_.console.stdout_not_found = !stdout_.empty() && !named(*chosen);
   // Output works without an interrupt, so a wrong one is no error here.
   if (const auto interrupt = decode(chosen->interrupt, 0, "console", chosen->info.registers.base)) {
     out_.console.interrupt = *interrupt;

@@ -167,6 +167,10 @@ TEST(MachineInfo, unknown_stdout_falls_back_to_the_first_uart) {
   TreeNode root = machine();
   root.at("chosen").set("stdout-path", text("/nowhere"));
   EXPECT_EQ(read(root).console.kind, ConsoleKind::Pl011);
+  EXPECT_TRUE(read(root).console.stdout_not_found);
+  root.at("chosen").set("stdout-path", text("serial9:9600"));
+  EXPECT_TRUE(read(root).console.stdout_not_found);
+  EXPECT_FALSE(read(machine()).console.stdout_not_found);
 }
 
 TEST(MachineInfo, disabled_uart_is_not_used) {

@@ -77,6 +77,10 @@ drivers::Uart* start_machine() {
 }
 
 void log_machine() {
+  if (machine.console.stdout_not_found) {
+    kernel::log_error("stdout-path names no UART that this kernel drives: the console is the first one, at {:#x}",
+                      machine.console.registers.begin());
+  }
   const arch::EarlyBoot& boot = arch::early_boot();
   kernel::log_info("SIS {}, entered at EL{}, image at {:#x}, device tree at {:#x}", arch::version(), boot.entry_el,
                    boot.image_pa, boot.dtb_pa);

@@ -31,6 +31,7 @@ struct ConsoleInfo {
   std::optional<DeviceInterrupt> interrupt;
   std::uint8_t register_shift = 0;        ///< ns16550: registers lie 1 << shift bytes apart
   std::uint8_t register_width_bytes = 1;  ///< ns16550: 1 or 4
+  bool stdout_not_found = false;          ///< /chosen has a stdout-path, and it names another thing
 };
 
 struct GicInfo {
