@@ -51,7 +51,7 @@ mkdir -p /tmp /run /root /dev/shm /dev/pts /port /work/out
 mount -t tmpfs none /tmp
 mount -t tmpfs none /dev/shm
 mount -t devpts none /dev/pts
-export HOME=/root LANG=C.UTF-8
+export HOME=/root LANG=C.UTF-8 PATH=/bin:/usr/bin
 for name in {' '.join(PORTS)}; do
   until port=$(grep -lsx $name /sys/class/virtio-ports/*/name); do sleep 0.01; done
   port=${{port%/name}}
