@@ -206,8 +206,9 @@ void LineEditor::text_byte(char c) {
 // ---- the line ----
 
 std::size_t LineEditor::previous(std::size_t position) const {
-  while (position > 0 && is_continuation(line_[--position])) {
-  }
+  do {
+    position -= position > 0 ? 1 : 0;
+  } while (position > 0 && is_continuation(line_[position]));
   return position;
 }
 

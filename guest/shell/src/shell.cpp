@@ -7,7 +7,6 @@
 
 namespace guest::shell {
 
-namespace error = abi::control::error;
 using control::Handled;
 using control::Refusal;
 

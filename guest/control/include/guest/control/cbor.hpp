@@ -14,7 +14,7 @@
 namespace guest::control {
 
 /// Longest document.
-inline constexpr std::size_t kMaxCborBytes = std::size_t{64} * 1024;
+inline constexpr std::size_t kMaxCborBytes = 64 * 1024;
 /// Deepest nesting of arrays and maps.
 inline constexpr unsigned kMaxCborDepth = 8;
 /// Most entries of one map. Keys are compared pair by pair, so the bound also keeps a hostile document cheap to check.

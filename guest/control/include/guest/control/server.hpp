@@ -25,11 +25,11 @@ namespace guest::control {
 
 inline constexpr std::size_t kMaxConnections = 192;           ///< the last one is for telling that there is no room
 inline constexpr std::size_t kMaxPendingCalls = 32;           ///< of one connection
-inline constexpr std::size_t kMaxPendingOutput = std::size_t{128} * 1024;  ///< of one connection, bytes
+inline constexpr std::size_t kMaxPendingOutput = 128 * 1024;  ///< of one connection, bytes
 /// Longest payload before a Hello was accepted: strangers take up little memory.
 inline constexpr std::uint32_t kMaxHelloPayload = 1024;
 /// Answers of one turn are sent together up to this size, bytes.
-inline constexpr std::size_t kFlushBytes = std::size_t{16} * 1024;
+inline constexpr std::size_t kFlushBytes = 16 * 1024;
 /// Requests of one connection that are taken before others have their turn.
 inline constexpr unsigned kRequestsPerTurn = 64;
 /// Refused Hellos and requests without one, after which a connection is closed.
