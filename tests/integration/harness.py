@@ -27,6 +27,8 @@ LIMIT_S = 120
 
 IDLE = "apiVersion: sis/v1\nname: idle\n"
 
+about_qemu = unittest.skipUnless(BACKEND == "qemu", "about QEMU, which this back end does without")
+
 
 def environment(**extra):
     return {**os.environ, "SIS_KERNEL": str(KERNEL), **extra}
@@ -125,6 +127,10 @@ class Machine:
     def connect(self, port=5000):
         self.wait_for_socket()
         return protocol.Connection(self.socket, port, timeout=LIMIT_S)
+
+    def guest_pid(self):
+        """The process that runs the guest: QEMU, or the monitor itself."""
+        return self.qemu_pid() if BACKEND == "qemu" else self.process.pid
 
     def qemu_pid(self):
         pids = [pid for pid in children_of(self.process.pid)

@@ -76,6 +76,7 @@ class Sockets(harness.MachineTest):
         self.assertNotIn(machine.name, harness.run(harness.SISVMM, "ls").stdout)
 
 
+@harness.about_qemu
 class RefusedByQemu(harness.MachineTest):
     def test_unknown_cpu_model_gives_3_with_what_qemu_says(self):
         done, run_dir = self.run_scenario("apiVersion: sis/v1\nmachine: {cpu: no-such-cpu}\n")

@@ -201,6 +201,7 @@ class Panics(harness.MachineTest):
 class Deaths(harness.MachineTest):
     """Nothing is left behind when one of the processes dies."""
 
+    @harness.about_qemu
     def test_killed_monitor_takes_qemu_along(self):
         machine = self.machine().wait_ready()
         qemu = machine.qemu_pid()
@@ -209,6 +210,7 @@ class Deaths(harness.MachineTest):
         machine.wait()
         harness.wait_until(lambda: not harness.is_running(qemu), "QEMU to die with sisvmm")
 
+    @harness.about_qemu
     def test_monitor_ended_by_each_signal_takes_qemu_along(self):
         for number in (signal.SIGSEGV, signal.SIGABRT, signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM, signal.SIGINT):
             with self.subTest(signal=number.name):
@@ -218,6 +220,7 @@ class Deaths(harness.MachineTest):
                 machine.wait()
                 harness.wait_until(lambda pid=qemu: not harness.is_running(pid), "QEMU to die with sisvmm")
 
+    @harness.about_qemu
     def test_killed_qemu_gives_7_with_a_message(self):
         machine = self.machine().wait_ready()
         os.kill(machine.qemu_pid(), signal.SIGKILL)
@@ -282,6 +285,7 @@ os.execvp("qemu-system-aarch64", ["qemu-system-aarch64"] + arguments)
 """
 
 
+@harness.about_qemu
 class BrokenBootConfiguration(harness.MachineTest):
     """A corrupt archive or tree: a named error on the console and on the terminal, exit code 5."""
 

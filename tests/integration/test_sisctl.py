@@ -50,12 +50,12 @@ class Commands(harness.MachineTest):
         self.assertEqual(self.subject.wait(), 0)
 
     def test_stopped_guest_gives_4_not_a_false_success(self):
-        qemu = self.subject.qemu_pid()
-        os.kill(qemu, signal.SIGSTOP)
+        guest = self.subject.guest_pid()
+        os.kill(guest, signal.SIGSTOP)
         try:
             self.assertEqual(self.subject.ctl("--timeout", "1", "ping").returncode, 4)
         finally:
-            os.kill(qemu, signal.SIGCONT)
+            os.kill(guest, signal.SIGCONT)
         self.assert_alive(self.subject)
 
 
