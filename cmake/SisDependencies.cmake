@@ -1,7 +1,8 @@
 # Libraries that host and guest share, as targets: dep_fdt, dep_sodium. Host-only libraries are found by the module
-# that uses them (find_package).
+# that uses them (sis_dependency, find_package).
 #
-# In the guest they are the arm64 packages' static archives in the private sysroot.
+# In the guest, and with SIS_STATIC, they are the packages' static archives; for a foreign processor in the private
+# sysroot.
 
 function(sis_dependency NAME HEADER LIBRARY)
   if(SIS_GUEST)
@@ -10,6 +11,9 @@ function(sis_dependency NAME HEADER LIBRARY)
   else()
     set(search "")
     set(file ${LIBRARY})
+    if(SIS_STATIC)
+      set(file "lib${LIBRARY}.a")
+    endif()
   endif()
   find_path(${NAME}_INCLUDE ${HEADER} ${search} REQUIRED)
   find_library(${NAME}_LIBRARY NAMES ${file} ${search} REQUIRED)
