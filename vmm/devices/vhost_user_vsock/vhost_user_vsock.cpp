@@ -1,9 +1,6 @@
 #include "vmm/devices/vhost_user_vsock/vhost_user_vsock.hpp"
 
-#include <sys/resource.h>
-
-#include <algorithm>
-
+#include "vmm/base/descriptor_limit.hpp"
 #include "vmm/devices/vsock/device.hpp"
 #include "vmm/virtio/transport/vhost_user/backend.hpp"
 
@@ -12,17 +9,6 @@ namespace {
 
 /// QEMU keeps the event queue of vhost-user-vsock-device to itself.
 constexpr std::uint16_t kQueuesDrivenByQemu = 2;
-
-/// Each connection is a descriptor, and many systems start a process with 1024. Enough for every connection and client
-/// that the device allows, and for the rest of the monitor; what the system grants, if that is less (accepting then
-/// pauses while there are none).
-void raise_descriptor_limit() {
-  constexpr rlim_t kEnough = 8192;
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= kEnough) return;
-  limit.rlim_cur = std::min(kEnough, limit.rlim_max);
-  ::setrlimit(RLIMIT_NOFILE, &limit);
-}
 
 class Served final : public VhostUserVsock {
  public:
