@@ -1,0 +1,102 @@
+#include "vmm/hypervisor/kvm/kvm.hpp"
+
+#include <fcntl.h>
+#include <linux/kvm.h>
+
+#include <algorithm>
+#include <array>
+#include <string>
+
+#include "ioctl.hpp"
+#include "vmm/hypervisor/kvm/vm.hpp"
+
+namespace vmm::kvm {
+namespace {
+
+using abi::ExitCode;
+
+constexpr char kPath[] = "/dev/kvm";
+/// KVM_VM_TYPE_ARM_IPA_SIZE takes no less.
+constexpr unsigned kLeastAddressBits = 32;
+
+std::unexpected<Error> cannot_open(int error) {
+  if (error == EACCES || error == EPERM) {
+    return fail("no permission for /dev/kvm: add the user to its group (usually `kvm`)", ExitCode::HostLacks);
+  }
+  if (error == ENOENT || error == ENODEV || error == ENXIO) {
+    return fail(
+        "there is no /dev/kvm: the kernel has no KVM, or it was not started at EL2, as in a virtual machine "
+        "without nested virtualisation",
+        ExitCode::HostLacks);
+  }
+  return fail_errno("cannot open /dev/kvm", error, ExitCode::HostLacks);
+}
+
+struct Needed {
+  unsigned long number;
+  const char* name;
+};
+constexpr std::array kNeeded{
+    Needed{KVM_CAP_USER_MEMORY, "KVM_CAP_USER_MEMORY"},       Needed{KVM_CAP_IRQFD, "KVM_CAP_IRQFD"},
+    Needed{KVM_CAP_IOEVENTFD, "KVM_CAP_IOEVENTFD"},           Needed{KVM_CAP_ONE_REG, "KVM_CAP_ONE_REG"},
+    Needed{KVM_CAP_DEVICE_CTRL, "KVM_CAP_DEVICE_CTRL"},       Needed{KVM_CAP_ARM_PSCI_0_2, "KVM_CAP_ARM_PSCI_0_2"},
+    Needed{KVM_CAP_IMMEDIATE_EXIT, "KVM_CAP_IMMEDIATE_EXIT"},
+};
+
+}  // namespace
+
+Result<Kvm> Kvm::open() {
+  UniqueFd fd(::open(kPath, O_RDWR | O_CLOEXEC));
+  if (!fd.valid()) return cannot_open(errno);
+  Kvm kvm(std::move(fd));
+  if (auto examined = kvm.examine(); !examined) return std::unexpected(std::move(examined.error()));
+  return kvm;
+}
+
+int Kvm::extension(unsigned long number) const {
+  return call(fd_, KVM_REQUEST(KVM_CHECK_EXTENSION), number).value_or(0);
+}
+
+Result<> Kvm::examine() {
+  const auto version = call(fd_, KVM_REQUEST(KVM_GET_API_VERSION));
+  if (!version) return std::unexpected(version.error());
+  if (*version != KVM_API_VERSION) {
+    return fail("/dev/kvm speaks version " + std::to_string(*version) + " of its interface, expected " +
+                    std::to_string(KVM_API_VERSION),
+                ExitCode::HostLacks);
+  }
+  for (const auto& [number, name] : kNeeded) {
+    if (extension(number) == 0) return fail(std::string("this host's KVM has no ") + name, ExitCode::HostLacks);
+  }
+  const auto run_bytes = call(fd_, KVM_REQUEST(KVM_GET_VCPU_MMAP_SIZE));
+  if (!run_bytes) return std::unexpected(run_bytes.error());
+  run_bytes_ = static_cast<std::size_t>(*run_bytes);
+  if (run_bytes_ < sizeof(kvm_run)) return fail("KVM_GET_VCPU_MMAP_SIZE is too small for struct kvm_run");
+
+  features_.max_cpus = static_cast<unsigned>(std::max(extension(KVM_CAP_MAX_VCPUS), 1));
+  if (const int bits = extension(KVM_CAP_ARM_VM_IPA_SIZE); bits > 0)
+    features_.address_bits = static_cast<unsigned>(bits);
+  features_.pmu = extension(KVM_CAP_ARM_PMU_V3) > 0;
+  features_.pointer_authentication =
+      extension(KVM_CAP_ARM_PTRAUTH_ADDRESS) > 0 && extension(KVM_CAP_ARM_PTRAUTH_GENERIC) > 0;
+  features_.stolen_time = extension(KVM_CAP_STEAL_TIME) > 0;
+  features_.report_undecodable = extension(KVM_CAP_ARM_NISV_TO_USER) > 0 && extension(KVM_CAP_ARM_INJECT_EXT_DABT) > 0;
+  return {};
+}
+
+Result<Vm> Kvm::create_vm(unsigned address_bits) const {
+  address_bits = std::max(address_bits, kLeastAddressBits);
+  if (address_bits > features_.address_bits) {
+    return fail("the machine needs guest addresses of " + std::to_string(address_bits) + " bits, this host has " +
+                    std::to_string(features_.address_bits) + ": give it less memory",
+                ExitCode::HostLacks);
+  }
+  // Hosts without KVM_CAP_ARM_VM_IPA_SIZE have 40 bits, which is called 0.
+  const bool sized = extension(KVM_CAP_ARM_VM_IPA_SIZE) > 0;
+  auto fd = descriptor(
+      call(fd_, KVM_REQUEST(KVM_CREATE_VM), sized ? KVM_VM_TYPE_ARM_IPA_SIZE(std::uint64_t{address_bits}) : 0));
+  if (!fd) return std::unexpected(std::move(fd.error()).because_of("cannot create a virtual machine"));
+  return Vm(std::move(*fd), run_bytes_);
+}
+
+}  // namespace vmm::kvm
