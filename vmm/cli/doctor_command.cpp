@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "commands.hpp"
+#include "native_kvm.hpp"
 #include "vmm/machine/registry.hpp"
 #include "vmm/qemu/command_line.hpp"
 #include "vmm/qemu/probe.hpp"
@@ -21,16 +22,19 @@ ordered_json way(const char* backend, const std::string& accel, const std::vecto
 
 ordered_json examine() {
   const auto qemu = qemu::probe();
+  const auto native = missing_for_native_kvm();
+  const std::string default_accel = native.empty() ? "kvm" : qemu::accelerator(scenario::Accel::Auto);
   struct utsname host{};
   ::uname(&host);
   ordered_json found{{"version", version()},
                      {"host", {{"system", host.sysname}, {"release", host.release}, {"machine", host.machine}}},
                      {"qemu", {{"program", qemu.program}, {"version", qemu.version}, {"accels", qemu.accels}}},
-                     {"default_accel", qemu::accelerator(scenario::Accel::Auto)},
+                     {"default_backend", native.empty() ? "kvm" : "qemu"},
+                     {"default_accel", default_accel},
                      {"ways", ordered_json::array()},
                      {"problems", ordered_json::array()}};
   for (const char* accel : {"tcg", "kvm", "hvf"}) found["ways"].push_back(way("qemu", accel, missing_for(qemu, accel)));
-  found["ways"].push_back(way("kvm", "kvm", {"this build has no native KVM back end"}));
+  found["ways"].push_back(way("kvm", "kvm", native));
   if (const auto kernel = find_kernel(std::nullopt, {})) {
     found["guest_image"] = kernel->string();
   } else {
@@ -42,8 +46,9 @@ ordered_json examine() {
   } else {
     found["problems"].push_back(folder.error().message);
   }
-  const auto missing = missing_for(qemu, qemu::accelerator(scenario::Accel::Auto));
-  for (const auto& sentence : missing) found["problems"].push_back(sentence);
+  if (!native.empty()) {
+    for (const auto& sentence : missing_for(qemu, default_accel)) found["problems"].push_back(sentence);
+  }
   found["usable"] = found["problems"].empty();
   return found;
 }
@@ -55,9 +60,9 @@ void print(const ordered_json& found) {
               text(host["release"]).c_str(), text(host["machine"]).c_str());
   for (const auto& way : found["ways"]) {
     const bool usable = way["usable"].get<bool>();
+    const bool chosen = way["backend"] == found["default_backend"] && way["accel"] == found["default_accel"];
     std::printf("%-4s  --backend %-5s --accel %s%s\n", usable ? "yes" : "no", text(way["backend"]).c_str(),
-                text(way["accel"]).c_str(),
-                usable && way["accel"] == found["default_accel"] ? "  (what auto takes)" : "");
+                text(way["accel"]).c_str(), usable && chosen ? "  (what auto takes)" : "");
     for (const auto& missing : way["missing"]) std::printf("        %s\n", text(missing).c_str());
   }
   const bool has_image = found["guest_image"].is_string();

@@ -5,10 +5,12 @@
 #include <memory>
 
 #include "commands.hpp"
+#include "native_kvm.hpp"
 #include "run_reporter.hpp"
 #include "signals.hpp"
 #include "terminal.hpp"
 #include "text_output.hpp"
+#include "vmm/cli/backend_choice.hpp"
 #include "vmm/cli/format.hpp"
 #include "vmm/machine/registry.hpp"
 #include "vmm/machine/supervisor.hpp"
@@ -25,10 +27,6 @@ Result<scenario::Scenario> load(const RunOptions& options) {
     if (auto set = scenario::set_option(*scenario, change.key, change.value, change.option); !set) {
       return std::unexpected(set.error());
     }
-  }
-  if (scenario->machine.backend == scenario::Backend::Kvm) {
-    return fail("this build has no native KVM back end; `--backend qemu --accel kvm` uses KVM through QEMU",
-                abi::ExitCode::HostLacks);
   }
   return scenario;
 }
@@ -79,6 +77,8 @@ class Attachments {
 Result<observe::Summary> run_machine(const RunOptions& options) {
   auto scenario = load(options);
   if (!scenario) return std::unexpected(scenario.error());
+  const auto backend = choose_backend(scenario->machine, missing_for_native_kvm);
+  if (!backend) return std::unexpected(backend.error());
   auto kernel = find_kernel(options.kernel, *scenario);
   if (!kernel) return std::unexpected(kernel.error());
   const std::string name = options.name.value_or(machine_name_from(scenario->name));
@@ -92,7 +92,9 @@ Result<observe::Summary> run_machine(const RunOptions& options) {
                                   .timeout = milliseconds_of(options.timeout_s),
                                   .stay = options.interactive,
                                   .version = version()};
-  auto supervisor = machine::Supervisor::create(std::move(run_options), *run_dir, qemu::make_backend, reporter);
+  auto supervisor =
+      machine::Supervisor::create(std::move(run_options), *run_dir,
+                                  *backend == scenario::Backend::Kvm ? make_native_kvm : qemu::make_backend, reporter);
   if (!supervisor) return std::unexpected(supervisor.error());
   Attachments attachments;
   if (auto attached = attachments.attach(**supervisor, reporter, options.interactive); !attached) {

@@ -1,0 +1,16 @@
+// Everywhere but on ARM64 Linux.
+#include <cstdlib>
+
+#include "native_kvm.hpp"
+
+namespace vmm::cli {
+
+std::vector<std::string> missing_for_native_kvm() {
+  return {"the native KVM back end runs on ARM64 Linux hosts; this build of sisvmm is for another kind"};
+}
+
+std::unique_ptr<machine::Backend> make_native_kvm(machine::MachineConfig) {
+  std::abort();  // the caller has not asked what is missing
+}
+
+}  // namespace vmm::cli

@@ -1,0 +1,267 @@
+#include "vmm/machine/kvm/backend.hpp"
+
+#include <sys/utsname.h>
+
+#include <future>
+#include <mutex>
+#include <optional>
+#include <thread>
+
+#include "boot.hpp"
+#include "hardware.hpp"
+#include "vmm/base/descriptor_limit.hpp"
+#include "vmm/devices/vsock/device.hpp"
+
+namespace vmm::machine_kvm {
+namespace {
+
+/// The devices' thread. What needs it to do something from outside waits for it with call().
+class DeviceThread {
+ public:
+  explicit DeviceThread(EventLoop& loop) : loop_(loop) {}
+  ~DeviceThread() { stop(); }
+  DeviceThread(const DeviceThread&) = delete;
+  DeviceThread& operator=(const DeviceThread&) = delete;
+
+  void start() {
+    thread_ = std::thread([this] { static_cast<void>(loop_.run()); });
+  }
+  void stop() {
+    if (!thread_.joinable()) return;
+    loop_.stop();
+    thread_.join();
+  }
+  /// Runs `work` where devices may be touched, and waits for its end.
+  void call(const std::function<void()>& work) {
+    if (!thread_.joinable()) return work();
+    std::promise<void> finished;
+    loop_.post([&] {
+      work();
+      finished.set_value();
+    });
+    finished.get_future().wait();
+  }
+
+ private:
+  EventLoop& loop_;
+  std::thread thread_;
+};
+
+class KvmBackend final : public machine::Backend {
+ public:
+  explicit KvmBackend(machine::MachineConfig config) : config_(std::move(config)) {}
+  ~KvmBackend() override;
+
+  Result<> start(EventLoop& loop, machine::BackendEvents& events) override;
+  void stop() override { end_soon(); }
+  void kill() override { end_soon(); }
+  std::size_t write_console(std::string_view bytes) override;
+  [[nodiscard]] machine::BackendInfo info() const override;
+  [[nodiscard]] std::map<std::string, std::uint64_t, std::less<>> counters() const override;
+
+ private:
+  Result<> make_devices();
+  /// Makes the hardware and fills the memory. On the device loop's thread, or while that does not run.
+  Result<> power_on();
+  /// Also with nothing, as at the end.
+  void replace_hardware(std::unique_ptr<Hardware> next);
+  HardwareEvents hardware_events();
+  void on_stopped(const kvm::VcpuExit& exit);
+  void reboot();
+  void deliver_console();
+  void end_soon();
+  void end(Result<> how);
+  /// Calls a member on the main loop's thread, if this is still there then and the machine has not ended.
+  template <typename F>
+  void post(F work) {
+    loop_->post([self = self_, work = std::move(work)] {
+      if (*self != nullptr && !(*self)->ended_) work(**self);
+    });
+  }
+
+  machine::MachineConfig config_;
+  EventLoop* loop_ = nullptr;
+  machine::BackendEvents* events_ = nullptr;
+  std::optional<kvm::Kvm> kvm_;
+  std::optional<GuestRam> ram_;
+  std::optional<BootFiles> files_;
+  std::unique_ptr<EventLoop> device_loop_;  // destroyed after what refers to it
+  std::unique_ptr<vsock::VsockDevice> vsock_;
+  mutable std::mutex hardware_mutex_;   ///< for counters(): guards the next two against replace_hardware()
+  std::unique_ptr<Hardware> hardware_;  ///< null before start() and after the end
+  std::uint64_t unknown_accesses_ = 0;  ///< of hardware that is gone
+  std::optional<DeviceThread> device_thread_;
+  unsigned life_ = 0;  ///< counts power-ons: news of an earlier one is no news
+  bool ended_ = false;
+  /// Work that other threads post to our loop finds out here that we are gone.
+  std::shared_ptr<KvmBackend*> self_ = std::make_shared<KvmBackend*>(this);
+};
+
+KvmBackend::~KvmBackend() {
+  *self_ = nullptr;
+  if (hardware_) hardware_->halt();
+  device_thread_.reset();
+}
+
+Result<> KvmBackend::start(EventLoop& loop, machine::BackendEvents& events) {
+  loop_ = &loop;
+  events_ = &events;
+  auto kvm = kvm::Kvm::open();
+  if (!kvm) return std::unexpected(std::move(kvm.error()));
+  kvm_ = std::move(*kvm);
+  auto ram = GuestRam::create(config_.machine.memory_bytes);
+  if (!ram) return std::unexpected(std::move(ram.error()));
+  ram_ = std::move(*ram);
+  auto files = BootFiles::open(config_.kernel, board::KernelFormat::Auto, config_.boot_archive, ram_->range());
+  if (!files) return std::unexpected(std::move(files.error()));
+  files_ = std::move(*files);
+  if (auto made = make_devices(); !made) return made;
+  if (auto done = power_on(); !done) return done;
+  device_thread_.emplace(*device_loop_);
+  device_thread_->start();
+  hardware_->start();
+  return {};
+}
+
+Result<> KvmBackend::make_devices() {
+  raise_descriptor_limit();
+  auto device_loop = EventLoop::create();
+  if (!device_loop) return std::unexpected(std::move(device_loop.error()));
+  device_loop_ = std::move(*device_loop);
+  auto device = vsock::VsockDevice::create(
+      *device_loop_, {.socket_path = config_.vsock_socket.string(), .limits = {}, .socket_limits = {}});
+  if (!device) return std::unexpected(std::move(device.error()).because_of("cannot start the vsock device"));
+  vsock_ = std::move(*device);
+  return {};
+}
+
+Result<> KvmBackend::power_on() {
+  ++life_;
+  const HardwareConfig config{.cpus = config_.machine.cpus,
+                              .gic = config_.machine.gic_version == 2 ? board::GicVersion::V2 : board::GicVersion::V3,
+                              .devices = {vsock_.get()}};
+  auto hardware = Hardware::create(*kvm_, *ram_, *device_loop_, config, hardware_events());
+  if (!hardware) return std::unexpected(std::move(hardware.error()));
+  replace_hardware(std::move(*hardware));
+  const auto state = files_->load(*ram_, hardware_->describe());
+  if (!state) return std::unexpected(state.error());
+  return hardware_->set_entry(state->entry, state->device_tree);
+}
+
+void KvmBackend::replace_hardware(std::unique_ptr<Hardware> next) {
+  {
+    const std::lock_guard lock(hardware_mutex_);
+    if (hardware_) unknown_accesses_ += hardware_->unknown_accesses();
+    hardware_.swap(next);
+  }
+}
+
+HardwareEvents KvmBackend::hardware_events() {
+  return {.console_output = [this] { post([](KvmBackend& self) { self.deliver_console(); }); },
+          .console_room = [this] { post([](KvmBackend& self) { self.events_->on_console_writable(); }); },
+          .warning =
+              [this](const std::string& message) {
+                post([message](KvmBackend& self) { self.events_->on_warning(message); });
+              },
+          .stopped =
+              [this, life = life_](const kvm::VcpuExit& exit) {
+                post([life, exit](KvmBackend& self) {
+                  if (self.life_ == life) self.on_stopped(exit);
+                });
+              }};
+}
+
+void KvmBackend::deliver_console() {
+  if (!hardware_) return;
+  const std::string_view bytes = hardware_->console().take_output();
+  if (!bytes.empty()) events_->on_console(bytes);
+}
+
+void KvmBackend::on_stopped(const kvm::VcpuExit& exit) {
+  using enum kvm::VcpuExit::Reason;
+  switch (exit.reason) {
+    case Shutdown:
+      events_->on_guest_shutdown();
+      return end({});
+    case Reset:
+      return reboot();
+    case Crash:
+      events_->on_guest_panicked();
+      return end({});
+    default:
+      return end(fail(exit.failure()));
+  }
+}
+
+void KvmBackend::reboot() {
+  hardware_->halt();
+  deliver_console();
+  Result<> done;
+  device_thread_->call([this, &done] {
+    replace_hardware(nullptr);
+    vsock_->reset();
+    done = ram_->clear();
+    if (done) done = power_on();
+  });
+  if (!done) return end(std::unexpected(std::move(done.error()).because_of("cannot restart the machine")));
+  events_->on_guest_reset();
+  hardware_->start();
+}
+
+void KvmBackend::end_soon() {
+  // Later: the caller does not expect to be called back from here.
+  post([](KvmBackend& self) { self.end({}); });
+}
+
+void KvmBackend::end(Result<> how) {
+  ended_ = true;
+  if (hardware_) {
+    hardware_->halt();
+    deliver_console();
+  }
+  device_thread_->stop();
+  replace_hardware(nullptr);
+  vsock_->close_host_side("the machine has stopped");
+  events_->on_exited(std::move(how));
+}
+
+std::size_t KvmBackend::write_console(std::string_view bytes) {
+  return hardware_ ? hardware_->console().receive(bytes) : bytes.size();
+}
+
+machine::BackendInfo KvmBackend::info() const {
+  struct utsname host{};
+  ::uname(&host);
+  return {.name = "kvm", .version = std::string(host.sysname) + " " + host.release, .accel = "kvm"};
+}
+
+std::map<std::string, std::uint64_t, std::less<>> KvmBackend::counters() const {
+  std::map<std::string, std::uint64_t, std::less<>> named;
+  if (!vsock_) return named;
+  const auto& counters = vsock_->counters();
+  for (const auto& field : vsock::kCounterFields) {
+    named.emplace(std::string("vsock_") + field.name, (counters.*field.member).value());
+  }
+  const std::lock_guard lock(hardware_mutex_);
+  named.emplace("mmio_unknown_accesses", unknown_accesses_ + (hardware_ ? hardware_->unknown_accesses() : 0));
+  return named;
+}
+
+}  // namespace
+
+std::unique_ptr<machine::Backend> make_backend(machine::MachineConfig config) {
+  return std::make_unique<KvmBackend>(std::move(config));
+}
+
+std::vector<std::string> missing_on_host() {
+  const auto kvm = kvm::Kvm::open();
+  if (!kvm) return {kvm.error().message};
+  const auto vm = kvm->create_vm(0);
+  if (!vm) return {vm.error().message};
+  if (!vm->supports(kvm::DeviceType::GicV3) && !vm->supports(kvm::DeviceType::GicV2)) {
+    return {"this host's KVM emulates neither GICv3 nor GICv2"};
+  }
+  return {};
+}
+
+}  // namespace vmm::machine_kvm

@@ -1,0 +1,200 @@
+#include "hardware.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <bit>
+
+#include "text.hpp"
+
+namespace vmm::machine_kvm {
+namespace {
+
+constexpr std::uint32_t kRamSlot = 0;
+constexpr std::uint32_t kStolenTimeSlot = 1;
+/// Where QEMU's `virt` has it (VIRT_PVTIME); guests are told by a call, not by the device tree.
+constexpr Gpa kStolenTimeBase{0x090a'0000};
+/// Arm DEN0057, "Stolen time shared memory structure".
+constexpr std::uint64_t kStolenTimeBytes = 64;
+
+/// MPIDR_EL1: Aff3, Aff2, Aff1, Aff0 (Arm DDI 0487).
+constexpr std::uint64_t kAffinityMask = 0xff'00ff'ffff;
+
+/// PSTATE at entry: EL1h, D, A, I and F masked (booting.rst: "all forms of interrupts must be masked").
+constexpr std::uint64_t kEntryPstate = 0x3c5;
+
+kvm::DeviceType type_of(board::GicVersion version) {
+  return version == board::GicVersion::V3 ? kvm::DeviceType::GicV3 : kvm::DeviceType::GicV2;
+}
+
+unsigned address_bits(board::AddressRange ram) { return static_cast<unsigned>(std::bit_width(ram.end().value() - 1)); }
+
+std::string describe(const mmio::UnknownAccess& access) {
+  std::string text = std::string("the guest ") + (access.is_write ? "wrote to " : "read from ") +
+                     hex(access.address.value()) + " (" + std::to_string(access.size_bytes) +
+                     " bytes), where no device is";
+  if (access.last_report) text += "; further such addresses are only counted";
+  return text;
+}
+
+}  // namespace
+
+void Hardware::LevelLine::set(bool asserted) {
+  // Fails only for an interrupt that does not exist, which add_interrupt_controller() made sure of.
+  static_cast<void>(vm_.set_level(spi_, asserted));
+}
+
+void Hardware::EdgeLine::set(bool asserted) {
+  if (asserted) notifier_.signal();
+}
+
+Hardware::Hardware(kvm::Vm vm, const HardwareConfig& config, HardwareEvents events)
+    : vm_(std::move(vm)),
+      config_(config),
+      events_(std::move(events)),
+      bus_([this](const mmio::UnknownAccess& access) { events_.warning(machine_kvm::describe(access)); }) {}
+
+Hardware::~Hardware() { halt(); }
+
+Result<std::unique_ptr<Hardware>> Hardware::create(const kvm::Kvm& kvm, const GuestRam& ram, EventLoop& device_loop,
+                                                   const HardwareConfig& config, HardwareEvents events) {
+  const kvm::HostFeatures& host = kvm.features();
+  if (config.cpus > host.max_cpus) {
+    return fail("this host's KVM runs machines of at most " + std::to_string(host.max_cpus) + " CPUs, not " +
+                    std::to_string(config.cpus),
+                abi::ExitCode::HostLacks);
+  }
+  auto vm = kvm.create_vm(address_bits(ram.range()));
+  if (!vm) return std::unexpected(std::move(vm.error()));
+  std::unique_ptr<Hardware> hardware(new Hardware(std::move(*vm), config, std::move(events)));
+  Result<> done;
+  if (host.report_undecodable) done = hardware->vm_.enable_undecodable_reports();
+  if (done) done = hardware->choose_gic();
+  if (done) done = hardware->add_memory(ram, host.stolen_time);
+  if (done) done = hardware->add_cpus(host);
+  if (done) done = hardware->add_interrupt_controller();
+  if (done) done = hardware->add_platform_devices();
+  for (unsigned slot = 0; done && slot < config.devices.size(); ++slot) {
+    done = hardware->add_virtio(device_loop, ram, slot, *config.devices[slot]);
+  }
+  if (!done) return std::unexpected(std::move(done.error()));
+  return hardware;
+}
+
+Result<> Hardware::choose_gic() {
+  if (vm_.supports(type_of(config_.gic))) return {};
+  if (config_.gic == board::GicVersion::V2) {
+    return fail("this host's KVM cannot emulate a GICv2: its GIC has no such mode; use machine.gic_version 3",
+                abi::ExitCode::HostLacks);
+  }
+  config_.gic = board::GicVersion::V2;
+  if (vm_.supports(kvm::DeviceType::GicV2)) return {};
+  return fail("this host's KVM emulates neither GICv3 nor GICv2", abi::ExitCode::HostLacks);
+}
+
+Result<> Hardware::add_memory(const GuestRam& ram, bool stolen_time) {
+  if (auto set = vm_.set_memory(kRamSlot, ram.range().base, ram.all()); !set) return set;
+  if (!stolen_time) return {};
+  auto page = MappedRegion::anonymous(static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)));
+  if (!page) return std::unexpected(std::move(page.error()));
+  stolen_time_ = std::move(*page);
+  return vm_.set_memory(kStolenTimeSlot, kStolenTimeBase, GuestSlice(stolen_time_->data(), stolen_time_->size()));
+}
+
+Result<> Hardware::add_cpus(const kvm::HostFeatures& host) {
+  pmu_ = host.pmu;
+  vcpus_.reserve(config_.cpus);
+  for (unsigned index = 0; index < config_.cpus; ++index) {
+    auto vcpu = vm_.create_vcpu(index);
+    if (!vcpu) return std::unexpected(std::move(vcpu.error()));
+    vcpus_.push_back(std::move(*vcpu));
+    auto done = vcpus_.back().init(
+        vm_, {.powered_off = index != 0, .pmu = host.pmu, .pointer_authentication = host.pointer_authentication});
+    if (!done) return done;
+    if (stolen_time_) done = vcpus_.back().enable_stolen_time(Gpa(kStolenTimeBase.value() + index * kStolenTimeBytes));
+    if (!done) return done;
+    const auto mpidr = vcpus_.back().get(kvm::RegisterId::MpidrEl1);
+    if (!mpidr) return std::unexpected(mpidr.error());
+    affinities_.push_back(*mpidr & kAffinityMask);
+  }
+  return {};
+}
+
+Result<> Hardware::add_interrupt_controller() {
+  auto gic = kvm::Gic::create(vm_, {.version = type_of(config_.gic),
+                                    .distributor = board::kGicDistributor.base,
+                                    .cpu_interface = board::kGicCpuInterface.base,
+                                    .redistributors = board::kGicRedistributors.base,
+                                    .cpus = config_.cpus,
+                                    .interrupt_ids = board::kInterruptIds});
+  if (!gic) return std::unexpected(std::move(gic.error()));
+  gic_ = std::move(*gic);
+  if (!pmu_) return {};
+  for (kvm::Vcpu& vcpu : vcpus_) {
+    if (auto done = vcpu.enable_pmu(board::kPmuPpi); !done) return done;
+  }
+  return {};
+}
+
+Result<> Hardware::add_platform_devices() {
+  console_line_.emplace(vm_, board::kPl011Spi);
+  console_.emplace(*console_line_,
+                   Pl011Options{.output_ready = events_.console_output, .input_room = events_.console_room});
+  return bus_.add("pl011", board::kPl011.base, board::kPl011.size_bytes, *console_);
+}
+
+Result<> Hardware::add_virtio(EventLoop& loop, const GuestRam& ram, unsigned slot, virtio::VirtioDevice& device) {
+  auto notifier = Notifier::create();
+  if (!notifier) return std::unexpected(std::move(notifier.error()));
+  if (auto done = vm_.connect_interrupt(board::virtio_spi(slot), *notifier); !done) return done;
+  Slot made{.line = std::make_unique<EdgeLine>(std::move(*notifier)), .transport = nullptr};
+  auto transport = virtio::MmioTransport::create(loop, device, ram.memory(), *made.line, {.warning = events_.warning});
+  if (!transport) return std::unexpected(std::move(transport.error()));
+  made.transport = std::move(*transport);
+  const board::AddressRange window = board::virtio_slot(slot);
+  if (auto done = bus_.add("virtio" + std::to_string(slot), window.base, window.size_bytes, *made.transport); !done) {
+    return done;
+  }
+  const Gpa notify(window.base.value() + abi::virtio::mmio::QueueNotify);
+  for (std::uint16_t queue = 0; queue < made.transport->queue_count(); ++queue) {
+    auto done = vm_.connect_doorbell({.address = notify, .value = queue}, made.transport->kick(queue));
+    if (!done) return done;
+  }
+  slots_.push_back(std::move(made));
+  return {};
+}
+
+board::DeviceTreeConfig Hardware::describe() const {
+  board::DeviceTreeConfig tree;
+  tree.gic = config_.gic;
+  tree.cpu_affinities = affinities_;
+  tree.pmu = pmu_;
+  for (unsigned slot = 0; slot < slots_.size(); ++slot) tree.virtio_slots.push_back(slot);
+  return tree;
+}
+
+Result<> Hardware::set_entry(Gpa entry, Gpa device_tree) {
+  kvm::Vcpu& boot = vcpus_.front();
+  auto done = boot.set(kvm::RegisterId::Pstate, kEntryPstate);
+  if (done) done = boot.set(kvm::RegisterId::Pc, entry.value());
+  if (done) done = boot.set(kvm::RegisterId::X0, device_tree.value());
+  return done;
+}
+
+void Hardware::start() {
+  for (kvm::Vcpu& vcpu : vcpus_) {
+    threads_.push_back(std::make_unique<VcpuThread>(
+        vcpu, bus_, VcpuThread::Events{.stopped = events_.stopped, .warning = events_.warning}));
+  }
+}
+
+void Hardware::halt() {
+  if (threads_.empty()) return;
+  for (const Slot& slot : slots_) slot.transport->shutdown();
+  console_->shutdown();
+  for (const auto& thread : threads_) thread->request_stop();
+  for (const auto& thread : threads_) thread->join();
+  threads_.clear();
+}
+
+}  // namespace vmm::machine_kvm

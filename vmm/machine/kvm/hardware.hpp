@@ -1,0 +1,119 @@
+// The machine from power-on to power-off: virtual CPUs, interrupt controller, devices. A reboot makes a new one, so
+// that nothing of the old life is left, in the kernel or here.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "guest_ram.hpp"
+#include "vcpu_thread.hpp"
+#include "vmm/base/event_loop.hpp"
+#include "vmm/devices/pl011/pl011.hpp"
+#include "vmm/hypervisor/kvm/gic.hpp"
+#include "vmm/hypervisor/kvm/kvm.hpp"
+#include "vmm/hypervisor/kvm/vm.hpp"
+#include "vmm/machine/board/device_tree.hpp"
+#include "vmm/mmio/bus.hpp"
+#include "vmm/virtio/device.hpp"
+#include "vmm/virtio/transport/mmio/mmio_transport.hpp"
+
+namespace vmm::machine_kvm {
+
+/// News of the hardware, on threads of virtual CPUs.
+struct HardwareEvents {
+  std::function<void()> console_output;  ///< Pl011::take_output() has something
+  std::function<void()> console_room;    ///< Pl011::receive() takes bytes again
+  std::function<void(const std::string&)> warning;
+  /// The guest has powered off or reset the machine, or a CPU cannot go on. Several CPUs may tell.
+  std::function<void(const kvm::VcpuExit&)> stopped;
+};
+
+struct HardwareConfig {
+  unsigned cpus = 1;
+  board::GicVersion gic = board::GicVersion::V3;  ///< the one wanted; GICv2 where the host has no GICv3
+  /// By virtio slot. They outlive the hardware, and are in their reset state.
+  std::vector<virtio::VirtioDevice*> devices;
+};
+
+/// Thread: create and destroy it on the device loop's thread, or while that does not run; the rest as said.
+class Hardware {
+ public:
+  /// @param ram, device_loop  outlive it
+  static Result<std::unique_ptr<Hardware>> create(const kvm::Kvm& kvm, const GuestRam& ram, EventLoop& device_loop,
+                                                  const HardwareConfig& config, HardwareEvents events);
+  ~Hardware();
+  Hardware(const Hardware&) = delete;
+  Hardware& operator=(const Hardware&) = delete;
+
+  /// What the guest is to be told; memory and boot files are left to others.
+  [[nodiscard]] board::DeviceTreeConfig describe() const;
+
+  /// Sets the boot CPU's registers (Linux, Documentation/arch/arm64/booting.rst).
+  Result<> set_entry(Gpa entry, Gpa device_tree);
+
+  /// Starts the virtual CPUs. Once.
+  void start();
+
+  /// Stops them for good and waits for that, some microseconds. Not on the device loop's thread, unless the loop is not
+  /// needed by a CPU any more: it is not, from this call on. Any other thread.
+  void halt();
+
+  [[nodiscard]] Pl011& console() { return *console_; }
+  /// Accesses to addresses where nothing is. Any thread.
+  [[nodiscard]] std::uint64_t unknown_accesses() const { return bus_.unknown_accesses(); }
+
+ private:
+  /// A wire whose level is kept: PL011, PL031.
+  class LevelLine final : public mmio::InterruptLine {
+   public:
+    LevelLine(const kvm::Vm& vm, std::uint32_t spi) : vm_(vm), spi_(spi) {}
+    void set(bool asserted) override;
+
+   private:
+    const kvm::Vm& vm_;
+    std::uint32_t spi_;
+  };
+  /// An edge for each set(true), through an eventfd that the kernel watches.
+  class EdgeLine final : public mmio::InterruptLine {
+   public:
+    explicit EdgeLine(Notifier notifier) : notifier_(std::move(notifier)) {}
+    void set(bool asserted) override;
+
+   private:
+    Notifier notifier_;
+  };
+  struct Slot {
+    std::unique_ptr<EdgeLine> line;
+    std::unique_ptr<virtio::MmioTransport> transport;
+  };
+
+  Hardware(kvm::Vm vm, const HardwareConfig& config, HardwareEvents events);
+  Result<> choose_gic();
+  Result<> add_memory(const GuestRam& ram, bool stolen_time);
+  Result<> add_cpus(const kvm::HostFeatures& host);
+  Result<> add_interrupt_controller();
+  Result<> add_platform_devices();
+  Result<> add_virtio(EventLoop& loop, const GuestRam& ram, unsigned slot, virtio::VirtioDevice& device);
+
+  kvm::Vm vm_;
+  HardwareConfig config_;
+  HardwareEvents events_;
+  mmio::Bus bus_;
+  std::optional<MappedRegion> stolen_time_;
+  std::vector<kvm::Vcpu> vcpus_;
+  std::vector<std::uint64_t> affinities_;
+  bool pmu_ = false;
+  std::optional<kvm::Gic> gic_;
+  std::optional<LevelLine> console_line_;
+  std::optional<Pl011> console_;
+  std::vector<Slot> slots_;
+  std::vector<std::unique_ptr<VcpuThread>> threads_;  ///< use all of the above, so destroyed first
+};
+
+}  // namespace vmm::machine_kvm
