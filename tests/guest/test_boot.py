@@ -37,6 +37,11 @@ class Boot(unittest.TestCase):
                 for el2 in ("off", "on"):
                     self.check(cpu=cpu, machine=f"gic-version={gic},virtualization={el2}")
 
+    def test_what_is_typed_before_the_boot_reaches_the_shell(self):
+        with Guest() as guest:
+            guest.send("shutdown 7")
+            self.assertEqual(guest_image.exit_record(guest.wait_for_exit()), ("shutdown", 7))
+
     def test_one_to_eight_cpus_are_present(self):
         for gic in (2, 3):
             for cpus in range(1, 9):

@@ -32,6 +32,7 @@ void Ns16550a::write_register(Register reg, std::uint8_t value) {
 void Ns16550a::init() {
   write_register(Register::InterruptEnable, 0);
   write_register(Register::LineControl, kLineWord8);
+  move_input();
   write_register(Register::FifoControl, kFifoOn | kFifoClear | kFifoTrigger8);
   write_register(Register::ModemControl, kModemDtr | kModemRts | kModemOut2);
 }

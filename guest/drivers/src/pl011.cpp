@@ -11,6 +11,12 @@ void Pl011::init() {
   write_register(Register::LCR_H, kLineFifoEnable | kLineWord8);
   write_register(Register::ICR, kInterruptAll);
   write_register(Register::CR, kControlEnable | kControlTx | kControlRx);
+  // What was typed before. Not read earlier: the next byte would come in then, and be lost as the FIFO is switched on.
+  // If the byte went with the switch, an emulated port (QEMU's) still holds its sender back until the data register is
+  // read, and nothing would ever arrive.
+  if (!move_input()) {
+    static_cast<void>(read(Register::DR));
+  }
 }
 
 bool Pl011::transmit_ready() { return (read(Register::FR) & kFlagTxFifoFull) == 0; }

@@ -39,11 +39,20 @@ void Uart::write(std::string_view text) {
 void Uart::start_receiving(kernel::WorkQueue& queue, kernel::WorkItem& on_input) {
   queue_ = &queue;
   on_input_ = &on_input;
+  if (input_.size() != 0) {
+    queue.raise(on_input);
+  }
   set_receive_interrupt(true);
 }
 
 void Uart::on_interrupt() {
   interrupts_.add();
+  if ((move_input() || receive_held_) && queue_ != nullptr) {
+    queue_->raise(*on_input_);
+  }
+}
+
+bool Uart::move_input() {
   bool arrived = false;
   for (unsigned i = 0; i < kBytesPerInterrupt; ++i) {
     if (input_.full()) {
@@ -67,9 +76,7 @@ void Uart::on_interrupt() {
     rx_bytes_.add();
     arrived = true;
   }
-  if ((arrived || receive_held_) && queue_ != nullptr) {
-    queue_->raise(*on_input_);
-  }
+  return arrived;
 }
 
 std::size_t Uart::read(std::span<std::byte> out) {

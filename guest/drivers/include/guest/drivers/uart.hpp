@@ -67,6 +67,10 @@ class Uart : public kernel::TextOutput {
   Uart() = default;
   ~Uart() = default;
 
+  /// Moves a bounded number of bytes from the FIFO into the ring. init() keeps with it what was typed before the port
+  /// was set up. True if there were any.
+  bool move_input();
+
   /// The transmitter has room for a byte. One register read.
   virtual bool transmit_ready() = 0;
   virtual void transmit(std::uint8_t value) = 0;
