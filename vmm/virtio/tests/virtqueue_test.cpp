@@ -213,6 +213,18 @@ TEST_F(IndirectTest, table_may_end_a_direct_chain) {
   EXPECT_EQ(chain.reader().available(), 5u);
 }
 
+TEST_F(VirtqueueTest, writer_copies_what_a_span_shows_also_if_it_could_be_written) {
+  // Regression: a span of non-const bytes was taken for a value, and the guest was given its pointer and length.
+  driver.add({{data, 64, true}});
+  auto queue = driver.device_side();
+  ASSERT_EQ(queue.pop(chain), true);
+  std::byte bytes[] = {std::byte{1}, std::byte{2}};
+  Writer writer = chain.writer();
+  EXPECT_EQ(writer.write(std::span<std::byte>(bytes)), 2u);
+  EXPECT_EQ(writer.consumed(), 2u);
+  EXPECT_EQ(guest.get_bytes(data, 2), "\x01\x02");
+}
+
 TEST_F(IndirectTest, write_flag_of_the_table_is_ignored) {
   entry(0, 3, 0);
   offer_table(16, kWrite);

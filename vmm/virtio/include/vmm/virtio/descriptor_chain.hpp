@@ -68,6 +68,7 @@ class Writer : public SliceCursor {
   std::size_t write(std::span<const std::byte> from);
   /// One value; false (and no movement) if it does not fit.
   template <typename T>
+    requires(!std::is_convertible_v<const T&, std::span<const std::byte>>)
   bool write(const T& value) {
     static_assert(std::is_trivially_copyable_v<T> && !std::is_pointer_v<T>);
     if (available() < sizeof(T)) return false;
