@@ -115,6 +115,11 @@ void MmioTransport::apply_status(std::uint32_t value) {
 }
 
 void MmioTransport::apply_queue_ready(std::uint32_t queue, bool ready) {
+  {
+    const std::lock_guard lock(mutex_);
+    // Another virtual CPU may have reset the device since: it must find all queues unused.
+    if (ready && refusal_of_queue_write(queue) != nullptr) return;
+  }
   stop_device();
   {
     const std::lock_guard lock(mutex_);
@@ -145,10 +150,6 @@ void MmioTransport::start_device(MissingQueue missing) {
     auto queue = make_queue(registers, i);
     if (!queue) return fail_driver("queue " + std::to_string(i) + ": " + queue.error().message);
     activation.queues.push_back(std::move(*queue));
-  }
-  {
-    const std::lock_guard lock(mutex_);
-    registers_.engaged = 1;
   }
   active_ = true;
   if (const auto done = device_.activate(std::move(activation)); !done) {
@@ -235,6 +236,7 @@ Result<> MmioTransport::restore(const MmioTransportState& state) {
   suspended_ = true;
   registers_ = state;
   registers_.interrupt_status = 0;
+  if ((state.status & status::kDriverOk) != 0) registers_.engaged = 1;
   interrupt_status_.store(state.interrupt_status);
   return {};
 }

@@ -159,12 +159,12 @@ const char* MmioTransport::write_driver_features(std::uint32_t value) {
   return nullptr;
 }
 
-const char* MmioTransport::refusal_of_queue_write() const {
+const char* MmioTransport::refusal_of_queue_write(std::uint32_t queue) const {
   // VIRTIO 1.2, Driver Requirements: Device Initialization: queues are set up in step 7, after FEATURES_OK.
   if ((registers_.status & status::kFeaturesOk) == 0) return "queues are set up after FEATURES_OK";
   if ((registers_.status & kDeadBits) != 0) return "the device waits for a reset";
-  if (registers_.queue_sel >= queue_sizes_.size()) return "there is no such queue";
-  if (registers_.queues[registers_.queue_sel].ready != 0) return "the queue is in use";
+  if (queue >= queue_sizes_.size()) return "there is no such queue";
+  if (registers_.queues[queue].ready != 0) return "the queue is in use";
   return nullptr;
 }
 
@@ -181,7 +181,7 @@ const char* MmioTransport::write_queue(std::uint32_t offset, std::uint32_t value
     default:
       return "not a register to write";
   }
-  if (const char* refusal = refusal_of_queue_write()) return refusal;
+  if (const char* refusal = refusal_of_queue_write(registers_.queue_sel)) return refusal;
   MmioQueueState& queue = registers_.queues[registers_.queue_sel];
   switch (offset) {
     case Register::QueueNum:
@@ -222,7 +222,7 @@ void MmioTransport::write_queue_ready(std::uint32_t value) {
     } else if (registers_.queues[queue].ready == value) {
       return;
     } else if (value == 1) {
-      refusal = refusal_of_queue_write();
+      refusal = refusal_of_queue_write(queue);
     }
     // Until DRIVER_OK, the device has not heard of its queues.
     if (refusal == nullptr && (registers_.status & status::kDriverOk) == 0) {
@@ -272,6 +272,8 @@ const char* MmioTransport::advance_status(std::uint32_t value) {
   if ((added & status::kDriverOk) != 0) {
     if ((now & status::kFeaturesOk) == 0) return "DRIVER_OK before FEATURES_OK";
     now |= status::kDriverOk;
+    // Together with the bit: a reset by another virtual CPU must reach the device from here on.
+    registers_.engaged = 1;
   }
   return (value & ~(kDriverBits | status::kDeviceNeedsReset)) == 0 ? nullptr : "unknown status bits";
 }

@@ -82,6 +82,32 @@ TEST_F(MmioThreadsTest, two_virtual_cpus_that_fight_over_the_registers_break_not
   driver.negotiate();
 }
 
+TEST_F(MmioThreadsTest, queue_made_ready_behind_a_reset_stays_unused) {
+  // Both are posted before the loop runs: the one that the loop does first takes the ground from under the other.
+  const RegisterDriver driver(*transport);
+  ASSERT_TRUE(loop->run_once(std::chrono::milliseconds(0)));
+  driver.negotiate();
+  FakeQueue queues[] = {FakeQueue(guest, 8), FakeQueue(guest, 8), FakeQueue(guest, 8)};
+  driver.set_up(0, queues[0].layout());
+  driver.set_up(1, queues[1].layout());
+  driver.set_status(15);
+  driver.describe(2, queues[2].layout());
+  loop->post([this] { transport->write(abi::virtio::mmio::Status, 4, 0); });
+  std::atomic<bool> started{false};
+  std::thread cpu([&] {
+    started = true;
+    driver.set(abi::virtio::mmio::QueueReady, 1);
+  });
+  while (!started) std::this_thread::yield();
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));  // let it post; without, the test only proves less
+  ASSERT_TRUE(loop->run_once(std::chrono::milliseconds(100)));
+  transport->shutdown();
+  cpu.join();
+  driver.set(abi::virtio::mmio::QueueSel, 2);
+  EXPECT_EQ(driver.get(abi::virtio::mmio::QueueReady), 0u);
+  EXPECT_EQ(device.active(), nullptr);
+}
+
 TEST_F(MmioThreadsTest, shutdown_frees_a_virtual_cpu_that_waits_for_a_loop_that_does_not_run) {
   std::atomic<bool> about_to_wait{false};
   std::thread cpu([&] {

@@ -87,7 +87,7 @@ class EchoDevice final : public VirtioDevice {
         Writer writer = chain_.writer();
         std::byte bytes[256];
         const std::size_t read = reader.read(bytes);
-        queue.push(chain_.head(), static_cast<std::uint32_t>(writer.write(std::span<const std::byte>(bytes, read))));
+        queue.push(chain_.head(), static_cast<std::uint32_t>(writer.write(std::span(bytes).first(read))));
         if (queue.publish()) active_->interrupt->signal_queue(index);
       }
     } while (queue.enable_kicks());

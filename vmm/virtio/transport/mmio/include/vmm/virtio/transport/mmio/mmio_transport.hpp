@@ -115,7 +115,7 @@ class MmioTransport final : public mmio::Device, private Interrupt {
   [[nodiscard]] bool status_needs_device(std::uint32_t value) const;
   [[nodiscard]] const char* advance_status(std::uint32_t value);
   [[nodiscard]] const char* refusal_of_features() const;
-  [[nodiscard]] const char* refusal_of_queue_write() const;
+  [[nodiscard]] const char* refusal_of_queue_write(std::uint32_t queue) const;
   void clear_registers();
 
   // Loop's thread.

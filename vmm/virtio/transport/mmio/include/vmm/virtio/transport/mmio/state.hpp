@@ -32,8 +32,8 @@ struct MmioTransportState {
   std::uint32_t driver_features_sel = 0;
   std::uint32_t queue_sel = 0;
   std::uint32_t config_generation = 0;
-  std::uint32_t unknown_features = 0;  ///< 1: the driver accepted bits beyond 63
-  std::uint32_t engaged = 0;           ///< 1: the device has seen this driver, and must hear of its reset
+  std::uint32_t unknown_features = 0;                   ///< 1: the driver accepted bits beyond 63
+  std::uint32_t engaged = 0;                            ///< 1: there was DRIVER_OK, so the device must hear of a reset
   std::array<MmioQueueState, kMaxMmioQueues> queues{};  ///< [queue_count]
 };
 static_assert(std::has_unique_object_representations_v<MmioTransportState>, "padding would leak into a snapshot");
