@@ -243,8 +243,8 @@ Result<> QemuBackend::judge(const ExitStatus& status) const {
   if (!failure_.empty()) return fail(failure_);
   std::string message = "QEMU " + status.describe();
   if (const auto log = last_log_lines(); !log.empty()) message += "; it said: " + log;
-  // QEMU that runs the machine greets; one that refuses it (an unknown CPU model, no memory) does not get that far.
-  if (status.signal == 0 && qmp_session_.version().empty()) {
+  // QEMU that runs the machine answers; one that refuses it (an unknown CPU model, no memory) does not get that far.
+  if (status.signal == 0 && !qmp_session_.negotiated()) {
     const auto missing = missing_for(probe(), accel_);
     return fail(missing.empty() ? "this host's QEMU cannot run the machine: " + message
                                 : missing.front() + " (" + message + ")",

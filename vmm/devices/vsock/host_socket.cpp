@@ -69,8 +69,8 @@ Result<> check_path(const std::string& path) {
   constexpr std::size_t kPortSuffix = sizeof("_4294967294") - 1;
   if (path.size() > kLongest - kPortSuffix) {
     return fail("the path of the vsock socket has " + std::to_string(path.size()) + " bytes: " + path +
-                ". A Unix socket's path may have " + std::to_string(kLongest) + ", less " +
-                std::to_string(kPortSuffix) + " for \"_<port>\": use a shorter run directory (--run-dir)",
+                    ". A Unix socket's path may have " + std::to_string(kLongest) + ", less " +
+                    std::to_string(kPortSuffix) + " for \"_<port>\": use a shorter run directory (--run-dir)",
                 abi::ExitCode::Usage);
   }
 #endif

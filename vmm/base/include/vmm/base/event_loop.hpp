@@ -38,10 +38,10 @@ struct Events {
 
 /// Runs callbacks on one thread: the one that calls run().
 ///
-/// Only post(), stop() and in_loop_thread() may be called from other threads; everything else belongs to the loop's thread (or to whoever
-/// sets the loop up before run()). Callbacks may add, modify and remove anything, themselves included; a callback whose
-/// watch was removed, or whose timer was cancelled, is not called any more, even if its event was already seen.
-/// Level-triggered: what a callback leaves unread is reported again.
+/// Only post(), stop() and in_loop_thread() may be called from other threads; everything else belongs to the loop's
+/// thread (or to whoever sets the loop up before run()). Callbacks may add, modify and remove anything, themselves
+/// included; a callback whose watch was removed, or whose timer was cancelled, is not called any more, even if its
+/// event was already seen. Level-triggered: what a callback leaves unread is reported again.
 class EventLoop {
  public:
   using Clock = std::chrono::steady_clock;

@@ -10,9 +10,9 @@
 
 namespace vmm {
 
-/// A socket that listens at `path` (mode 0600), non-blocking. It listens before it has that name: a client that sees the
-/// name is never refused. What lies at `path` already is not removed.
-/// The error is an errno value: EADDRINUSE, EACCES, ENAMETOOLONG ...
+/// A socket that listens at `path` (mode 0600), non-blocking. It listens before it has that name: a client that sees
+/// the name is never refused. What lies at `path` already is not removed. The error is an errno value: EADDRINUSE,
+/// EACCES, ENAMETOOLONG ...
 std::expected<UniqueFd, int> listen_unix(const std::filesystem::path& path, int backlog = 128);
 
 enum class Blocking { Yes, No };

@@ -36,6 +36,8 @@ class QmpSession {
 
   /// "7.2.22", once the greeting has come.
   [[nodiscard]] const std::string& version() const { return version_; }
+  /// QEMU has answered: it greets while it still makes the machine, and answers when that is done.
+  [[nodiscard]] bool negotiated() const { return negotiated_; }
 
  private:
   struct Pending {
