@@ -44,8 +44,8 @@ PR_SET_PDEATHSIG = 1
 EXIT_TIME_LIMIT = 124
 EXIT_NO_HOST = 125
 
-# The ports appear one after the other, and their names later than they. `tar` before the exit code: whoever sees the code
-# has the files. The ports' files are written when write() returns.
+# The ports appear one after the other, and their names later than they. `tar` before the exit code: whoever sees the
+# code has the files. The ports' files are written when write() returns.
 MAIN = f"""
 mkdir -p /tmp /run /root /dev/shm /dev/pts /port /work/out
 mount -t tmpfs none /tmp
@@ -81,7 +81,7 @@ class Options:
     gic: int = 3            # version of the nested host's interrupt controller: 2 has no vGICv3
     icount: bool = False    # guest time is the count of executed instructions, one a nanosecond
     limit_s: float = LIMIT_S
-    layers: tuple = ()      # further cpio archives, with libraries and programs in their places under /
+    layers: tuple = ()      # further cpio archives, with what a real host has installed
     forward: bool = False   # standard output and error are also passed on while the command runs
 
 
@@ -118,7 +118,7 @@ def end_with_parent():
 
 
 def cached(name, inputs, make):
-    """Path of the file that `make(path)` makes; made again when `inputs`, a list of bytes, are others than last time."""
+    """Path of the file that `make(path)` makes, again when `inputs`, a list of bytes, are others than last time."""
     CACHE.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in inputs)).hexdigest()[:16]
     path = CACHE / f"{name}-{digest}.cpio"
@@ -129,6 +129,13 @@ def cached(name, inputs, make):
         make(work)
         work.rename(path)
     return path
+
+
+def stripped(program):
+    """The program's bytes without what only a debugger needs: less to unpack."""
+    with tempfile.NamedTemporaryFile() as copy:
+        subprocess.run(["aarch64-linux-gnu-strip", "-o", copy.name, program], check=True)
+        return pathlib.Path(copy.name).read_bytes()
 
 
 def base_layer():
@@ -153,6 +160,7 @@ def put_files(folder, files):
         target.parent.mkdir(parents=True, exist_ok=True)
         if isinstance(content, bytes):
             target.write_bytes(content)
+            target.chmod(0o755)
         elif pathlib.Path(content).is_dir():
             shutil.copytree(content, target)
         else:
@@ -167,8 +175,9 @@ def write_initrd(path, layers, folder):
                 shutil.copyfileobj(archive, initrd)
             initrd.write(bytes(-initrd.tell() % 4))
         initrd.flush()
-        names = subprocess.run(["find", "work", "command", "-print0"], cwd=folder, check=True, capture_output=True).stdout
-        subprocess.run(["cpio", "--null", "--quiet", "-o", "-H", "newc"], cwd=folder, input=names, stdout=initrd, check=True)
+        names = subprocess.run(["find", "work", "command", "-print0"], cwd=folder, check=True, stdout=subprocess.PIPE)
+        subprocess.run(["cpio", "--null", "--quiet", "-o", "-H", "newc"], cwd=folder, input=names.stdout, stdout=initrd,
+                       check=True)
 
 
 class Pump:
@@ -211,8 +220,8 @@ def wait(process, options, folder):
 
 def run_here(command, options, folder):
     """On this host's own KVM. Returns (exit code, console)."""
-    if options.layers or options.icount:
-        raise HostError("libraries and instruction counts are the nested host's: this host has its own KVM")
+    if options.icount:
+        raise HostError("instructions are counted in the nested host only; this host has its own KVM")
     with open(folder / "stdout", "wb") as stdout, open(folder / "stderr", "wb") as stderr:
         process = subprocess.Popen(command, cwd=folder / "work", stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr,
                                    start_new_session=True, preexec_fn=end_with_parent)
@@ -233,7 +242,8 @@ def qemu_command(options, folder, kernel):
     for port in PORTS:
         path = folder / ("out.tar" if port == "out" else port)
         path.touch()
-        arguments += ["-chardev", f"file,id={port},path={path}", "-device", f"virtserialport,chardev={port},name={port}"]
+        arguments += ["-chardev", f"file,id={port},path={path}",
+                      "-device", f"virtserialport,chardev={port},name={port}"]
     return arguments
 
 
@@ -288,8 +298,10 @@ def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--file", action="append", default=[], metavar="PATH[:NAME]",
                         help="a file or folder for the command's folder, under its own or another name")
-    parser.add_argument("--out", type=pathlib.Path, metavar="FOLDER", help="where what the command leaves in ./out goes")
-    parser.add_argument("--limit", type=float, default=LIMIT_S, metavar="SECONDS", help="time limit (default %(default)s)")
+    parser.add_argument("--out", type=pathlib.Path, metavar="FOLDER",
+                        help="where to put what the command leaves in ./out")
+    parser.add_argument("--limit", type=float, default=LIMIT_S, metavar="SECONDS",
+                        help="time limit (default %(default)s)")
     nested = parser.add_argument_group("the nested host")
     nested.add_argument("--cpus", type=int, default=2)
     nested.add_argument("--memory", type=int, default=1024, metavar="MIB")
