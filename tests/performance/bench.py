@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures SIS and prints a table; all figures and their samples go to build/bench/results.json.
 
-usage: bench.py [--quick] [boot] [start] [ping] [throughput]
+usage: bench.py [--quick] [boot] [start] [ping] [throughput] [kvm]
 
   boot        guest instructions from reset until the control server listens (QEMU -icount shift=0,sleep=off, where
               one nanosecond of guest time is one instruction; resolution 16 instructions, the tick of the counter)
@@ -9,6 +9,8 @@ usage: bench.py [--quick] [boot] [start] [ping] [throughput]
   ping        round trip of a control request, one connection
   throughput  vsock to and from the guest, beside a virtio-serial port of QEMU with a Linux guest; and the same Linux
               guest's vsock through our device, so that two devices are compared under one kernel
+  kvm         the KVM back end beside the least that runs a guest on KVM, in instructions (tests/kvm/measure.py); only
+              when named, since it needs the build for ARM64
 
 A benchmark never fails because a machine is slow: the exit code tells only whether everything could be measured.
 """
@@ -30,6 +32,9 @@ import virtio_serial
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "linux"))
 import linux_guest  # noqa: E402
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "kvm"))
+import measure  # noqa: E402
+import nested_host  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SISVMM = ROOT / "build/host-release/vmm/cli/sisvmm"
@@ -212,7 +217,15 @@ def throughput(folder, quick):
     return results
 
 
-BENCHES = {"boot": boot, "start": start, "ping": ping, "throughput": throughput}
+def kvm(folder, quick):
+    try:
+        return measure.measure(runs=5 if quick else 21)
+    except nested_host.HostError as error:
+        raise RuntimeError(str(error)) from error
+
+
+BENCHES = {"boot": boot, "start": start, "ping": ping, "throughput": throughput, "kvm": kvm}
+DEFAULT = ("boot", "start", "ping", "throughput")
 
 
 def print_table(results):
@@ -230,13 +243,13 @@ def print_table(results):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fewer samples")
-    parser.add_argument("what", nargs="*", metavar="WHAT", help="boot, start, ping, throughput (default: all)")
+    parser.add_argument("what", nargs="*", metavar="WHAT", help="boot, start, ping, throughput, kvm (default: all but kvm)")
     options = parser.parse_args()
     for name in options.what:
         if name not in BENCHES:
             parser.error(f"unknown benchmark '{name}', allowed: {', '.join(BENCHES)}")
     results, failures = [], 0
-    for name in options.what or BENCHES:
+    for name in options.what or DEFAULT:
         print(f"sis: measuring {name}", file=sys.stderr)
         with tempfile.TemporaryDirectory(prefix="sis-bench-") as folder:
             try:
