@@ -1,0 +1,50 @@
+"""sisvmm's KVM back end on a real KVM: tests of the list that the QEMU back end has to pass, too.
+
+Emulation is slow, so only some of the list run; with SIS_KVM_ALL=1 in the environment all do, which takes long.
+"""
+
+import os
+import pathlib
+import re
+import sys
+import unittest
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+import nested_host  # noqa: E402
+import python_layer  # noqa: E402
+
+ROOT = nested_host.ROOT
+LIST = ("test_run.Outcomes.test_hello_scenario_passes_and_is_recorded",
+        "test_run.Outcomes.test_guest_shutdown_with_a_code_gives_1",
+        "test_run.Outcomes.test_reboot_comes_back",
+        "test_run.Deaths.test_name_of_a_killed_machine_can_be_used_again",
+        "test_run.Panics.test_assert_names_file_and_line",
+        "test_run.Interactive.test_console_attaches_to_the_shell")
+WHOLE_LIST = ("test_run", "test_control", "test_streams", "test_sisctl", "test_terminal", "test_monitor")
+ENVIRONMENT = "export SIS_BUILD=$PWD/build SIS_KERNEL=$PWD/sis.Image SIS_BACKEND=kvm PYTHONDONTWRITEBYTECODE=1; "
+
+
+class OnKvm(unittest.TestCase):
+    def run_tests(self, folder, names, files, at_least):
+        """Runs Python tests on the host with KVM: all must pass, and there must be at least so many."""
+        layers = () if nested_host.has_kvm() else (python_layer.layer(),)
+        files = {"build/vmm/cli/sisvmm": nested_host.stripped(ROOT / "build/vmm-arm64/vmm/cli/sisvmm"),
+                 "tests": ROOT / "tests", **files}
+        command = ENVIRONMENT + f"python3 tests/run_unittest.py {folder} {' '.join(names)}"
+        # Time that counts instructions: limits hold however loaded the machine is that emulates, and nobody idles.
+        options = nested_host.Options(icount=not nested_host.has_kvm(), layers=layers, forward=True, limit_s=580)
+        with nested_host.run(["sh", "-c", command], files, options) as done:
+            self.assertEqual(done.code, 0, done.console[-2000:])
+            passed = int(re.search(r"(\d+) passed, 0 failed, \d+ skipped\n$", done.stdout)[1])
+            self.assertGreaterEqual(passed, at_least)
+
+    def test_integration_list(self):
+        files = {"build/tools/sisctl": nested_host.stripped(ROOT / "build/vmm-arm64/tools/sisctl"),
+                 "sis.Image": ROOT / "build/guest/sis.Image", "configs": ROOT / "configs"}
+        names = WHOLE_LIST if os.environ.get("SIS_KVM_ALL") else LIST
+        self.run_tests("tests/integration", names, files, len(LIST))
+
+
+if __name__ == "__main__":
+    unittest.main()
