@@ -17,6 +17,7 @@ import contextlib
 import ctypes
 import dataclasses
 import fcntl
+import functools
 import hashlib
 import os
 import pathlib
@@ -111,9 +112,10 @@ def has_kvm():
         return False
 
 
-def end_with_parent():
-    """In the child: SIGKILL when the process that started it is gone."""
-    if ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL) != 0:
+def end_with(parent):
+    """In the child: SIGKILL when the process `parent`, which started it, is gone."""
+    # The parent may have gone before the signal was asked for.
+    if ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL) != 0 or os.getppid() != parent:
         os._exit(EXIT_NO_HOST)
 
 
@@ -224,7 +226,7 @@ def run_here(command, options, folder):
         raise HostError("instructions are counted in the nested host only; this host has its own KVM")
     with open(folder / "stdout", "wb") as stdout, open(folder / "stderr", "wb") as stderr:
         process = subprocess.Popen(command, cwd=folder / "work", stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr,
-                                   start_new_session=True, preexec_fn=end_with_parent)
+                                   start_new_session=True, preexec_fn=functools.partial(end_with, os.getpid()))
         code = wait(process, options, folder)
     return (code if code >= 0 else 128 - code), ""
 
@@ -255,7 +257,7 @@ def run_nested(command, options, folder):
     arguments = qemu_command(options, folder, kernel)
     with open(folder / "qemu", "wb") as log:
         process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-                                   preexec_fn=end_with_parent)
+                                   preexec_fn=functools.partial(end_with, os.getpid()))
         try:
             status = wait(process, options, folder)
         except TimeLimit as error:
