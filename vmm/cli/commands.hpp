@@ -13,12 +13,17 @@ namespace vmm::cli {
 const char* version();
 
 int run(const RunOptions& options);
+int boot(const BootOptions& options);
+int dumpdtb(const DumpDtbOptions& options);
 int check(const CheckOptions& options);
 int doctor(const DoctorOptions& options);
 int list(const ListOptions& options);
 int stop(const StopOptions& options);
 int console(const ConsoleOptions& options);
 int schema(const SchemaOptions& options);
+
+/// Applies what the command line says of the machine. Errors: as scenario::set_option().
+Result<> apply(const std::vector<Override>& overrides, scenario::Scenario& scenario);
 
 /// "sisvmm: message" on the standard error; returns the error's exit code.
 int report(const Error& error);

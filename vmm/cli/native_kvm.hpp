@@ -6,13 +6,16 @@
 #include <vector>
 
 #include "vmm/machine/backend.hpp"
+#include "vmm/machine/board/kernel_image.hpp"
 
 namespace vmm::cli {
 
 /// What is missing to run machines by it on this host, one sentence each. Empty: nothing.
 std::vector<std::string> missing_for_native_kvm();
 
-/// Not to be called when something is missing.
+/// Neither is to be called when something is missing. The second is for kernels that are not the SIS guest's.
 std::unique_ptr<machine::Backend> make_native_kvm(machine::MachineConfig config);
+std::unique_ptr<machine::Backend> make_native_kvm_with(machine::MachineConfig config, board::KernelFormat format,
+                                                       const std::string& boot_arguments);
 
 }  // namespace vmm::cli

@@ -13,4 +13,9 @@ std::unique_ptr<machine::Backend> make_native_kvm(machine::MachineConfig) {
   std::abort();  // the caller has not asked what is missing
 }
 
+std::unique_ptr<machine::Backend> make_native_kvm_with(machine::MachineConfig, board::KernelFormat,
+                                                       const std::string&) {
+  std::abort();  // as above
+}
+
 }  // namespace vmm::cli

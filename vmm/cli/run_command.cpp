@@ -23,11 +23,7 @@ namespace {
 Result<scenario::Scenario> load(const RunOptions& options) {
   auto scenario = scenario::load_file(options.file);
   if (!scenario) return scenario;
-  for (const auto& change : options.overrides) {
-    if (auto set = scenario::set_option(*scenario, change.key, change.value, change.option); !set) {
-      return std::unexpected(set.error());
-    }
-  }
+  if (auto applied = apply(options.overrides, *scenario); !applied) return std::unexpected(applied.error());
   return scenario;
 }
 
@@ -104,6 +100,13 @@ Result<observe::Summary> run_machine(const RunOptions& options) {
 }
 
 }  // namespace
+
+Result<> apply(const std::vector<Override>& overrides, scenario::Scenario& scenario) {
+  for (const auto& change : overrides) {
+    if (auto set = scenario::set_option(scenario, change.key, change.value, change.option); !set) return set;
+  }
+  return {};
+}
 
 int run(const RunOptions& options) {
   const auto summary = run_machine(options);

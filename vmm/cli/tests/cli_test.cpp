@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "vmm/cli/backend_choice.hpp"
 #include "vmm/cli/escape.hpp"
 #include "vmm/cli/format.hpp"
 #include "vmm/cli/options.hpp"
@@ -31,6 +32,35 @@ TEST(CommandLine, run_with_everything) {
   EXPECT_EQ(run.overrides[0].key, "machine.cpus");
   EXPECT_EQ(run.overrides[0].value, "4");
   EXPECT_EQ(run.overrides[1].option, "--memory");
+}
+
+TEST(CommandLine, boot_takes_a_kernel_and_a_machine) {
+  const auto parsed = parse({"boot", "vmlinuz", "--initrd", "i", "--append", "console=ttyAMA0 quiet", "--format", "elf",
+                             "--vsock", "v", "--gic-version", "2", "--timeout", "3"});
+  ASSERT_TRUE(parsed.command) << parsed.text;
+  const auto& boot = std::get<BootOptions>(*parsed.command);
+  EXPECT_EQ(boot.kernel, "vmlinuz");
+  EXPECT_EQ(boot.initrd, "i");
+  EXPECT_EQ(boot.arguments, "console=ttyAMA0 quiet");
+  EXPECT_EQ(boot.format, "elf");
+  EXPECT_EQ(boot.vsock, "v");
+  EXPECT_EQ(boot.timeout_s, 3.0);
+  ASSERT_EQ(boot.overrides.size(), 1U);
+  EXPECT_EQ(boot.overrides[0].key, "machine.gic_version");
+}
+
+TEST(CommandLine, dumpdtb_takes_a_machine) {
+  const auto parsed = parse({"dumpdtb", "-o", "f", "--cpus", "4", "--pmu"});
+  ASSERT_TRUE(parsed.command) << parsed.text;
+  const auto& dump = std::get<DumpDtbOptions>(*parsed.command);
+  EXPECT_EQ(dump.output, "f");
+  EXPECT_TRUE(dump.pmu);
+  ASSERT_EQ(dump.overrides.size(), 1U);
+  EXPECT_EQ(dump.overrides[0].value, "4");
+}
+
+TEST(CommandLine, unknown_kernel_format_is_refused) {
+  EXPECT_THAT(parse({"boot", "k", "--format", "raw"}).text, HasSubstr("--format"));
 }
 
 TEST(CommandLine, nothing_replaces_the_scenario_unless_given) {
@@ -99,6 +129,64 @@ TEST(Escape, ctrl_a_works_across_reads) {
                 .bytes,
             "\x01"
             "b");
+}
+
+class BackendChoice : public testing::Test {
+ protected:
+  using Backend = scenario::Backend;
+
+  Result<Backend> choose() {
+    return choose_backend(machine_, [this] {
+      ++asked_;
+      return missing_;
+    });
+  }
+  std::string refusal(abi::ExitCode code) {
+    const auto chosen = choose();
+    if (chosen) return "accepted";
+    EXPECT_EQ(chosen.error().exit_code, code);
+    return chosen.error().message;
+  }
+
+  scenario::Machine machine_;
+  std::vector<std::string> missing_;
+  unsigned asked_ = 0;
+};
+
+TEST_F(BackendChoice, auto_is_kvm_where_nothing_is_missing) {
+  EXPECT_EQ(choose(), Backend::Kvm);
+  missing_ = {"there is no /dev/kvm"};
+  EXPECT_EQ(choose(), Backend::Qemu);
+}
+
+TEST_F(BackendChoice, auto_is_qemu_for_what_only_qemu_has) {
+  machine_.cpu = "cortex-a57";
+  EXPECT_EQ(choose(), Backend::Qemu);
+  machine_.cpu = "host";
+  EXPECT_EQ(choose(), Backend::Kvm);
+  machine_.icount_shift = 0;
+  EXPECT_EQ(choose(), Backend::Qemu);
+  machine_.icount_shift.reset();
+  machine_.accel = scenario::Accel::Tcg;
+  EXPECT_EQ(choose(), Backend::Qemu);
+  machine_.accel = scenario::Accel::Kvm;
+  EXPECT_EQ(choose(), Backend::Kvm);
+}
+
+TEST_F(BackendChoice, qemu_by_name_does_not_look_for_kvm) {
+  machine_.backend = Backend::Qemu;
+  EXPECT_EQ(choose(), Backend::Qemu);
+  EXPECT_EQ(asked_, 0U);
+}
+
+TEST_F(BackendChoice, kvm_by_name_says_why_not) {
+  machine_.backend = Backend::Kvm;
+  EXPECT_EQ(choose(), Backend::Kvm);
+  machine_.cpu = "cortex-a57";
+  EXPECT_THAT(refusal(abi::ExitCode::Usage), HasSubstr("machine.cpu is cortex-a57"));
+  machine_.cpu.clear();
+  missing_ = {"there is no /dev/kvm"};
+  EXPECT_THAT(refusal(abi::ExitCode::HostLacks), HasSubstr("there is no /dev/kvm; `--backend qemu`"));
 }
 
 TEST(Format, durations_and_sizes) {

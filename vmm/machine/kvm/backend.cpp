@@ -23,8 +23,11 @@ class DeviceThread {
   DeviceThread(const DeviceThread&) = delete;
   DeviceThread& operator=(const DeviceThread&) = delete;
 
-  void start() {
-    thread_ = std::thread([this] { static_cast<void>(loop_.run()); });
+  /// @param on_failure called on the thread, as its last act, if the loop cannot go on
+  void start(std::function<void(const Error&)> on_failure) {
+    thread_ = std::thread([this, on_failure = std::move(on_failure)] {
+      if (const auto ran = loop_.run(); !ran) on_failure(ran.error());
+    });
   }
   void stop() {
     if (!thread_.joinable()) return;
@@ -49,7 +52,8 @@ class DeviceThread {
 
 class KvmBackend final : public machine::Backend {
  public:
-  explicit KvmBackend(machine::MachineConfig config) : config_(std::move(config)) {}
+  KvmBackend(machine::MachineConfig config, KvmOptions options)
+      : config_(std::move(config)), options_(std::move(options)) {}
   ~KvmBackend() override;
 
   Result<> start(EventLoop& loop, machine::BackendEvents& events) override;
@@ -80,6 +84,7 @@ class KvmBackend final : public machine::Backend {
   }
 
   machine::MachineConfig config_;
+  KvmOptions options_;
   EventLoop* loop_ = nullptr;
   machine::BackendEvents* events_ = nullptr;
   std::optional<kvm::Kvm> kvm_;
@@ -112,13 +117,14 @@ Result<> KvmBackend::start(EventLoop& loop, machine::BackendEvents& events) {
   auto ram = GuestRam::create(config_.machine.memory_bytes);
   if (!ram) return std::unexpected(std::move(ram.error()));
   ram_ = std::move(*ram);
-  auto files = BootFiles::open(config_.kernel, board::KernelFormat::Auto, config_.boot_archive, ram_->range());
+  auto files = BootFiles::open(config_.kernel, options_.kernel_format, config_.boot_archive, ram_->range());
   if (!files) return std::unexpected(std::move(files.error()));
   files_ = std::move(*files);
   if (auto made = make_devices(); !made) return made;
   if (auto done = power_on(); !done) return done;
   device_thread_.emplace(*device_loop_);
-  device_thread_->start();
+  device_thread_->start(
+      [this](const Error& error) { post([error](KvmBackend& self) { self.end(std::unexpected(error)); }); });
   hardware_->start();
   return {};
 }
@@ -128,6 +134,7 @@ Result<> KvmBackend::make_devices() {
   auto device_loop = EventLoop::create();
   if (!device_loop) return std::unexpected(std::move(device_loop.error()));
   device_loop_ = std::move(*device_loop);
+  if (config_.vsock_socket.empty()) return {};
   auto device = vsock::VsockDevice::create(
       *device_loop_, {.socket_path = config_.vsock_socket.string(), .limits = {}, .socket_limits = {}});
   if (!device) return std::unexpected(std::move(device.error()).because_of("cannot start the vsock device"));
@@ -137,13 +144,16 @@ Result<> KvmBackend::make_devices() {
 
 Result<> KvmBackend::power_on() {
   ++life_;
-  const HardwareConfig config{.cpus = config_.machine.cpus,
-                              .gic = config_.machine.gic_version == 2 ? board::GicVersion::V2 : board::GicVersion::V3,
-                              .devices = {vsock_.get()}};
+  HardwareConfig config{.cpus = config_.machine.cpus,
+                        .gic = config_.machine.gic_version == 2 ? board::GicVersion::V2 : board::GicVersion::V3,
+                        .devices = {}};
+  if (vsock_) config.devices.push_back(vsock_.get());
   auto hardware = Hardware::create(*kvm_, *ram_, *device_loop_, config, hardware_events());
   if (!hardware) return std::unexpected(std::move(hardware.error()));
   replace_hardware(std::move(*hardware));
-  const auto state = files_->load(*ram_, hardware_->describe());
+  board::DeviceTreeConfig tree = hardware_->describe();
+  tree.boot_arguments = options_.boot_arguments;
+  const auto state = files_->load(*ram_, std::move(tree));
   if (!state) return std::unexpected(state.error());
   return hardware_->set_entry(state->entry, state->device_tree);
 }
@@ -199,13 +209,15 @@ void KvmBackend::reboot() {
   Result<> done;
   device_thread_->call([this, &done] {
     replace_hardware(nullptr);
-    vsock_->reset();
+    if (vsock_) vsock_->reset();
     done = ram_->clear();
     if (done) done = power_on();
   });
   if (!done) return end(std::unexpected(std::move(done.error()).because_of("cannot restart the machine")));
   events_->on_guest_reset();
   hardware_->start();
+  // What the old console did not take any more is for the new one, which nobody has offered it.
+  events_->on_console_writable();
 }
 
 void KvmBackend::end_soon() {
@@ -221,7 +233,7 @@ void KvmBackend::end(Result<> how) {
   }
   device_thread_->stop();
   replace_hardware(nullptr);
-  vsock_->close_host_side("the machine has stopped");
+  if (vsock_) vsock_->close_host_side("the machine has stopped");
   events_->on_exited(std::move(how));
 }
 
@@ -237,10 +249,11 @@ machine::BackendInfo KvmBackend::info() const {
 
 std::map<std::string, std::uint64_t, std::less<>> KvmBackend::counters() const {
   std::map<std::string, std::uint64_t, std::less<>> named;
-  if (!vsock_) return named;
-  const auto& counters = vsock_->counters();
-  for (const auto& field : vsock::kCounterFields) {
-    named.emplace(std::string("vsock_") + field.name, (counters.*field.member).value());
+  if (vsock_) {
+    const auto& counters = vsock_->counters();
+    for (const auto& field : vsock::kCounterFields) {
+      named.emplace(std::string("vsock_") + field.name, (counters.*field.member).value());
+    }
   }
   const std::lock_guard lock(hardware_mutex_);
   named.emplace("mmio_unknown_accesses", unknown_accesses_ + (hardware_ ? hardware_->unknown_accesses() : 0));
@@ -249,8 +262,8 @@ std::map<std::string, std::uint64_t, std::less<>> KvmBackend::counters() const {
 
 }  // namespace
 
-std::unique_ptr<machine::Backend> make_backend(machine::MachineConfig config) {
-  return std::make_unique<KvmBackend>(std::move(config));
+std::unique_ptr<machine::Backend> make_backend(machine::MachineConfig config, KvmOptions options) {
+  return std::make_unique<KvmBackend>(std::move(config), std::move(options));
 }
 
 std::vector<std::string> missing_on_host() {

@@ -73,7 +73,7 @@ Result<std::unique_ptr<Hardware>> Hardware::create(const kvm::Kvm& kvm, const Gu
   if (done) done = hardware->add_memory(ram, host.stolen_time);
   if (done) done = hardware->add_cpus(host);
   if (done) done = hardware->add_interrupt_controller();
-  if (done) done = hardware->add_platform_devices();
+  if (done) done = hardware->add_platform_devices(device_loop);
   for (unsigned slot = 0; done && slot < config.devices.size(); ++slot) {
     done = hardware->add_virtio(device_loop, ram, slot, *config.devices[slot]);
   }
@@ -136,11 +136,16 @@ Result<> Hardware::add_interrupt_controller() {
   return {};
 }
 
-Result<> Hardware::add_platform_devices() {
+Result<> Hardware::add_platform_devices(EventLoop& loop) {
   console_line_.emplace(vm_, board::kPl011Spi);
   console_.emplace(*console_line_,
                    Pl011Options{.output_ready = events_.console_output, .input_room = events_.console_room});
-  return bus_.add("pl011", board::kPl011.base, board::kPl011.size_bytes, *console_);
+  rtc_line_.emplace(vm_, board::kPl031Spi);
+  rtc_.emplace(*rtc_line_, clock_, [this] { rtc_alarm_->changed(); });
+  rtc_alarm_.emplace(loop, *rtc_);
+  auto done = bus_.add("pl011", board::kPl011.base, board::kPl011.size_bytes, *console_);
+  if (done) done = bus_.add("pl031", board::kPl031.base, board::kPl031.size_bytes, *rtc_);
+  return done;
 }
 
 Result<> Hardware::add_virtio(EventLoop& loop, const GuestRam& ram, unsigned slot, virtio::VirtioDevice& device) {

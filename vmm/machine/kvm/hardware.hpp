@@ -15,6 +15,7 @@
 #include "vcpu_thread.hpp"
 #include "vmm/base/event_loop.hpp"
 #include "vmm/devices/pl011/pl011.hpp"
+#include "vmm/devices/pl031/pl031.hpp"
 #include "vmm/hypervisor/kvm/gic.hpp"
 #include "vmm/hypervisor/kvm/kvm.hpp"
 #include "vmm/hypervisor/kvm/vm.hpp"
@@ -98,7 +99,7 @@ class Hardware {
   Result<> add_memory(const GuestRam& ram, bool stolen_time);
   Result<> add_cpus(const kvm::HostFeatures& host);
   Result<> add_interrupt_controller();
-  Result<> add_platform_devices();
+  Result<> add_platform_devices(EventLoop& loop);
   Result<> add_virtio(EventLoop& loop, const GuestRam& ram, unsigned slot, virtio::VirtioDevice& device);
 
   kvm::Vm vm_;
@@ -112,6 +113,10 @@ class Hardware {
   std::optional<kvm::Gic> gic_;
   std::optional<LevelLine> console_line_;
   std::optional<Pl011> console_;
+  HostWallClock clock_;
+  std::optional<LevelLine> rtc_line_;
+  std::optional<Pl031> rtc_;
+  std::optional<Pl031Alarm> rtc_alarm_;
   std::vector<Slot> slots_;
   std::vector<std::unique_ptr<VcpuThread>> threads_;  ///< use all of the above, so destroyed first
 };

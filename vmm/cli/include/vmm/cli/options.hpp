@@ -9,6 +9,12 @@
 
 namespace vmm::cli {
 
+/// What replaces an option of the scenario: its key, the text given, and the option's name for messages.
+struct Override {
+  std::string key;
+  std::string value;
+  std::string option;
+};
 struct RunOptions {
   std::string file;
   std::optional<std::string> name;
@@ -17,12 +23,22 @@ struct RunOptions {
   std::optional<double> timeout_s;
   bool interactive = false;
   bool json = false;
-  /// What replaces options of the scenario: its key, the text given, and the option's name for messages.
-  struct Override {
-    std::string key;
-    std::string value;
-    std::string option;
-  };
+  std::vector<Override> overrides;
+};
+/// Boots a kernel without a scenario.
+struct BootOptions {
+  std::string kernel;
+  std::string format = "auto";  ///< board::kernel_format_from() knows it
+  std::string initrd;           ///< empty: none
+  std::string arguments;        ///< the kernel's command line
+  std::string vsock;            ///< path of the vsock device's socket; empty: no device
+  std::optional<double> timeout_s;
+  std::vector<Override> overrides;
+};
+struct DumpDtbOptions {
+  std::string output;  ///< empty: the standard output
+  std::string arguments;
+  bool pmu = false;
   std::vector<Override> overrides;
 };
 struct CheckOptions {
@@ -43,8 +59,8 @@ struct ConsoleOptions {
 };
 struct SchemaOptions {};
 
-using Command =
-    std::variant<RunOptions, CheckOptions, DoctorOptions, ListOptions, StopOptions, ConsoleOptions, SchemaOptions>;
+using Command = std::variant<RunOptions, BootOptions, DumpDtbOptions, CheckOptions, DoctorOptions, ListOptions,
+                             StopOptions, ConsoleOptions, SchemaOptions>;
 
 /// What came of reading the command line: a command, or a text to print and the exit code.
 struct Parsed {
