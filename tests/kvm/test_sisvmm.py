@@ -1,4 +1,5 @@
-"""sisvmm's KVM back end on a real KVM: tests of the list that the QEMU back end has to pass, too.
+"""sisvmm's KVM back end on a real KVM: tests of the list that the QEMU back end has to pass, too,
+and the vsock driver of Debian's kernel.
 
 Emulation is slow, so only a part of the list runs; with SIS_KVM_ALL=1 in the environment all of it does, which takes long.
 """
@@ -6,13 +7,18 @@ Emulation is slow, so only a part of the list runs; with SIS_KVM_ALL=1 in the en
 import os
 import pathlib
 import re
+import shutil
 import sys
+import tempfile
 import unittest
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 import nested_host  # noqa: E402
 import python_layer  # noqa: E402
+
+sys.path.insert(0, str(HERE.parent / "linux"))
+import linux_guest  # noqa: E402
 
 ROOT = nested_host.ROOT
 LIST = ("test_run.Outcomes.test_hello_scenario_passes_and_is_recorded",
@@ -23,7 +29,8 @@ LIST = ("test_run.Outcomes.test_hello_scenario_passes_and_is_recorded",
         "test_run.Interactive.test_console_attaches_to_the_shell",
         "test_streams", "test_sisctl")
 WHOLE_LIST = ("test_run", "test_control", "test_streams", "test_sisctl", "test_terminal", "test_monitor")
-ENVIRONMENT = "export SIS_BUILD=$PWD/build SIS_KERNEL=$PWD/sis.Image SIS_BACKEND=kvm PYTHONDONTWRITEBYTECODE=1; "
+ENVIRONMENT = ("export SIS_BUILD=$PWD/build SIS_KERNEL=$PWD/sis.Image SIS_LINUX=$PWD/linux SIS_BACKEND=kvm "
+               "PYTHONDONTWRITEBYTECODE=1; ")
 
 
 class OnKvm(unittest.TestCase):
@@ -45,6 +52,13 @@ class OnKvm(unittest.TestCase):
                  "sis.Image": ROOT / "build/guest/sis.Image", "configs": ROOT / "configs"}
         names = WHOLE_LIST if os.environ.get("SIS_KVM_ALL") else LIST
         self.run_tests("tests/integration", names, files, 25)
+
+    def test_vsock_of_a_linux_guest(self):
+        folder = pathlib.Path(tempfile.mkdtemp(prefix="sis-linux-"))
+        self.addCleanup(shutil.rmtree, folder)
+        kernel, initramfs = linux_guest.make_initramfs(folder, linux_guest.SHELL)
+        files = {"linux/kernel": kernel, "linux/initramfs": initramfs}
+        self.run_tests("tests/kvm/inside", ("test_linux_guest",), files, 1)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,9 @@ insmod /modules/{DRIVER}.ko
 wait
 """
 
+# With a shell on the console. Its errors go to a pipe, so it takes itself for a script's: no prompts, no line editor.
+SHELL = MAIN.replace("wait\n", "echo SHELL READY\nsh 2>&1 | cat\n")
+
 WRAPPER = """#!/bin/sh
 # QEMU with the Linux initramfs instead of the boot archive.
 for argument; do
@@ -42,16 +45,23 @@ def unpack():
     return next((PACKAGES / "boot").glob("vmlinuz-*"))
 
 
-def prepare(folder):
-    """Makes initramfs and wrapper in `folder`; returns (kernel, wrapper)."""
+def make_initramfs(folder, main=MAIN):
+    """Makes the initramfs with the services of vsock_peer in `folder`; returns (kernel, initramfs)."""
     kernel = unpack()
     peer = folder / "vsock_peer"
     subprocess.run([COMPILER, "-std=c++23", "-O2", "-Wall", "-Wextra", "-Werror", "-static", "-o", peer,
                     HERE / "vsock_peer.cpp"], check=True)
-    main = folder / "main"
-    main.write_text(MAIN)
+    script = folder / "main"
+    script.write_text(main)
     initramfs = folder / "linux.cpio.gz"
-    subprocess.run([HERE / "make_initramfs", "--add", peer, "--later", DRIVER, PACKAGES, main, initramfs, *MODULES], check=True)
+    subprocess.run([HERE / "make_initramfs", "--add", peer, "--later", DRIVER, PACKAGES, script, initramfs, *MODULES],
+                   check=True)
+    return kernel, initramfs
+
+
+def prepare(folder):
+    """Makes initramfs and wrapper in `folder`; returns (kernel, wrapper)."""
+    kernel, initramfs = make_initramfs(folder)
     wrapper = folder / "qemu-with-linux"
     wrapper.write_text(WRAPPER.format(initramfs=initramfs, qemu=shutil.which("qemu-system-aarch64")))
     wrapper.chmod(0o755)
