@@ -15,19 +15,6 @@ namespace {
 
 using abi::ExitCode;
 
-/// Typed ahead while the guest does not read: beyond this the terminal waits.
-constexpr std::size_t kMaxTyped = 4096;
-
-bool write_all(std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t written = ::write(STDOUT_FILENO, bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return false;
-    bytes.remove_prefix(static_cast<std::size_t>(written));
-  }
-  return true;
-}
-
 /// One machine whose console is the standard input and output, from its start to its end.
 class BootSession final : public machine::BackendEvents {
  public:
@@ -52,7 +39,7 @@ class BootSession final : public machine::BackendEvents {
   }
 
   void on_console(std::string_view bytes) override {
-    if (!write_all(bytes)) end(Error{"cannot write to the standard output"});
+    if (!write_output(bytes)) end(Error{"cannot write to the standard output"});
   }
   void on_console_writable() override { type({}); }
   void on_guest_reset() override {}

@@ -13,18 +13,6 @@
 namespace vmm::cli {
 namespace {
 
-constexpr std::size_t kMaxTyped = 4096;
-
-bool write_all(std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t written = ::write(STDOUT_FILENO, bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return false;
-    bytes.remove_prefix(static_cast<std::size_t>(written));
-  }
-  return true;
-}
-
 /// Copies between the terminal and the socket until one of them ends.
 class ConsoleSession {
  public:
@@ -34,7 +22,7 @@ class ConsoleSession {
     auto stream = SocketStream::create(loop_, std::move(socket), kMaxTyped,
                                        {.on_bytes =
                                             [this](std::string_view bytes) {
-                                              if (!write_all(bytes)) end("the output was closed", 0);
+                                              if (!write_output(bytes)) end("the output was closed", 0);
                                             },
                                         .on_closed = [this] { end("machine " + name_ + " has closed its console", 0); },
                                         .on_drained = [this] { send_rest(); }});

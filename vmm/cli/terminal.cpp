@@ -34,6 +34,16 @@ void guard_against_crashes() {
 
 }  // namespace
 
+bool write_output(std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(STDOUT_FILENO, bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return false;
+    bytes.remove_prefix(static_cast<std::size_t>(written));
+  }
+  return true;
+}
+
 AttachedTerminal::AttachedTerminal(EventLoop& loop, Callbacks callbacks)
     : loop_(loop), callbacks_(std::move(callbacks)), is_terminal_(::isatty(STDIN_FILENO) == 1) {
   if (is_terminal_ && ::tcgetattr(STDIN_FILENO, &original_settings) != 0) is_terminal_ = false;

@@ -10,6 +10,12 @@
 
 namespace vmm::cli {
 
+/// Typed ahead while the guest does not read: beyond this the terminal waits.
+inline constexpr std::size_t kMaxTyped = 4096;
+
+/// Writes all of it to the standard output. False: it was closed, or cannot be written to.
+bool write_output(std::string_view bytes);
+
 /// While it lives, what is typed goes to `on_typed` byte by byte: no echo, no line editing, Ctrl-C is a byte. The
 /// terminal is put back when it ends, also when the program crashes. Input that is no terminal (a pipe, a file) is
 /// passed on as it is, without escape keys, until its end.
