@@ -30,6 +30,7 @@ namespace section_detail {
 
 /// Binds `type` to the part of a T that `part` gives (a V&, const for a const T).
 template <typename T, typename V, typename Part>
+// NOLINTNEXTLINE(performance-unnecessary-value-param): they are moved from
 Option<T> bind(std::string key, TypePtr<V> type, Part part, std::string help, Presence presence) {
   return {
       .key = std::move(key),
@@ -168,6 +169,7 @@ class Section final : public Type<T> {
 
   void report_unknown(Problems& problems, const std::string& key, const Node::Entry& entry) const {
     std::vector<std::string> names;
+    names.reserve(options_.size());
     for (const Option<T>& option : options_) names.push_back(option.key);
     const std::string near = nearest(entry.key, names);
     problems.add(entry.at, key,
