@@ -75,6 +75,9 @@ void VsockMux::receive(std::span<const std::byte> packet) {
 }
 
 void VsockMux::accept(const VsockKey& key, const PacketHeader& header) {
+  // First: a peer that fills the receive queue at once puts many packets before the next service(), and a listener must
+  // not refuse this one for places whose streams have ended already.
+  tell_closed();
   kernel::StreamListener* listener = nullptr;
   for (std::size_t i = 0; i < listener_count_; ++i) {
     if (listeners_[i].port == key.local_port) {

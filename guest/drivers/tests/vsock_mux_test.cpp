@@ -100,6 +100,17 @@ TEST(VsockMux, second_request_of_an_open_connection_resets_it) {
   EXPECT_EQ(bench.counters.drop_op.value(), 1U);
 }
 
+TEST(VsockMux, ended_stream_is_told_of_before_the_next_request_of_the_same_run) {
+  MuxBench bench;
+  bench.receive(Op::Request, 1024);
+  bench.serve();
+  bench.receive(Op::Rst, 1024);  // no service() from here: the receive queue holds more
+  EXPECT_EQ(bench.listener.handler().closed, 0);
+  const Recorder& first = bench.listener.handler();
+  bench.receive(Op::Request, 1025);
+  EXPECT_EQ(first.closed, 1);
+}
+
 // ---- Data and credit
 
 TEST(VsockMux, received_bytes_reach_the_handler_without_a_buffer) {
