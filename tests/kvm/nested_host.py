@@ -48,7 +48,7 @@ EXIT_NO_HOST = 125
 # The ports appear one after the other, and their names later than they. `tar` before the exit code: whoever sees the
 # code has the files. The ports' files are written when write() returns.
 MAIN = f"""
-mkdir -p /tmp /run /root /dev/shm /dev/pts /port /work/out
+mkdir -p /tmp /run /root /dev/shm /dev/pts /port /cwd/out
 mount -t tmpfs none /tmp
 mount -t tmpfs none /dev/shm
 mount -t devpts none /dev/pts
@@ -58,10 +58,10 @@ for name in {' '.join(PORTS)}; do
   port=${{port%/name}}
   ln -s /dev/${{port##*/}} /port/$name
 done
-cd /work
+cd /cwd
 (. /command) </dev/null >/port/stdout 2>/port/stderr
 code=$?
-tar -cf /port/out -C /work out
+tar -cf /port/out -C /cwd out
 echo "code $code" >/port/code
 """
 
@@ -94,7 +94,7 @@ class Done(contextlib.AbstractContextManager):
         self.code = code
         self.stdout = (folder / "stdout").read_text(errors="replace")
         self.stderr = (folder / "stderr").read_text(errors="replace")
-        self.out = folder / "work" / "out"
+        self.out = folder / "cwd" / "out"
         self.console = console
 
     def __exit__(self, *_):
@@ -180,7 +180,7 @@ def write_initrd(path, layers, folder):
                 shutil.copyfileobj(archive, initrd)
             initrd.write(bytes(-initrd.tell() % 4))
         initrd.flush()
-        names = subprocess.run(["find", "work", "command", "-print0"], cwd=folder, check=True, stdout=subprocess.PIPE)
+        names = subprocess.run(["find", "cwd", "command", "-print0"], cwd=folder, check=True, stdout=subprocess.PIPE)
         subprocess.run(["cpio", "--null", "--quiet", "-o", "-H", "newc"], cwd=folder, input=names.stdout, stdout=initrd,
                        check=True)
 
@@ -228,7 +228,7 @@ def run_here(command, options, folder):
     if options.icount:
         raise HostError("instructions are counted in the nested host only; this host has its own KVM")
     with open(folder / "stdout", "wb") as stdout, open(folder / "stderr", "wb") as stderr:
-        process = subprocess.Popen(command, cwd=folder / "work", stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr,
+        process = subprocess.Popen(command, cwd=folder / "cwd", stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr,
                                    start_new_session=True, preexec_fn=functools.partial(end_with, os.getpid()))
         code = wait(process, options, folder)
     return (code if code >= 0 else 128 - code), ""
@@ -268,9 +268,9 @@ def run_nested(command, options, folder):
     word = (folder / "code").read_text().split()
     if len(word) != 2:
         raise HostError(f"the nested host ended without the command's exit code, QEMU with {status}; {tail(folder)}")
-    shutil.rmtree(folder / "work")
-    (folder / "work").mkdir()
-    subprocess.run(["tar", "-x", "--no-same-owner", "-f", folder / "out.tar", "-C", folder / "work"], check=True)
+    shutil.rmtree(folder / "cwd")
+    (folder / "cwd").mkdir()
+    subprocess.run(["tar", "-x", "--no-same-owner", "-f", folder / "out.tar", "-C", folder / "cwd"], check=True)
     return int(word[1]), (folder / "console").read_text(errors="replace")
 
 
@@ -288,8 +288,8 @@ def run(command, files=None, options=None):
     options = options or Options()
     folder = pathlib.Path(tempfile.mkdtemp(prefix="sis-kvm-"))
     try:
-        (folder / "work" / "out").mkdir(parents=True)
-        put_files(folder / "work", files or {})
+        (folder / "cwd" / "out").mkdir(parents=True)
+        put_files(folder / "cwd", files or {})
         (folder / "stdout").touch()
         (folder / "stderr").touch()
         code, console = (run_here if has_kvm() else run_nested)([str(word) for word in command], options, folder)

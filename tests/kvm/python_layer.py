@@ -16,7 +16,7 @@ IMPORTS = ("argparse, hmac, json, pathlib, pty, random, re, select, shutil, sock
 COMPILE = f"""
 cd /
 python3 -c "import {IMPORTS}" || exit
-find usr/lib/python3* -path '*__pycache__*' | cpio -o -H newc >/work/out/compiled
+find usr/lib/python3* -path '*__pycache__*' | cpio -o -H newc >/cwd/out/compiled
 """
 
 
