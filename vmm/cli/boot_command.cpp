@@ -94,8 +94,6 @@ class BootSession final : public machine::BackendEvents {
 Result<> boot_machine(const BootOptions& options) {
   scenario::Scenario scenario;
   if (auto applied = apply(options.overrides, scenario); !applied) return applied;
-  if (const auto missing = missing_for_native_kvm(); !missing.empty())
-    return fail(missing.front(), ExitCode::HostLacks);
   auto loop = EventLoop::create();
   if (!loop) return std::unexpected(loop.error());
   machine::MachineConfig config{.name = "boot",

@@ -1,6 +1,7 @@
 #include "vmm/cli/options.hpp"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 
 #include "abi/exit_code.hpp"
 
@@ -37,9 +38,7 @@ std::vector<MachineOption> hardware_options() {
   };
 }
 
-void add_boot(CLI::App& app, BootOptions& options, std::vector<std::string>& given) {
-  auto* boot = app.add_subcommand(
-      "boot", "Boot any arm64 kernel by KVM, without a scenario; its console is the terminal, Ctrl-] leaves");
+void add_boot(CLI::App* boot, BootOptions& options, std::vector<std::string>& given) {
   boot->add_option("KERNEL", options.kernel, "Image, ELF or flat file")->required();
   boot->add_option("--format", options.format, "auto, image, elf, or flat: loaded as it is, 512 KiB into memory")
       ->check(CLI::IsMember({"auto", "image", "elf", "flat"}));
@@ -51,16 +50,14 @@ void add_boot(CLI::App& app, BootOptions& options, std::vector<std::string>& giv
   add_machine_options(boot, hardware_options(), given, options.overrides);
 }
 
-void add_dumpdtb(CLI::App& app, DumpDtbOptions& options, std::vector<std::string>& given) {
-  auto* dump = app.add_subcommand("dumpdtb", "Write the device tree that the KVM machine gives its guest");
+void add_dumpdtb(CLI::App* dump, DumpDtbOptions& options, std::vector<std::string>& given) {
   dump->add_option("-o,--output", options.output, "File (default: the standard output)");
   dump->add_option("--append", options.arguments, "The kernel's command line");
   dump->add_flag("--pmu", options.pmu, "As on a host with a PMU");
   add_machine_options(dump, hardware_options(), given, options.overrides);
 }
 
-void add_run(CLI::App& app, RunOptions& options, std::vector<std::string>& given) {
-  auto* run = app.add_subcommand("run", "Run a scenario: boot the guest, send its steps, check what must hold");
+void add_run(CLI::App* run, RunOptions& options, std::vector<std::string>& given) {
   run->add_option("FILE", options.file, "The scenario")->required();
   run->add_option("--name", options.name, "Name of the machine (default: the scenario's)");
   run->add_option("--run-dir", options.run_dir, "Where its files go (default: runs/NAME here)");
@@ -79,48 +76,68 @@ void add_run(CLI::App& app, RunOptions& options, std::vector<std::string>& given
   add_machine_options(run, machine_options, given, options.overrides);
 }
 
+void add_stop(CLI::App* stop, StopOptions& options) {
+  stop->add_option("NAME", options.name, "The machine")->required();
+  stop->add_option("--timeout", options.timeout_s, "Seconds until it is killed (default: timeouts.stop)")
+      ->check(CLI::Range(0.0, kMaxSeconds));
+}
+
+/// What is read from the command line, for whichever command it is.
 struct Storage {
   RunOptions run;
-  std::vector<std::string> run_machine;
   BootOptions boot;
-  std::vector<std::string> boot_machine;
   DumpDtbOptions dumpdtb;
-  std::vector<std::string> dumpdtb_machine;
   CheckOptions check;
   DoctorOptions doctor;
   ListOptions list;
   StopOptions stop;
   ConsoleOptions console;
+  std::vector<std::string> machine;  ///< texts of the machine's options
 };
 
-void add_others(CLI::App& app, Storage& storage) {
-  app.add_subcommand("check", "Validate scenarios without running them")
-      ->add_option("FILE", storage.check.files, "Scenarios")
-      ->required();
-  app.add_subcommand("doctor", "Say which back ends this host can run, and why not the others")
-      ->add_flag("--json", storage.doctor.json, "As JSON");
-  app.add_subcommand("ls", "List machines")->add_flag("--json", storage.list.json, "As JSON");
-  auto* stop = app.add_subcommand("stop", "Stop a machine: ask the guest to shut down, then kill it");
-  stop->add_option("NAME", storage.stop.name, "The machine")->required();
-  stop->add_option("--timeout", storage.stop.timeout_s, "Seconds until it is killed (default: timeouts.stop)")
-      ->check(CLI::Range(0.0, kMaxSeconds));
-  app.add_subcommand("console", "Attach the terminal to a machine's console; Ctrl-] leaves")
-      ->add_option("NAME", storage.console.name, "The machine")
-      ->required();
-  app.add_subcommand("schema", "Print the JSON Schema of scenarios");
-}
+struct CommandEntry {
+  std::string_view name;
+  const char* help;
+  void (*add_options)(CLI::App* command, Storage& storage);
+  Command (*take)(Storage& storage);
+};
 
-Command chosen(const CLI::App& app, Storage& storage) {
-  const std::string name = app.get_subcommands().front()->get_name();
-  if (name == "run") return std::move(storage.run);
-  if (name == "boot") return std::move(storage.boot);
-  if (name == "dumpdtb") return std::move(storage.dumpdtb);
-  if (name == "check") return std::move(storage.check);
-  if (name == "doctor") return storage.doctor;
-  if (name == "ls") return storage.list;
-  if (name == "stop") return std::move(storage.stop);
-  if (name == "console") return std::move(storage.console);
-  return SchemaOptions{};
+constexpr CommandEntry kCommands[] = {
+    {"run", "Run a scenario: boot the guest, send its steps, check what must hold",
+     [](CLI::App* command, Storage& storage) { add_run(command, storage.run, storage.machine); },
+     [](Storage& storage) -> Command { return std::move(storage.run); }},
+    {"boot", "Boot any arm64 kernel by KVM, without a scenario; its console is the terminal, Ctrl-] leaves",
+     [](CLI::App* command, Storage& storage) { add_boot(command, storage.boot, storage.machine); },
+     [](Storage& storage) -> Command { return std::move(storage.boot); }},
+    {"dumpdtb", "Write the device tree that the KVM machine gives its guest",
+     [](CLI::App* command, Storage& storage) { add_dumpdtb(command, storage.dumpdtb, storage.machine); },
+     [](Storage& storage) -> Command { return std::move(storage.dumpdtb); }},
+    {"check", "Validate scenarios without running them",
+     [](CLI::App* command, Storage& storage) {
+       command->add_option("FILE", storage.check.files, "Scenarios")->required();
+     },
+     [](Storage& storage) -> Command { return std::move(storage.check); }},
+    {"doctor", "Say which back ends this host can run, and why not the others",
+     [](CLI::App* command, Storage& storage) { command->add_flag("--json", storage.doctor.json, "As JSON"); },
+     [](Storage& storage) -> Command { return storage.doctor; }},
+    {"ls", "List machines",
+     [](CLI::App* command, Storage& storage) { command->add_flag("--json", storage.list.json, "As JSON"); },
+     [](Storage& storage) -> Command { return storage.list; }},
+    {"stop", "Stop a machine: ask the guest to shut down, then kill it",
+     [](CLI::App* command, Storage& storage) { add_stop(command, storage.stop); },
+     [](Storage& storage) -> Command { return std::move(storage.stop); }},
+    {"console", "Attach the terminal to a machine's console; Ctrl-] leaves",
+     [](CLI::App* command, Storage& storage) {
+       command->add_option("NAME", storage.console.name, "The machine")->required();
+     },
+     [](Storage& storage) -> Command { return std::move(storage.console); }},
+    {"schema", "Print the JSON Schema of scenarios", [](CLI::App*, Storage&) {},
+     [](Storage&) -> Command { return SchemaOptions{}; }},
+};
+
+const CommandEntry* find_command(std::string_view name) {
+  const auto* const found = std::ranges::find(kCommands, name, &CommandEntry::name);
+  return found == std::end(kCommands) ? nullptr : found;
 }
 
 }  // namespace
@@ -130,13 +147,15 @@ Parsed parse_command_line(int argc, const char* const* argv, const std::string& 
   app.set_version_flag("--version", "sisvmm " + version);
   app.require_subcommand(1);
   Storage storage;
-  add_run(app, storage.run, storage.run_machine);
-  add_boot(app, storage.boot, storage.boot_machine);
-  add_dumpdtb(app, storage.dumpdtb, storage.dumpdtb_machine);
-  add_others(app, storage);
+  // Making options costs more than reading them: only the named command's are made.
+  const CommandEntry* const named = argc > 1 ? find_command(argv[1]) : nullptr;
+  for (const CommandEntry& entry : kCommands) {
+    if (named != nullptr && named != &entry) continue;
+    entry.add_options(app.add_subcommand(std::string(entry.name), entry.help), storage);
+  }
   try {
     app.parse(argc, argv);
-    return {.command = chosen(app, storage), .text = {}};
+    return {.command = find_command(app.get_subcommands().front()->get_name())->take(storage), .text = {}};
   } catch (const CLI::ParseError& error) {
     std::ostringstream out;
     std::ostringstream err;

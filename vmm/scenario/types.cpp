@@ -6,6 +6,7 @@
 #include <charconv>
 #include <cmath>
 #include <limits>
+#include <mutex>
 
 namespace vmm::scenario {
 namespace {
@@ -189,15 +190,29 @@ class DurationType final : public Type<std::chrono::milliseconds> {
   std::chrono::milliseconds max_;
 };
 
+/// A regular expression that is compiled when it is first needed: most patterns of the format never are in a run, and
+/// compiling all of them took longer than reading a scenario. Any thread.
+class LazyPattern {
+ public:
+  [[nodiscard]] bool matches_all_of(const std::string& text, const std::string& pattern) const {
+    std::call_once(once_, [&] { compiled_ = std::make_unique<const RE2>(pattern); });
+    return RE2::FullMatch(text, *compiled_);
+  }
+
+ private:
+  mutable std::once_flag once_;
+  mutable std::unique_ptr<const RE2> compiled_;
+};
+
 class TextType final : public Type<std::string> {
  public:
-  explicit TextType(TextRules rules) : rules_(std::move(rules)), pattern_(rules_.pattern) {}
+  explicit TextType(TextRules rules) : rules_(std::move(rules)) {}
 
   void read(Problems& problems, const std::string& key, const Node& node, std::string& out) const override {
     const bool is_text = node.kind == Node::Kind::Quoted ||
                          (node.kind == Node::Kind::Plain && !looks_like_number(node.text) && !parse_bool(node.text));
     if (is_text && !node.text.empty() && node.text.size() <= rules_.max_bytes &&
-        (rules_.pattern.empty() || RE2::FullMatch(node.text, pattern_))) {
+        (rules_.pattern.empty() || pattern_.matches_all_of(node.text, rules_.pattern))) {
       out = node.text;
     } else {
       problems.add(node.at, key, found(node), allowed() + (is_text || !is_scalar(node) ? "" : ", in quotes"));
@@ -217,7 +232,7 @@ class TextType final : public Type<std::string> {
 
  private:
   TextRules rules_;
-  RE2 pattern_;
+  LazyPattern pattern_;
 };
 
 class ValueType final : public Type<Json> {

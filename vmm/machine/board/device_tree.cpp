@@ -31,7 +31,8 @@ constexpr std::string_view kUartClockNames("uartclk\0apb_pclk", 16);
 class Writer {
  public:
   explicit Writer(std::size_t bytes) : buffer_(bytes) {
-    note(fdt_create(buffer_.data(), static_cast<int>(buffer_.size())));
+    // Looking for each name among all earlier ones is most of the work, and saves the guest half a KiB.
+    note(fdt_create_with_flags(buffer_.data(), static_cast<int>(buffer_.size()), FDT_CREATE_FLAG_NO_NAME_DEDUP));
     note(fdt_finish_reservemap(buffer_.data()));
   }
 
