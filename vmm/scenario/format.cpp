@@ -106,7 +106,7 @@ class StepType final : public Type<Step> {
                             "Requests that are sent at the same time, each over its own connection.")});
 };
 
-TypePtr<Machine> machine_type() {
+TypePtr<Machine> make_machine_type() {
   static constexpr std::uint64_t kMiB = 1ull << 20;
   return section<Machine>(
       {
@@ -192,6 +192,11 @@ TypePtr<Scenario> make_scenario_type() {
 }
 
 }  // namespace
+
+const TypePtr<Machine>& machine_type() {
+  static const TypePtr<Machine> type = make_machine_type();
+  return type;
+}
 
 const TypePtr<Scenario>& scenario_type() {
   static const TypePtr<Scenario> type = make_scenario_type();

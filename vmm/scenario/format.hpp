@@ -9,6 +9,9 @@ namespace vmm::scenario {
 /// The whole file.
 const TypePtr<Scenario>& scenario_type();
 
+/// Its section `machine`, which the command line can change.
+const TypePtr<Machine>& machine_type();
+
 /// One control request: a step, or one of `parallel`.
 const TypePtr<Request>& request_type();
 

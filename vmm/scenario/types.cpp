@@ -2,6 +2,7 @@
 
 #include <re2/re2.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
@@ -30,8 +31,9 @@ std::optional<T> parse_whole(std::string_view text) {
 
 /// "-5", "5"; not "+5", "05", "5.0", which are a matter of opinion.
 bool is_plain_integer(std::string_view text) {
-  static const RE2 kInteger("-?(0|[1-9][0-9]*)");
-  return RE2::FullMatch(text, kInteger);
+  if (text.starts_with('-')) text.remove_prefix(1);
+  const bool digits = std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
+  return digits && !text.empty() && (text.front() != '0' || text.size() == 1);
 }
 
 /// Some YAML parser takes this for a number.
