@@ -108,6 +108,12 @@ class Outcomes(harness.MachineTest):
         self.assertEqual(done.returncode, 3, done.stderr)
         self.assertIn("qemu-system-aarch64", done.stderr)
 
+    @harness.about_qemu
+    def test_boot_without_kvm_gives_3_and_says_so(self):
+        done = harness.run(harness.SISVMM, "boot", harness.KERNEL)
+        self.assertEqual((done.returncode, done.stdout), (3, ""))
+        self.assertRegex(done.stderr, "KVM back end runs on ARM64 Linux hosts|/dev/kvm")
+
     def test_missing_kernel_is_named(self):
         done, _ = self.run_scenario(SHORT, "--kernel", "/no/such/sis.Image")
         self.assertIn(done.returncode, (2, 3))

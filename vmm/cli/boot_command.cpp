@@ -104,7 +104,9 @@ Result<> boot_machine(const BootOptions& options) {
                                 .log_file = {}};
   const auto format = board::kernel_format_from(options.format);
   if (!format) return fail("--format " + options.format + " is not known", ExitCode::Usage);
-  BootSession session(**loop, make_native_kvm_with(std::move(config), *format, options.arguments));
+  auto backend = make_native_kvm_with(std::move(config), *format, options.arguments);
+  if (!backend) return std::unexpected(backend.error());
+  BootSession session(**loop, std::move(*backend));
   return session.run(options.timeout_s);
 }
 

@@ -11,8 +11,9 @@ std::unique_ptr<machine::Backend> make_native_kvm(machine::MachineConfig config)
   return machine_kvm::make_backend(std::move(config));
 }
 
-std::unique_ptr<machine::Backend> make_native_kvm_with(machine::MachineConfig config, board::KernelFormat format,
-                                                       const std::string& boot_arguments) {
+Result<std::unique_ptr<machine::Backend>> make_native_kvm_with(machine::MachineConfig config,
+                                                               board::KernelFormat format,
+                                                               const std::string& boot_arguments) {
   return machine_kvm::make_backend(std::move(config), {.kernel_format = format, .boot_arguments = boot_arguments});
 }
 

@@ -13,9 +13,13 @@ namespace vmm::cli {
 /// What is missing to run machines by it on this host, one sentence each. Empty: nothing.
 std::vector<std::string> missing_for_native_kvm();
 
-/// Neither is to be called when something is missing. The second is for kernels that are not the SIS guest's.
+/// Not to be called when something is missing.
 std::unique_ptr<machine::Backend> make_native_kvm(machine::MachineConfig config);
-std::unique_ptr<machine::Backend> make_native_kvm_with(machine::MachineConfig config, board::KernelFormat format,
-                                                       const std::string& boot_arguments);
+
+/// For kernels that are not the SIS guest's. May be called without asking what is missing, which takes as long as a
+/// small guest: then starting the machine tells. HostLacks: this build has no KVM back end.
+Result<std::unique_ptr<machine::Backend>> make_native_kvm_with(machine::MachineConfig config,
+                                                               board::KernelFormat format,
+                                                               const std::string& boot_arguments);
 
 }  // namespace vmm::cli

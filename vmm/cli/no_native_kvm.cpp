@@ -4,10 +4,13 @@
 #include "native_kvm.hpp"
 
 namespace vmm::cli {
+namespace {
 
-std::vector<std::string> missing_for_native_kvm() {
-  return {"the native KVM back end runs on ARM64 Linux hosts; this build of sisvmm is for another kind"};
-}
+constexpr char kWhy[] = "the native KVM back end runs on ARM64 Linux hosts; this build of sisvmm is for another kind";
+
+}  // namespace
+
+std::vector<std::string> missing_for_native_kvm() { return {kWhy}; }
 
 // The KVM build takes the configuration over.
 // NOLINTBEGIN(performance-unnecessary-value-param)
@@ -15,9 +18,9 @@ std::unique_ptr<machine::Backend> make_native_kvm(machine::MachineConfig) {
   std::abort();  // the caller has not asked what is missing
 }
 
-std::unique_ptr<machine::Backend> make_native_kvm_with(machine::MachineConfig, board::KernelFormat,
-                                                       const std::string&) {
-  std::abort();  // as above
+Result<std::unique_ptr<machine::Backend>> make_native_kvm_with(machine::MachineConfig, board::KernelFormat,
+                                                               const std::string&) {
+  return fail(kWhy, abi::ExitCode::HostLacks);
 }
 // NOLINTEND(performance-unnecessary-value-param)
 
