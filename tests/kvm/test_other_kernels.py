@@ -97,6 +97,19 @@ class Boot(unittest.TestCase):
         self.assertIn("CPUS 2\n", console)
         self.assertNotIn("GICv3:", console)
 
+    @unittest.skipIf(nested_host.has_kvm(), "reserves huge pages of the host")
+    def test_memory_in_huge_pages_is_taken_from_the_reserved_ones_or_refused(self):
+        # That a reserve which is one page too small is refused tells that the memory comes from there.
+        script = ("reserve() { grep HugePages_$1 /proc/meminfo | tr -dc 0-9; echo; };"
+                  "boot='./sisvmm boot guest --memory 64MiB --huge-pages'; echo 40 >/proc/sys/vm/nr_hugepages;"
+                  "$boot true; echo \"code $?\"; $boot false; echo \"code $?\"; echo 31 >/proc/sys/vm/nr_hugepages;"
+                  "$boot true; echo \"code $?\"; reserve Total; reserve Free")
+        files = {"sisvmm": nested_host.stripped(SISVMM),
+                 "guest": ROOT / "build/vmm-arm64/tests/kvm/floor/guest_0.Image"}
+        with nested_host.run(["sh", "-c", script], files) as done:
+            self.assertEqual(done.stdout, "code 0\ncode 0\ncode 3\n31\n31\n", done.stderr)
+            self.assertRegex(done.stderr, "memory of 64 MiB from 32 huge pages .*: Cannot allocate memory")
+
     def test_kernel_that_cannot_be_booted_is_refused_by_name(self):
         script = ("for file in sh guest.cpio missing; do ./sisvmm boot $file; echo \"code $?\"; done;"
                   "./sisvmm boot guest.cpio --format image; echo \"code $?\"")

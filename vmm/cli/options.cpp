@@ -47,7 +47,9 @@ void add_boot(CLI::App* boot, BootOptions& options, std::vector<std::string>& gi
   boot->add_option("--vsock", options.vsock, "Add a vsock device whose socket is here");
   boot->add_option("--timeout", options.timeout_s, "Stop after so many seconds, exit code 6")
       ->check(CLI::Range(0.001, kMaxSeconds));
-  add_machine_options(boot, hardware_options(), given, options.overrides);
+  auto machine_options = hardware_options();
+  machine_options.push_back({"--huge-pages", "machine.huge_pages", "true: the guest's memory in pages of 2 MiB"});
+  add_machine_options(boot, machine_options, given, options.overrides);
 }
 
 void add_dumpdtb(CLI::App* dump, DumpDtbOptions& options, std::vector<std::string>& given) {
@@ -72,6 +74,7 @@ void add_run(CLI::App* run, RunOptions& options, std::vector<std::string>& given
       {"--accel", "machine.accel", "auto, tcg, kvm or hvf, instead of machine.accel"},
       {"--cpus", "machine.cpus", "Number of CPUs, instead of machine.cpus"},
       {"--memory", "machine.memory", "Guest memory, as 512MiB, instead of machine.memory"},
+      {"--huge-pages", "machine.huge_pages", "true or false, instead of machine.huge_pages"},
   };
   add_machine_options(run, machine_options, given, options.overrides);
 }

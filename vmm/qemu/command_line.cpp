@@ -74,7 +74,8 @@ std::vector<std::string> command_line(const machine::MachineConfig& config, cons
       memory + "B",
       // share=on: the vsock device in our process works on the guest's memory in place.
       "-object",
-      std::string(shared_memory_object()) + ",id=mem,share=on,size=" + memory,
+      std::string(shared_memory_object()) + ",id=mem,share=on,size=" + memory +
+          (machine.huge_pages ? ",hugetlb=on,hugetlbsize=2M" : ""),
       // Version 1 of virtio; the mmio transport of QEMU offers the legacy one by default.
       "-global",
       "virtio-mmio.force-legacy=false",

@@ -124,6 +124,9 @@ TypePtr<Machine> make_machine_type() {
                        .pattern = "[A-Za-z0-9][A-Za-z0-9._=,+-]*",
                        .words = "a CPU model of QEMU (A-Z a-z 0-9 . _ = , + -)"}),
                  "CPU model, as cortex-a53, cortex-a72, cortex-a76, max. Without it: the back end's choice."),
+          option("huge_pages", &Machine::huge_pages, boolean(),
+                 "The host gives the guest's memory in pages of 2 MiB, which must be reserved (Linux: "
+                 "/proc/sys/vm/nr_hugepages)."),
           option("gic_version", &Machine::gic_version, integer<unsigned>(2, 3), "Version of the interrupt controller."),
           option(
               "icount_shift", &Machine::icount_shift, maybe(integer<unsigned>(0, 10)),

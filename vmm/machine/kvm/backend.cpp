@@ -114,7 +114,7 @@ Result<> KvmBackend::start(EventLoop& loop, machine::BackendEvents& events) {
   auto kvm = kvm::Kvm::open();
   if (!kvm) return std::unexpected(std::move(kvm.error()));
   kvm_ = std::move(*kvm);
-  auto ram = GuestRam::create(config_.machine.memory_bytes);
+  auto ram = GuestRam::create(config_.machine.memory_bytes, config_.machine.huge_pages);
   if (!ram) return std::unexpected(std::move(ram.error()));
   ram_ = std::move(*ram);
   auto files = BootFiles::open(config_.kernel, options_.kernel_format, config_.boot_archive, ram_->range());

@@ -14,7 +14,9 @@ namespace vmm::machine_kvm {
 class GuestRam {
  public:
   /// Zeroed memory at board::kRamBase, of which the host gives pages as they are touched.
-  static Result<GuestRam> create(std::uint64_t size_bytes);
+  /// @param size_bytes a multiple of 2 MiB
+  /// @param huge_pages in pages of 2 MiB, reserved now: HostLacks where the host has too few
+  static Result<GuestRam> create(std::uint64_t size_bytes, bool huge_pages);
 
   [[nodiscard]] const std::shared_ptr<const GuestMemory>& memory() const { return memory_; }
   [[nodiscard]] board::AddressRange range() const { return range_; }

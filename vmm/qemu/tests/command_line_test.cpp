@@ -41,6 +41,8 @@ TEST_F(CommandLineTest, machine_of_the_scenario_is_what_qemu_gets) {
   EXPECT_EQ(value_of("-smp"), "4");
   EXPECT_EQ(value_of("-m"), "67108864B");
   EXPECT_EQ(value_of("-object"), "memory-backend-memfd,id=mem,share=on,size=67108864");
+  config_.machine.huge_pages = true;
+  EXPECT_EQ(value_of("-object"), "memory-backend-memfd,id=mem,share=on,size=67108864,hugetlb=on,hugetlbsize=2M");
   EXPECT_EQ(value_of("-machine"), "virt,memory-backend=mem,gic-version=2");
   EXPECT_EQ(value_of("-accel"), "tcg");
   EXPECT_EQ(value_of("-kernel"), "/k/sis.Image");

@@ -37,16 +37,17 @@ TEST(LoadTest, empty_scenario_has_the_defaults) {
 }
 
 TEST(LoadTest, machine_options_are_read) {
-  const Machine machine =
-      load(
-          "machine: {cpus: 4, memory: 1GiB, backend: qemu, accel: tcg, cpu: 'max,sve=off', gic_version: 2, "
-          "icount_shift: 0}")
-          .machine;
+  const Machine machine = load(
+                              "machine: {cpus: 4, memory: 1GiB, backend: qemu, accel: tcg, cpu: 'max,sve=off', "
+                              "huge_pages: true, gic_version: 2, "
+                              "icount_shift: 0}")
+                              .machine;
   EXPECT_EQ(machine, (Machine{.cpus = 4,
                               .memory_bytes = 1ull << 30,
                               .backend = Backend::Qemu,
                               .accel = Accel::Tcg,
                               .cpu = "max,sve=off",
+                              .huge_pages = true,
                               .gic_version = 2,
                               .icount_shift = 0}));
 }

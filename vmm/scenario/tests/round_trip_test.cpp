@@ -123,6 +123,7 @@ class Generator {
     m.backend = coin() ? Backend::Auto : Backend::Qemu;
     m.accel = coin() ? Accel::Auto : Accel::Tcg;
     if (coin()) m.cpu = "cortex-a" + std::to_string(number(53, 76));
+    m.huge_pages = coin();
     m.gic_version = static_cast<unsigned>(number(2, 3));
     if (coin()) m.icount_shift = static_cast<unsigned>(number(0, 10));
     return m;

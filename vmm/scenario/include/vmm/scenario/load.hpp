@@ -18,9 +18,9 @@ Result<Scenario> load_file(const std::string& path);
 /// paths in the scenario start from its folder.
 Result<Scenario> load_text(std::string_view yaml, const std::string& file_name);
 
-/// Sets one option of the machine from text, as the command line does: set_option(s, "machine.cpus", "4", "--cpus"). Checked by the
-/// rules of the file, those between options too; the error reads "--cpus: found 99, allowed: an integer from 1 to 8".
-/// After an error the scenario is not to be used.
+/// Sets one option of the machine from text, as the command line does: set_option(s, "machine.cpus", "4", "--cpus").
+/// Checked by the rules of the file, those between options too; the error reads "--cpus: found 99, allowed: an integer
+/// from 1 to 8". After an error the scenario is not to be used.
 Result<> set_option(Scenario& scenario, std::string_view key, std::string_view value, std::string_view shown_as);
 
 /// The scenario with every default written out, as YAML that load_text() reads as an equal scenario (but for lines).

@@ -21,6 +21,7 @@ struct Machine {
   Backend backend = Backend::Auto;
   Accel accel = Accel::Auto;
   std::string cpu;                       ///< QEMU's CPU model; empty: the back end's choice
+  bool huge_pages = false;               ///< the host gives the guest's memory in pages of 2 MiB
   unsigned gic_version = 3;              ///< 2 or 3
   std::optional<unsigned> icount_shift;  ///< TCG only: 2^shift ns per instruction, deterministic time
   bool operator==(const Machine&) const = default;
