@@ -5,9 +5,8 @@ usage: bench.py [--quick] [boot] [start] [ping] [throughput] [kvm]
 
   boot        guest instructions from reset until the control server listens (QEMU -icount shift=0,sleep=off, where
               one nanosecond of guest time is one instruction; resolution 16 instructions, the tick of the counter)
-  start       wall time of a whole `sisvmm run` against plain QEMU booting the same image, in alternation; and against
-              the life of the QEMU that it runs itself, whose guest does more: it reads a boot archive, drives vsock,
-              checks a token and answers, which is code that TCG has to translate first
+  start       wall time of `sisvmm run` against plain QEMU for the same work, in alternation: both boot the image to its
+              shell, which reads the shutdown command from the console. And of a run that also sends a ping
   ping        round trip of a control request, one connection
   throughput  vsock to and from the guest, beside a virtio-serial port of QEMU with a Linux guest; and the same Linux
               guest's vsock through our device, so that two devices are compared under one kernel
