@@ -110,7 +110,7 @@ Result<> set_option(Scenario& scenario, std::string_view key, std::string_view v
   Node node;
   node.kind = Node::Kind::Plain;
   node.text = value;
-  // Not by the type of the whole file: making that takes longer than all else that the command line costs.
+  // Not by the type of the whole file: making that costs about as much as parsing the command line does.
   constexpr std::string_view kMachine = "machine.";
   if (!key.starts_with(kMachine) ||
       !machine_type()->read_at(problems, "", key.substr(kMachine.size()), node, scenario.machine)) {

@@ -193,7 +193,7 @@ class DurationType final : public Type<std::chrono::milliseconds> {
 };
 
 /// A regular expression that is compiled when it is first needed: most patterns of the format never are in a run, and
-/// compiling all of them took longer than reading a scenario. Any thread.
+/// compiling all of them was most of the cost of making the types. Any thread.
 class LazyPattern {
  public:
   [[nodiscard]] bool matches_all_of(const std::string& text, const std::string& pattern) const {
