@@ -12,6 +12,64 @@ namespace {
 
 using Json = nlohmann::json;
 
+/// Texts that YAML could take for something else, and characters of every kind.
+const std::vector<std::string>& tricky_texts() {
+  static const std::vector<std::string> kTricky = {"true",
+                                                   "No",
+                                                   "null",
+                                                   "~",
+                                                   "5",
+                                                   "05",
+                                                   "1e3",
+                                                   ".inf",
+                                                   "0x1f",
+                                                   "5s",
+                                                   "64MiB",
+                                                   "- a",
+                                                   "a: b",
+                                                   "#x",
+                                                   "a #x",
+                                                   "'",
+                                                   "\"",
+                                                   "\\",
+                                                   "!tag",
+                                                   "&a",
+                                                   "*a",
+                                                   "<<",
+                                                   "? x",
+                                                   "[",
+                                                   "{",
+                                                   "%YAML",
+                                                   "---",
+                                                   "...",
+                                                   " lead",
+                                                   "end ",
+                                                   "\n",
+                                                   "\t",
+                                                   "a\nb\n",
+                                                   "\r\n",
+                                                   "@",
+                                                   "`",
+                                                   "|",
+                                                   ">",
+                                                   "a,b",
+                                                   "=",
+                                                   "12:30",
+                                                   "1_000",
+                                                   "0o7",
+                                                   "\x01",
+                                                   "\x7f",
+                                                   "\xC2\x85",
+                                                   "\xE2\x80\xA8",
+                                                   "\xEF\xBB\xBF",
+                                                   "\xF0\x9F\x98\x80",
+                                                   "caf\xC3\xA9",
+                                                   "\xEF\xBF\xBF",
+                                                   "\xC2\xA0",
+                                                   std::string(1, '\0')};
+  return kTricky;
+}
+
 class Generator {
  public:
   explicit Generator(std::uint64_t seed) : engine_(seed) {}
@@ -52,65 +110,13 @@ class Generator {
     return out;
   }
 
-  /// Texts that YAML could take for something else, and characters of every kind.
+  /// A random text, often with something of tricky_texts() in it.
   std::string text(std::size_t max) {
-    static const std::vector<std::string> kTricky = {"true",
-                                                     "No",
-                                                     "null",
-                                                     "~",
-                                                     "5",
-                                                     "05",
-                                                     "1e3",
-                                                     ".inf",
-                                                     "0x1f",
-                                                     "5s",
-                                                     "64MiB",
-                                                     "- a",
-                                                     "a: b",
-                                                     "#x",
-                                                     "a #x",
-                                                     "'",
-                                                     "\"",
-                                                     "\\",
-                                                     "!tag",
-                                                     "&a",
-                                                     "*a",
-                                                     "<<",
-                                                     "? x",
-                                                     "[",
-                                                     "{",
-                                                     "%YAML",
-                                                     "---",
-                                                     "...",
-                                                     " lead",
-                                                     "end ",
-                                                     "\n",
-                                                     "\t",
-                                                     "a\nb\n",
-                                                     "\r\n",
-                                                     "@",
-                                                     "`",
-                                                     "|",
-                                                     ">",
-                                                     "a,b",
-                                                     "=",
-                                                     "12:30",
-                                                     "1_000",
-                                                     "0o7",
-                                                     "\x01",
-                                                     "\x7f",
-                                                     "\xC2\x85",
-                                                     "\xE2\x80\xA8",
-                                                     "\xEF\xBB\xBF",
-                                                     "\xF0\x9F\x98\x80",
-                                                     "caf\xC3\xA9",
-                                                     "\xEF\xBF\xBF",
-                                                     "\xC2\xA0",
-                                                     std::string(1, '\0')};
-    if (coin()) return kTricky[number(0, kTricky.size() - 1)];
+    const auto& tricky = tricky_texts();
+    if (coin()) return tricky[number(0, tricky.size() - 1)];
     std::string out;
     for (std::uint64_t n = number(1, max); n > 0; --n) {
-      out += number(0, 4) == 0 ? kTricky[number(0, kTricky.size() - 1)]
+      out += number(0, 4) == 0 ? tricky[number(0, tricky.size() - 1)]
                                : std::string(1, static_cast<char>(number(0x20, 0x7E)));
     }
     return out;
