@@ -92,6 +92,7 @@ class KvmBackend final : public machine::Backend {
   std::optional<BootFiles> files_;
   std::unique_ptr<EventLoop> device_loop_;  // destroyed after what refers to it
   std::unique_ptr<vsock::VsockDevice> vsock_;
+  std::vector<std::unique_ptr<VcpuThread>> vcpu_threads_;  ///< one for each CPU, whatever hardware there is
   mutable std::mutex hardware_mutex_;   ///< for counters(): guards the next two against replace_hardware()
   std::unique_ptr<Hardware> hardware_;  ///< null before start() and after the end
   std::uint64_t unknown_accesses_ = 0;  ///< of hardware that is gone
@@ -125,7 +126,8 @@ Result<> KvmBackend::start(EventLoop& loop, machine::BackendEvents& events) {
   device_thread_.emplace(*device_loop_);
   device_thread_->start(
       [this](const Error& error) { post([error](KvmBackend& self) { self.end(std::unexpected(error)); }); });
-  hardware_->start();
+  for (unsigned i = 0; i < config_.machine.cpus; ++i) vcpu_threads_.push_back(std::make_unique<VcpuThread>());
+  hardware_->start(vcpu_threads_);
   return {};
 }
 
@@ -215,7 +217,7 @@ void KvmBackend::reboot() {
   });
   if (!done) return end(std::unexpected(std::move(done.error()).because_of("cannot restart the machine")));
   events_->on_guest_reset();
-  hardware_->start();
+  hardware_->start(vcpu_threads_);
   // What the old console did not take any more is for the new one, which nobody has offered it.
   events_->on_console_writable();
 }

@@ -52,7 +52,8 @@ Hardware::Hardware(kvm::Vm vm, const HardwareConfig& config, HardwareEvents even
     : vm_(std::move(vm)),
       config_(config),
       events_(std::move(events)),
-      bus_([this](const mmio::UnknownAccess& access) { events_.warning(machine_kvm::describe(access)); }) {}
+      bus_([this](const mmio::UnknownAccess& access) { events_.warning(machine_kvm::describe(access)); }),
+      vcpu_events_{.stopped = events_.stopped, .warning = events_.warning} {}
 
 Hardware::~Hardware() { halt(); }
 
@@ -186,11 +187,9 @@ Result<> Hardware::set_entry(Gpa entry, Gpa device_tree) {
   return done;
 }
 
-void Hardware::start() {
-  for (kvm::Vcpu& vcpu : vcpus_) {
-    threads_.push_back(std::make_unique<VcpuThread>(
-        vcpu, bus_, VcpuThread::Events{.stopped = events_.stopped, .warning = events_.warning}));
-  }
+void Hardware::start(std::span<const std::unique_ptr<VcpuThread>> threads) {
+  threads_ = threads;
+  for (std::size_t i = 0; i < vcpus_.size(); ++i) threads_[i]->start(vcpus_[i], bus_, vcpu_events_);
 }
 
 void Hardware::halt() {
@@ -198,8 +197,8 @@ void Hardware::halt() {
   for (const Slot& slot : slots_) slot.transport->shutdown();
   console_->shutdown();
   for (const auto& thread : threads_) thread->request_stop();
-  for (const auto& thread : threads_) thread->join();
-  threads_.clear();
+  for (const auto& thread : threads_) thread->wait_idle();
+  threads_ = {};
 }
 
 }  // namespace vmm::machine_kvm

@@ -59,7 +59,8 @@ class Hardware {
   Result<> set_entry(Gpa entry, Gpa device_tree);
 
   /// Starts the virtual CPUs. Once.
-  void start();
+  /// @param threads one for each CPU; outlive it
+  void start(std::span<const std::unique_ptr<VcpuThread>> threads);
 
   /// Stops them for good and waits for that, some microseconds. Not on the device loop's thread, unless the loop is not
   /// needed by a CPU any more: it is not, from this call on. Any other thread.
@@ -118,7 +119,8 @@ class Hardware {
   std::optional<Pl031> rtc_;
   std::optional<Pl031Alarm> rtc_alarm_;
   std::vector<Slot> slots_;
-  std::vector<std::unique_ptr<VcpuThread>> threads_;  ///< use all of the above, so destroyed first
+  VcpuEvents vcpu_events_;
+  std::span<const std::unique_ptr<VcpuThread>> threads_;  ///< that use all of the above; none before start()
 };
 
 }  // namespace vmm::machine_kvm

@@ -41,44 +41,85 @@ class SignalsBlocked {
 
 }  // namespace
 
-VcpuThread::VcpuThread(kvm::Vcpu& vcpu, mmio::Bus& bus, Events events)
-    : vcpu_(vcpu), bus_(bus), events_(std::move(events)) {
+VcpuThread::VcpuThread() {
   install_kick_handler();
   const SignalsBlocked blocked;  // the new thread inherits the mask
-  thread_ = std::thread([this] { run(); });
+  thread_ = std::thread([this] { serve(); });
 }
 
 VcpuThread::~VcpuThread() {
   request_stop();
-  join();
+  {
+    const std::lock_guard lock(mutex_);
+    ending_ = true;
+  }
+  changed_.notify_all();
+  thread_.join();
+}
+
+void VcpuThread::start(kvm::Vcpu& vcpu, mmio::Bus& bus, const VcpuEvents& events) {
+  vcpu.clear_exit_request();
+  {
+    const std::lock_guard lock(mutex_);
+    work_ = {.vcpu = &vcpu, .bus = &bus, .events = &events};
+    stop_ = false;
+  }
+  changed_.notify_all();
 }
 
 void VcpuThread::request_stop() {
-  if (!thread_.joinable()) return;
+  const std::lock_guard lock(mutex_);
+  if (work_.vcpu == nullptr) return;
   stop_ = true;
-  // Whatever the thread does now: it sees the flag before it enters the guest, or the signal gets it out.
-  vcpu_.request_exit();
+  // Whatever the thread does now: KVM looks at the request before it enters the guest, or the signal gets it out.
+  work_.vcpu->request_exit();
   ::pthread_kill(thread_.native_handle(), kick_signal());
 }
 
-void VcpuThread::join() {
-  if (thread_.joinable()) thread_.join();
+bool VcpuThread::wait_idle(std::chrono::milliseconds limit) {
+  std::unique_lock lock(mutex_);
+  return changed_.wait_for(lock, limit, [this] { return work_.vcpu == nullptr; });
 }
 
-void VcpuThread::run() {
+void VcpuThread::wait_idle() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return work_.vcpu == nullptr; });
+}
+
+void VcpuThread::serve() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    changed_.wait(lock, [this] { return work_.vcpu != nullptr || ending_; });
+    if (work_.vcpu == nullptr) return;
+    const Work work = work_;
+    lock.unlock();
+    run(work);
+    lock.lock();
+    work_ = {};
+    changed_.notify_all();
+  }
+}
+
+bool VcpuThread::stop_requested() {
+  const std::lock_guard lock(mutex_);
+  return stop_;
+}
+
+void VcpuThread::run(const Work& work) {
   using Reason = kvm::VcpuExit::Reason;
-  while (!stop_) {
-    const kvm::VcpuExit exit = vcpu_.run(bus_);
-    if (exit.reason == Reason::Interrupted) continue;
-    if (exit.reason != Reason::Undecodable) {
-      events_.stopped(exit);
-      return;
+  for (;;) {
+    const kvm::VcpuExit exit = work.vcpu->run(*work.bus);
+    // Only here: KVM completes the access or the fault of the last exit when it is entered again, and only then is the
+    // CPU's state whole.
+    if (exit.reason == Reason::Interrupted) {
+      if (stop_requested()) return;
+      continue;
     }
-    events_.warning("the guest accessed " + hex(exit.address.value()) +
-                    ", where no memory is, by an instruction that cannot be emulated; it gets a fault");
-    if (auto injected = vcpu_.inject_external_abort(); !injected) {
-      events_.stopped({.reason = Reason::Failed, .address = exit.address, .kvm_exit = exit.kvm_exit});
-      return;
+    if (exit.reason != Reason::Undecodable) return work.events->stopped(exit);
+    work.events->warning("the guest accessed " + hex(exit.address.value()) +
+                         ", where no memory is, by an instruction that cannot be emulated; it gets a fault");
+    if (auto injected = work.vcpu->inject_external_abort(); !injected) {
+      return work.events->stopped({.reason = Reason::Failed, .address = exit.address, .kvm_exit = exit.kvm_exit});
     }
   }
 }

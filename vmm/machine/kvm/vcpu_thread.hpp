@@ -1,8 +1,11 @@
-// The thread of a virtual CPU.
+// The thread of a virtual CPU. It is made once and waits whenever there is nothing to run: a reboot or a pause makes no
+// thread, so that what makes threads can be left behind with the machine's set-up.
 #pragma once
 
-#include <atomic>
+#include <chrono>
+#include <condition_variable>
 #include <functional>
+#include <mutex>
 #include <string>
 #include <thread>
 
@@ -11,33 +14,49 @@
 
 namespace vmm::machine_kvm {
 
+/// What a virtual CPU tells from its thread.
+struct VcpuEvents {
+  /// The guest ended the machine or cannot go on; the thread is idle next.
+  std::function<void(const kvm::VcpuExit&)> stopped;
+  /// Something went wrong that the guest can live with.
+  std::function<void(const std::string&)> warning;
+};
+
+/// Thread: any one, which calls all of it.
 class VcpuThread {
  public:
-  struct Events {
-    /// The guest ended the machine or cannot go on. Called once at most, as the thread's last act.
-    std::function<void(const kvm::VcpuExit&)> stopped;
-    /// Something went wrong that the guest can live with.
-    std::function<void(const std::string&)> warning;
-  };
-
-  /// @param vcpu, bus outlive the thread
-  VcpuThread(kvm::Vcpu& vcpu, mmio::Bus& bus, Events events);
-  /// Stops it.
+  VcpuThread();
+  /// Stops what it runs.
   ~VcpuThread();
   VcpuThread(const VcpuThread&) = delete;
   VcpuThread& operator=(const VcpuThread&) = delete;
 
-  /// Asks it to leave the guest and end; join() waits for that. No event is called for it.
+  /// Runs the guest on `vcpu`, until request_stop() or `events.stopped`. Only while it is idle.
+  /// @param vcpu, bus, events  stay until it is idle again
+  void start(kvm::Vcpu& vcpu, mmio::Bus& bus, const VcpuEvents& events);
+
+  /// Asks it to leave the guest, with every access to a device complete. No event is called for it.
   void request_stop();
-  void join();
+  /// Waits until it is idle, at most `limit`. True if it is.
+  bool wait_idle(std::chrono::milliseconds limit);
+  void wait_idle();
 
  private:
-  void run();
+  /// Null: idle.
+  struct Work {
+    kvm::Vcpu* vcpu = nullptr;
+    mmio::Bus* bus = nullptr;
+    const VcpuEvents* events = nullptr;
+  };
+  void serve();
+  void run(const Work& work);
+  bool stop_requested();
 
-  kvm::Vcpu& vcpu_;
-  mmio::Bus& bus_;
-  Events events_;
-  std::atomic<bool> stop_{false};
+  std::mutex mutex_;  ///< guards the next four
+  std::condition_variable changed_;
+  Work work_;
+  bool stop_ = false;
+  bool ending_ = false;
   std::thread thread_;
 };
 
