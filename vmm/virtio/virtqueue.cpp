@@ -160,6 +160,12 @@ std::expected<bool, QueueError> Virtqueue::pop(DescriptorChain& chain) {
   return true;
 }
 
+std::expected<std::uint16_t, QueueError> Virtqueue::available() {
+  if (broken_) return std::unexpected(QueueError{QueueError::Kind::AlreadyBroken});
+  if (const auto more = fetch_available(); !more) return std::unexpected(more.error());
+  return static_cast<std::uint16_t>(known_avail_ - next_avail_);
+}
+
 void Virtqueue::undo_pop() { --next_avail_; }
 
 std::expected<void, QueueError> Virtqueue::walk(std::uint16_t head, DescriptorChain& chain) {

@@ -13,6 +13,9 @@ constexpr unsigned kPacketsPerTurn = 128;
 constexpr unsigned kPacketsPerPublish = 32;
 
 constexpr std::chrono::milliseconds kExpiryPeriod{500};
+/// How often a driver that was told of a reset is looked at: no kick tells that it offers an event buffer again while
+/// there are others.
+constexpr std::chrono::milliseconds kNoticePeriod{1};
 
 }  // namespace
 
@@ -39,6 +42,7 @@ VsockDevice::VsockDevice(EventLoop& loop, const DeviceConfig& config)
 VsockDevice::~VsockDevice() {
   *alive_ = false;
   loop_.cancel_timer(expiry_timer_);
+  loop_.cancel_timer(reset_notice_timer_);
   close_host_side("the machine has stopped");
 }
 
@@ -67,6 +71,10 @@ void VsockDevice::write_config(std::uint32_t, std::span<const std::byte>) {
 Result<> VsockDevice::activate(virtio::Activation activation) {
   active_ = std::move(activation);
   broken_ = false;
+  if (reset_notice_ == ResetNotice::Owed) {
+    reset_notice_end_ = std::chrono::steady_clock::now() + kResetNoticeTime;
+    watch_reset_notice();
+  }
   schedule();
   return {};
 }
@@ -80,6 +88,7 @@ std::vector<virtio::Virtqueue> VsockDevice::deactivate() {
 void VsockDevice::reset() {
   active_ = {};
   broken_ = false;
+  end_reset_notice();  // a new driver has no connections
   ++counters_.device_resets;
   muxer_.guest_reset();
 }
@@ -112,6 +121,7 @@ void VsockDevice::schedule() {
 }
 
 void VsockDevice::serve() {
+  if (reset_notice_ == ResetNotice::Owed) tell_of_reset();
   const bool more_tx = serve_tx();
   const bool more_rx = serve_rx();
   if (more_tx || more_rx) schedule();
@@ -152,7 +162,7 @@ bool VsockDevice::serve_tx() {
 /// Gives packets to the guest. True if there is more to do than one turn allows.
 bool VsockDevice::serve_rx() {
   virtio::Virtqueue* rx = queue(Queue::Rx);
-  if (rx == nullptr) return false;
+  if (rx == nullptr || reset_notice_ != ResetNotice::None) return false;
   const bool tx_waited = !muxer_.can_accept_packet();
   rx->disable_kicks();
   for (unsigned count = 0; count < kPacketsPerTurn && !broken_; ++count) {
@@ -198,6 +208,56 @@ void VsockDevice::broken(Queue index, const std::string& reason) {
   ++counters_.queue_errors;
   muxer_.guest_reset();
   active_.interrupt->needs_reset(static_cast<std::uint16_t>(index), reason);
+}
+
+Result<> VsockDevice::restore(const DeviceState& state) {
+  if (!muxer_.set_next_host_port(state.next_host_port)) {
+    return fail("saved vsock device: next_host_port is " + std::to_string(state.next_host_port));
+  }
+  reset_notice_ = ResetNotice::Owed;
+  return {};
+}
+
+void VsockDevice::tell_of_reset() {
+  virtio::Virtqueue* events = queue(Queue::Event);
+  if (events == nullptr) {
+    // A driver without the event queue cannot be told; packets of its old connections are answered by resets.
+    if (queue(Queue::Rx) != nullptr) end_reset_notice();
+    return;
+  }
+  const auto offered = events->available();
+  const auto popped = offered ? events->pop(chain_) : std::unexpected(offered.error());
+  if (!popped) return broken(Queue::Event, popped.error().message());
+  if (!*popped) return;  // watch_reset_notice() comes back
+  const abi::Le32 event(abi::vsock::kEventTransportReset);
+  virtio::Writer writer = chain_.writer();
+  writer.write(std::as_bytes(std::span(&event, 1)));
+  events->push(chain_.head(), static_cast<std::uint32_t>(writer.consumed()));
+  event_buffers_ = *offered;
+  reset_notice_ = ResetNotice::Told;
+  publish(Queue::Event);
+}
+
+/// Looks now and then whether the driver has taken notice.
+void VsockDevice::watch_reset_notice() {
+  loop_.cancel_timer(reset_notice_timer_);
+  reset_notice_timer_ = loop_.add_timer(kNoticePeriod, [this] {
+    virtio::Virtqueue* events = queue(Queue::Event);
+    if (reset_notice_ == ResetNotice::Told && events != nullptr) {
+      const auto offered = events->available();
+      if (!offered) return broken(Queue::Event, offered.error().message());
+      if (*offered >= event_buffers_) return end_reset_notice();
+    }
+    if (std::chrono::steady_clock::now() >= reset_notice_end_) return end_reset_notice();
+    schedule();
+    watch_reset_notice();
+  });
+}
+
+void VsockDevice::end_reset_notice() {
+  loop_.cancel_timer(reset_notice_timer_);
+  reset_notice_ = ResetNotice::None;
+  schedule();
 }
 
 void VsockDevice::arm_expiry() {

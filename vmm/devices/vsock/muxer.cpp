@@ -65,6 +65,12 @@ std::optional<ConnectionKey> Muxer::free_key(std::uint32_t guest_port) {
   return std::nullopt;
 }
 
+bool Muxer::set_next_host_port(std::uint32_t port) {
+  if (port < kFirstHostPort || port > kLastHostPort) return false;
+  next_host_port_ = port;
+  return true;
+}
+
 void Muxer::add(ConnectionKey key, std::unique_ptr<Connection> connection, ClientId client) {
   buffers_promised_ += connection->config().buf_alloc_bytes;
   ++per_client_[client];

@@ -57,6 +57,18 @@ TEST_F(VirtqueueTest, pop_chain_reads_and_writes_in_order) {
   EXPECT_EQ(guest.get_bytes(data + 200, 3), "cde");
 }
 
+TEST_F(VirtqueueTest, available_counts_what_was_not_taken) {
+  auto queue = driver.device_side();
+  EXPECT_EQ(queue.available(), 0);
+  driver.add({{data, 2, false}});
+  driver.add({{data, 2, false}});
+  EXPECT_EQ(queue.available(), 2);
+  ASSERT_EQ(queue.pop(chain), true);
+  EXPECT_EQ(queue.available(), 1);
+  driver.add({{data, 2, false}});
+  EXPECT_EQ(queue.available(), 2);
+}
+
 TEST_F(VirtqueueTest, push_is_visible_only_after_publish) {
   const auto head = driver.add({{data, 16, true}});
   auto queue = driver.device_side();

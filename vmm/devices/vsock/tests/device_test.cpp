@@ -48,7 +48,8 @@ struct DeviceTest : ::testing::Test {
   std::unique_ptr<VsockDevice> device;
   FakeInterrupt interrupt;
   std::optional<FakeGuest> guest;
-  std::optional<FakeQueue> rx, tx;
+  std::optional<FakeQueue> rx, tx, events;
+  std::uint64_t event_buffer = 0;
   std::uint64_t rx_buffers = 0;
   std::uint64_t tx_buffer = 0;
   std::uint16_t rx_offered = 0;
@@ -61,7 +62,8 @@ struct DeviceTest : ::testing::Test {
     for (int i = 0; i < rounds; ++i) ASSERT_TRUE(loop->run_once(milliseconds(0)));
   }
   /// A driver sets the queues up and offers rx buffers.
-  void boot(int buffers = 16) {
+  /// @param event_buffers with an event queue that has so many; none: without the queue
+  void boot(int buffers = 16, std::optional<int> event_buffers = std::nullopt) {
     guest.emplace();
     rx.emplace(*guest, std::uint16_t{16}, true, true);
     tx.emplace(*guest, std::uint16_t{16}, true, true);
@@ -71,6 +73,12 @@ struct DeviceTest : ::testing::Test {
     virtio::Activation activation{.features = device->features(), .queues = {}, .interrupt = &interrupt};
     activation.queues.push_back(rx->device_side());
     activation.queues.push_back(tx->device_side());
+    if (event_buffers) {
+      events.emplace(*guest, std::uint16_t{8}, true, true);
+      event_buffer = guest->allocate(sizeof(abi::Le32));
+      activation.queues.push_back(events->device_side());
+      for (int i = 0; i < *event_buffers; ++i) offer_event();
+    }
     ASSERT_TRUE(device->activate(std::move(activation)));
     for (int i = 0; i < buffers; ++i) offer_rx();
     device->queue_kicked(0);
@@ -79,6 +87,7 @@ struct DeviceTest : ::testing::Test {
     const auto slot = static_cast<std::uint16_t>(rx_offered++ % 16);
     rx->add_at(slot, {{rx_buffers + slot * std::uint64_t{kRxBytes}, kRxBytes, true}});
   }
+  void offer_event() { events->add({{event_buffer, sizeof(abi::Le32), true}}); }
   struct Packet {
     PacketHeader header{};
     std::string payload;
@@ -363,6 +372,74 @@ TEST_F(DeviceTest, suspended_device_goes_on_with_its_connections) {
   EXPECT_EQ(receive().payload, "while paused");
   send(Op::Rw, key, "back");
   EXPECT_EQ(hear(fd), "back");
+}
+
+constexpr std::uint32_t kPortAfterSnapshot = (1u << 30) + 77;
+
+TEST_F(DeviceTest, restored_driver_is_told_and_served_when_it_has_taken_notice) {
+  ASSERT_TRUE(device->restore({.next_host_port = kPortAfterSnapshot}));
+  const UniqueFd fd = client("CONNECT 5000\n");
+  boot(16, 2);
+  guest->put(event_buffer, abi::Le32(99));
+  spin();
+  const auto used = events->collect();
+  ASSERT_TRUE(used);
+  EXPECT_EQ(used->bytes, sizeof(abi::Le32));
+  EXPECT_EQ(guest->get<abi::Le32>(event_buffer), abi::vsock::kEventTransportReset);
+  EXPECT_FALSE(rx->collect()) << "a packet came before the driver had looked at the event";
+  offer_event();
+  ASSERT_TRUE(loop->run_once(milliseconds(500)));
+  EXPECT_EQ(accept().host_port, kPortAfterSnapshot);
+  EXPECT_FALSE(events->collect()) << "told twice";
+}
+
+TEST_F(DeviceTest, restored_driver_without_an_event_buffer_is_told_when_there_is_one) {
+  ASSERT_TRUE(device->restore({.next_host_port = kPortAfterSnapshot}));
+  boot(16, 0);
+  spin();
+  EXPECT_FALSE(events->collect());
+  offer_event();
+  ASSERT_TRUE(loop->run_once(milliseconds(500)));
+  spin();
+  EXPECT_TRUE(events->collect());
+}
+
+TEST_F(DeviceTest, restored_driver_that_takes_no_notice_is_served_after_a_while) {
+  ASSERT_TRUE(device->restore({.next_host_port = kPortAfterSnapshot}));
+  const UniqueFd fd = client("CONNECT 5000\n");
+  boot(16, 0);
+  const auto end = std::chrono::steady_clock::now() + VsockDevice::kResetNoticeTime;
+  while (std::chrono::steady_clock::now() < end) {
+    ASSERT_FALSE(rx->collect());
+    ASSERT_TRUE(loop->run_once(milliseconds(50)));
+  }
+  spin();
+  accept();
+}
+
+TEST_F(DeviceTest, restored_driver_without_an_event_queue_is_served_at_once) {
+  ASSERT_TRUE(device->restore({.next_host_port = kPortAfterSnapshot}));
+  const UniqueFd fd = client("CONNECT 5000\n");
+  boot();
+  spin(2);
+  EXPECT_EQ(accept().host_port, kPortAfterSnapshot);
+}
+
+TEST_F(DeviceTest, new_driver_after_a_restore_is_not_told) {
+  ASSERT_TRUE(device->restore({.next_host_port = kPortAfterSnapshot}));
+  device->reset();
+  boot(16, 2);
+  const UniqueFd fd = client("CONNECT 5000\n");
+  accept();
+  EXPECT_FALSE(events->collect());
+}
+
+TEST_F(DeviceTest, saved_state_is_the_next_port) {
+  ASSERT_TRUE(device->restore({.next_host_port = kPortAfterSnapshot}));
+  EXPECT_EQ(device->save().next_host_port, kPortAfterSnapshot);
+  const auto refused = device->restore({.next_host_port = 5000});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().message, "saved vsock device: next_host_port is 5000");
 }
 
 TEST_F(DeviceTest, broken_tx_queue_asks_for_a_reset_and_nothing_else) {

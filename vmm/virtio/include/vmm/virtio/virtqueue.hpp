@@ -72,6 +72,9 @@ class Virtqueue {
   /// Gives back the request that pop() returned last, as if it had not been taken; nothing may have been pushed since.
   void undo_pop();
 
+  /// How many requests the driver has made available that were not taken.
+  std::expected<std::uint16_t, QueueError> available();
+
   /// Marks a request as used, not yet visible to the driver.
   /// @param head          of the chain
   /// @param written_bytes what the device wrote into it, Writer::consumed()

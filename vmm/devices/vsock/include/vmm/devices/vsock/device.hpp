@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -24,6 +25,13 @@ struct DeviceConfig {
   HostSocketLimits socket_limits;
 };
 
+/// What a snapshot keeps of the device; connections are not kept.
+struct DeviceState {
+  /// New connections do not use the ports of those that the guest had: what it still sends to these shall not be taken
+  /// for theirs.
+  std::uint32_t next_host_port = 0;
+};
+
 /// VIRTIO 1.2, Socket Device, streams only. Knows no transport. Thread: the loop's.
 class VsockDevice final : public virtio::VirtioDevice {
  public:
@@ -43,6 +51,14 @@ class VsockDevice final : public virtio::VirtioDevice {
   void queue_kicked(std::uint16_t index) override;
   Result<> memory_changed(const std::shared_ptr<const GuestMemory>& memory) override;
 
+  [[nodiscard]] DeviceState save() const { return {.next_host_port = muxer_.next_host_port()}; }
+  /// Goes on for a guest whose connections are gone with the device that had them. Once the driver has its queues, it
+  /// is told (VIRTIO 1.2, Device Events), and gets nothing else until it has taken notice or kResetNoticeTime is over:
+  /// a driver that was saved in the middle of its work would take new connections for old ones.
+  /// @return an error if no device can have been in that state
+  Result<> restore(const DeviceState& state);
+  static constexpr std::chrono::milliseconds kResetNoticeTime{1000};
+
   /// Readable from any thread.
   [[nodiscard]] const Counters& counters() const { return counters_; }
 
@@ -61,6 +77,16 @@ class VsockDevice final : public virtio::VirtioDevice {
   void publish(abi::vsock::Queue index);
   void broken(abi::vsock::Queue index, const std::string& reason);
   void arm_expiry();
+  void tell_of_reset();
+  void watch_reset_notice();
+  void end_reset_notice();
+
+  /// How far the driver is with the news that its connections are gone.
+  enum class ResetNotice : std::uint8_t {
+    None,  ///< there is no news
+    Owed,  ///< it has no event buffer yet
+    Told,  ///< it has not offered the buffer again, so it may not have looked
+  };
 
   EventLoop& loop_;
   DeviceConfig config_;
@@ -72,6 +98,10 @@ class VsockDevice final : public virtio::VirtioDevice {
   bool broken_ = false;        ///< until reset()
   virtio::DescriptorChain chain_;
   EventLoop::TimerId expiry_timer_ = 0;
+  ResetNotice reset_notice_ = ResetNotice::None;
+  std::uint16_t event_buffers_ = 0;  ///< offered before the one that told was taken
+  std::chrono::steady_clock::time_point reset_notice_end_;
+  EventLoop::TimerId reset_notice_timer_ = 0;
   bool scheduled_ = false;
   /// Deferred work may outlive the device by a round; it looks here first.
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);

@@ -84,6 +84,11 @@ class Muxer {
   /// The device ends: waiting clients are told `reason`, everything is closed.
   void close_all(std::string_view reason);
 
+  /// The host port that the next connection gets, unless it is taken.
+  [[nodiscard]] std::uint32_t next_host_port() const { return next_host_port_; }
+  /// @return false if no connection can have that port
+  bool set_next_host_port(std::uint32_t port);
+
   [[nodiscard]] std::size_t connection_count() const { return connections_.size(); }
 
  private:
