@@ -24,6 +24,15 @@ void MappedRegion::reset() {
 }
 
 Result<MappedRegion> MappedRegion::map_shared(const UniqueFd& fd, std::size_t size_bytes, std::uint64_t offset_bytes) {
+  return map_file(fd, size_bytes, offset_bytes, MAP_SHARED);
+}
+
+Result<MappedRegion> MappedRegion::map_private(const UniqueFd& fd, std::size_t size_bytes, std::uint64_t offset_bytes) {
+  return map_file(fd, size_bytes, offset_bytes, MAP_PRIVATE | MAP_NORESERVE);
+}
+
+Result<MappedRegion> MappedRegion::map_file(const UniqueFd& fd, std::size_t size_bytes, std::uint64_t offset_bytes,
+                                            int flags) {
   if (size_bytes == 0) return fail("cannot map 0 bytes of a file");
   constexpr auto kMaxOffset = static_cast<std::uint64_t>(std::numeric_limits<off_t>::max());
   if (offset_bytes > kMaxOffset || size_bytes > kMaxOffset - offset_bytes) {
@@ -40,7 +49,7 @@ Result<MappedRegion> MappedRegion::map_shared(const UniqueFd& fd, std::size_t si
     }
   }
   void* address =
-      ::mmap(nullptr, size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), static_cast<off_t>(offset_bytes));
+      ::mmap(nullptr, size_bytes, PROT_READ | PROT_WRITE, flags, fd.get(), static_cast<off_t>(offset_bytes));
   if (address == MAP_FAILED) {
     return fail_errno("cannot map " + std::to_string(size_bytes) + " bytes of a file, offset " +
                       std::to_string(offset_bytes));

@@ -31,7 +31,7 @@ Result<Gic> Gic::create(const Vm& vm, const GicConfig& config) {
   const char* const what = config.version == DeviceType::GicV3 ? "cannot create the GICv3" : "cannot create the GICv2";
   auto device = vm.create_device(config.version);
   if (!device) return std::unexpected(std::move(device.error()).because_of(what));
-  Gic gic(std::move(*device));
+  Gic gic(std::move(*device), config);
   auto done = set_addresses(gic.device_, config);
   if (done) done = gic.device_.set({KVM_DEV_ARM_VGIC_GRP_NR_IRQS, 0}, config.interrupt_ids);
   if (done) done = gic.device_.command({KVM_DEV_ARM_VGIC_GRP_CTRL, KVM_DEV_ARM_VGIC_CTRL_INIT});

@@ -79,6 +79,7 @@ Result<> Kvm::examine() {
   features_.pmu = extension(KVM_CAP_ARM_PMU_V3) > 0;
   features_.pointer_authentication =
       extension(KVM_CAP_ARM_PTRAUTH_ADDRESS) > 0 && extension(KVM_CAP_ARM_PTRAUTH_GENERIC) > 0;
+  asm("mrs %0, cntfrq_el0" : "=r"(features_.counter_hz));
   features_.stolen_time = extension(KVM_CAP_STEAL_TIME) > 0;
   features_.report_undecodable = extension(KVM_CAP_ARM_NISV_TO_USER) > 0 && extension(KVM_CAP_ARM_INJECT_EXT_DABT) > 0;
   return {};

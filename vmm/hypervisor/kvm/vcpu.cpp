@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstring>
+#include <string>
 
 #include "ioctl.hpp"
 #include "vmm/hypervisor/kvm/vm.hpp"
@@ -25,6 +26,17 @@ kvm_device_attr attribute_request(Attribute attribute, const void* value) {
   return request;
 }
 
+static_assert(sizeof(kvm_vcpu_events) == sizeof(hypervisor::VcpuState::events));
+
+std::string hex(std::uint64_t value) {
+  std::array<char, 19> text;
+  return {text.data(), static_cast<std::size_t>(
+                           std::snprintf(text.data(), text.size(), "0x%llx", static_cast<unsigned long long>(value)))};
+}
+
+/// A register of a size that a snapshot can keep.
+bool fits(std::uint64_t id) { return KVM_REG_SIZE(id) <= sizeof(hypervisor::Register::value); }
+
 }  // namespace
 
 static_assert(static_cast<std::uint64_t>(RegisterId::X0) ==
@@ -34,6 +46,7 @@ static_assert(static_cast<std::uint64_t>(RegisterId::Pc) ==
 static_assert(static_cast<std::uint64_t>(RegisterId::Pstate) ==
               (KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_CORE | KVM_REG_ARM_CORE_REG(regs.pstate)));
 static_assert(static_cast<std::uint64_t>(RegisterId::MpidrEl1) == ARM64_SYS_REG(3, 0, 0, 0, 5));
+static_assert(static_cast<std::uint64_t>(RegisterId::VirtualCounter) == KVM_REG_ARM_TIMER_CNT);
 
 Vcpu::Vcpu(UniqueFd fd, MappedRegion shared, unsigned index)
     : fd_(std::move(fd)),
@@ -73,6 +86,69 @@ Result<> Vcpu::set(RegisterId id, std::uint64_t value) {
   request.id = static_cast<std::uint64_t>(id);
   request.addr = reinterpret_cast<std::uintptr_t>(&value);  // as in get()
   return done(call(fd_, KVM_REQUEST(KVM_SET_ONE_REG), &request));
+}
+
+Result<std::vector<std::uint64_t>> Vcpu::list_registers() const {
+  // KVM says how many there are in the answer to a list that is too short.
+  std::vector<std::uint64_t> list(1);
+  if (auto listed = done(call(fd_, KVM_REQUEST(KVM_GET_REG_LIST), list.data())); listed || list[0] == 0) {
+    return fail("KVM_GET_REG_LIST: a virtual CPU without registers");
+  }
+  list.resize(list[0] + 1);
+  if (auto listed = done(call(fd_, KVM_REQUEST(KVM_GET_REG_LIST), list.data())); !listed) {
+    return std::unexpected(std::move(listed.error()));
+  }
+  list.erase(list.begin());
+  return list;
+}
+
+Result<hypervisor::VcpuState> Vcpu::save() const {
+  const auto list = list_registers();
+  if (!list) return std::unexpected(list.error());
+  hypervisor::VcpuState state;
+  state.registers.reserve(list->size());
+  for (const std::uint64_t id : *list) {
+    if (id == KVM_REG_ARM_TIMER_CNT) continue;
+    if (!fits(id))
+      return fail("register " + hex(id) + " of CPU " + std::to_string(index_) + " is too large to be saved");
+    hypervisor::Register saved{.id = id};
+    kvm_one_reg request{};
+    request.id = id;
+    request.addr = reinterpret_cast<std::uintptr_t>(saved.value.data());  // as in get()
+    if (auto got = done(call(fd_, KVM_REQUEST(KVM_GET_ONE_REG), &request)); !got) {
+      return std::unexpected(std::move(got.error()).because_of("register " + hex(id)));
+    }
+    state.registers.push_back(saved);
+  }
+  kvm_mp_state run_state{};
+  if (auto got = done(call(fd_, KVM_REQUEST(KVM_GET_MP_STATE), &run_state)); !got) return std::unexpected(got.error());
+  state.run_state = run_state.mp_state;
+  kvm_vcpu_events events{};
+  if (auto got = done(call(fd_, KVM_REQUEST(KVM_GET_VCPU_EVENTS), &events)); !got) return std::unexpected(got.error());
+  std::memcpy(state.events.data(), &events, sizeof events);
+  return state;
+}
+
+Result<> Vcpu::restore(const hypervisor::VcpuState& state) {
+  const std::string cpu = " of CPU " + std::to_string(index_);
+  for (const hypervisor::Register& saved : state.registers) {
+    if (!fits(saved.id)) return fail("the saved register " + hex(saved.id) + cpu + " is too large");
+    kvm_one_reg request{};
+    request.id = saved.id;
+    request.addr = reinterpret_cast<std::uintptr_t>(saved.value.data());  // as in get()
+    if (auto set = done(call(fd_, KVM_REQUEST(KVM_SET_ONE_REG), &request)); !set) {
+      return std::unexpected(
+          std::move(set.error()).because_of("this host refuses the saved register " + hex(saved.id) + cpu));
+    }
+  }
+  kvm_vcpu_events events{};
+  std::memcpy(&events, state.events.data(), sizeof events);
+  kvm_mp_state run_state{.mp_state = state.run_state};
+  auto restored = done(call(fd_, KVM_REQUEST(KVM_SET_VCPU_EVENTS), &events));
+  if (restored) restored = done(call(fd_, KVM_REQUEST(KVM_SET_MP_STATE), &run_state));
+  if (!restored)
+    return std::unexpected(std::move(restored.error()).because_of("this host refuses the saved state" + cpu));
+  return {};
 }
 
 bool Vcpu::has(Attribute attribute) const {

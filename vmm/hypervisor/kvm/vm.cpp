@@ -17,12 +17,12 @@ constexpr std::uint32_t type_number(DeviceType type) {
   return type == DeviceType::GicV3 ? KVM_DEV_TYPE_ARM_VGIC_V3 : KVM_DEV_TYPE_ARM_VGIC_V2;
 }
 
-Result<> access(const UniqueFd& fd, Attribute attribute, const void* value) {
+Result<> access(const UniqueFd& fd, Request kind, Attribute attribute, const void* value) {
   kvm_device_attr request{};
   request.group = attribute.group;
   request.attr = attribute.number;
   request.addr = reinterpret_cast<std::uintptr_t>(value);  // the kernel takes the address as a number
-  auto result = done(call(fd, KVM_REQUEST(KVM_SET_DEVICE_ATTR), &request));
+  auto result = done(call(fd, kind, &request));
   if (result) return {};
   return std::unexpected(
       std::move(result.error())
@@ -105,8 +105,28 @@ bool Device::has(Attribute attribute) const {
   return call(fd_, KVM_REQUEST(KVM_HAS_DEVICE_ATTR), &request).has_value();
 }
 
-Result<> Device::command(Attribute attribute) const { return access(fd_, attribute, nullptr); }
-Result<> Device::set(Attribute attribute, std::uint32_t value) const { return access(fd_, attribute, &value); }
-Result<> Device::set(Attribute attribute, std::uint64_t value) const { return access(fd_, attribute, &value); }
+Result<> Device::command(Attribute attribute) const {
+  return access(fd_, KVM_REQUEST(KVM_SET_DEVICE_ATTR), attribute, nullptr);
+}
+Result<> Device::set(Attribute attribute, std::uint32_t value) const {
+  return access(fd_, KVM_REQUEST(KVM_SET_DEVICE_ATTR), attribute, &value);
+}
+Result<> Device::set(Attribute attribute, std::uint64_t value) const {
+  return access(fd_, KVM_REQUEST(KVM_SET_DEVICE_ATTR), attribute, &value);
+}
+Result<std::uint32_t> Device::get32(Attribute attribute) const {
+  std::uint32_t value = 0;
+  if (auto got = access(fd_, KVM_REQUEST(KVM_GET_DEVICE_ATTR), attribute, &value); !got) {
+    return std::unexpected(std::move(got.error()));
+  }
+  return value;
+}
+Result<std::uint64_t> Device::get64(Attribute attribute) const {
+  std::uint64_t value = 0;
+  if (auto got = access(fd_, KVM_REQUEST(KVM_GET_DEVICE_ATTR), attribute, &value); !got) {
+    return std::unexpected(std::move(got.error()));
+  }
+  return value;
+}
 
 }  // namespace vmm::kvm

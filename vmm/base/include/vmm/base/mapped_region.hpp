@@ -27,6 +27,9 @@ class MappedRegion {
   /// missing part would be a SIGBUS later.
   static Result<MappedRegion> map_shared(const UniqueFd& fd, std::size_t size_bytes, std::uint64_t offset_bytes);
 
+  /// The same, but what is written to the mapping stays there and never reaches the file, which may be read-only.
+  static Result<MappedRegion> map_private(const UniqueFd& fd, std::size_t size_bytes, std::uint64_t offset_bytes);
+
   /// Maps `size_bytes` of zeroed private memory.
   static Result<MappedRegion> anonymous(std::size_t size_bytes);
 
@@ -35,6 +38,8 @@ class MappedRegion {
   void reset();
 
  private:
+  static Result<MappedRegion> map_file(const UniqueFd& fd, std::size_t size_bytes, std::uint64_t offset_bytes,
+                                       int flags);
   MappedRegion(std::byte* data, std::size_t size) : data_(data), size_(size) {}
 
   std::byte* data_ = nullptr;

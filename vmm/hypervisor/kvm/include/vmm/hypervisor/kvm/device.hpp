@@ -21,6 +21,8 @@ class Device {
   [[nodiscard]] Result<> command(Attribute attribute) const;
   [[nodiscard]] Result<> set(Attribute attribute, std::uint32_t value) const;
   [[nodiscard]] Result<> set(Attribute attribute, std::uint64_t value) const;
+  [[nodiscard]] Result<std::uint32_t> get32(Attribute attribute) const;
+  [[nodiscard]] Result<std::uint64_t> get64(Attribute attribute) const;
 
  private:
   friend class Vm;

@@ -3,9 +3,11 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "vmm/base/result.hpp"
 #include "vmm/hypervisor/kvm/vm.hpp"
+#include "vmm/hypervisor/state.hpp"
 
 namespace vmm::kvm {
 
@@ -24,10 +26,17 @@ class Gic {
   /// Creates and initialises it. Every virtual CPU must exist, none may have run.
   static Result<Gic> create(const Vm& vm, const GicConfig& config);
 
+  /// What a restored one needs. No virtual CPU may run.
+  /// @param affinities of the CPUs in order, MPIDR_EL1's affinity fields
+  [[nodiscard]] Result<hypervisor::GicState> save(std::span<const std::uint64_t> affinities) const;
+  /// Takes a saved state over, before any virtual CPU has run and before devices set levels.
+  Result<> restore(const hypervisor::GicState& state) const;
+
  private:
-  explicit Gic(Device device) : device_(std::move(device)) {}
+  Gic(Device device, const GicConfig& config) : device_(std::move(device)), config_(config) {}
 
   Device device_;
+  GicConfig config_;
 };
 
 }  // namespace vmm::kvm

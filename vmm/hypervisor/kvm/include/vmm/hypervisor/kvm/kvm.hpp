@@ -18,6 +18,7 @@ struct HostFeatures {
   bool pmu = false;            ///< PMUv3
   bool pointer_authentication = false;
   bool stolen_time = false;
+  std::uint64_t counter_hz = 0;     ///< CNTFRQ_EL0: how fast the guest's counter runs, too
   bool report_undecodable = false;  ///< accesses without a syndrome come to the monitor, and a fault can be injected
 };
 

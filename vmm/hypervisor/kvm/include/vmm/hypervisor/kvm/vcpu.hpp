@@ -9,6 +9,7 @@
 #include "vmm/base/result.hpp"
 #include "vmm/base/unique_fd.hpp"
 #include "vmm/hypervisor/kvm/device.hpp"
+#include "vmm/hypervisor/state.hpp"
 #include "vmm/memory/guest_memory.hpp"
 #include "vmm/mmio/bus.hpp"
 
@@ -31,6 +32,8 @@ enum class RegisterId : std::uint64_t {
   Pc = 0x6030'0000'0010'0040,      ///< KVM_REG_ARM_CORE_REG(regs.pc)
   Pstate = 0x6030'0000'0010'0042,  ///< KVM_REG_ARM_CORE_REG(regs.pstate)
   MpidrEl1 = 0x6030'0000'0013'c005,
+  /// CNTVCT_EL0 as the guest reads it. Set for one virtual CPU it is set for all; not while any runs.
+  VirtualCounter = 0x6030'0000'0013'df1a,  ///< KVM_REG_ARM_TIMER_CNT, whose encoding is that of another register
 };
 
 /// Why a virtual CPU stopped running the guest.
@@ -64,6 +67,12 @@ class Vcpu {
   [[nodiscard]] Result<std::uint64_t> get(RegisterId id) const;
   Result<> set(RegisterId id, std::uint64_t value);
 
+  /// All that the CPU holds but the virtual counter, which is the machine's. After run() has returned Interrupted, or
+  /// before it is called: else the last access may be incomplete.
+  [[nodiscard]] Result<hypervisor::VcpuState> save() const;
+  /// Takes a saved state over, before the first run(). Errors name the register that this host refuses.
+  Result<> restore(const hypervisor::VcpuState& state);
+
   /// The PMU's overflow interrupt; the interrupt controller must be initialised.
   /// @param ppi counted from 0
   Result<> enable_pmu(std::uint32_t ppi);
@@ -90,6 +99,7 @@ class Vcpu {
   void set_immediate_exit(std::uint8_t value);
   void serve(mmio::Bus& bus);
   [[nodiscard]] VcpuExit explain() const;
+  [[nodiscard]] Result<std::vector<std::uint64_t>> list_registers() const;
   [[nodiscard]] bool has(Attribute attribute) const;
   Result<> set_attribute(Attribute attribute, const void* value);
 
