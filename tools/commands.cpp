@@ -1,11 +1,13 @@
 #include "tools/commands.hpp"
 
 #include <chrono>
+#include <filesystem>
 #include <ostream>
 
 #include "tools/statistics.hpp"
 #include "tools/target.hpp"
 #include "tools/text.hpp"
+#include "vmm/machine/monitor_client.hpp"
 #include "vmm/machine/registry.hpp"
 
 namespace sisctl {
@@ -193,6 +195,28 @@ ExitCode run(const Context& context, const List&) {
                        entry.run_dir.string();
   }
   context.out << (rows.empty() ? "no machines\n" : table(rows));
+  return ExitCode::Ok;
+}
+
+ExitCode run(const Context& context, const Snapshot& snapshot) {
+  const auto target = find_target(context.options);
+  if (!target) return report(context, target.error());
+  auto monitor = vmm::machine::MonitorClient::connect(target->monitor_path);
+  if (!monitor) {
+    return report(context,
+                  {.exit_code = ExitCode::CannotConnect, .kind = "no-monitor", .message = monitor.error().message});
+  }
+  const std::string folder = std::filesystem::absolute(snapshot.folder).lexically_normal().string();
+  const auto answer = monitor->ask({{"op", "snapshot"}, {"folder", folder}}, context.options.timeout);
+  if (!answer) {
+    return report(context, {.exit_code = ExitCode::NoReply, .kind = "no-reply", .message = answer.error().message});
+  }
+  if (answer->value("status", "") != "saved") {
+    const std::string why = answer->value("message", answer->dump());
+    return report(context, {.exit_code = ExitCode::Refused, .kind = "refused", .message = printable(why)});
+  }
+  context.out << (context.options.json ? json_line({{"folder", folder}})
+                                       : "'" + target->name + "' is saved in " + printable(folder) + "\n");
   return ExitCode::Ok;
 }
 

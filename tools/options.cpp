@@ -25,7 +25,7 @@ constexpr char kDescription[] =
 constexpr char kFooter[] =
     "Exit status:\n"
     "  0  the guest did what was asked\n"
-    "  1  the guest refused, or a shell command failed; the reason is printed\n"
+    "  1  the guest, or its monitor, refused, or a shell command failed; the reason is printed\n"
     "  2  wrong arguments, or several machines run and none was named\n"
     "  3  cannot connect: no such machine, connection refused, or no permission; the message says which\n"
     "  4  no reply: none in time, or the connection was lost before one came\n"
@@ -40,8 +40,11 @@ constexpr char kFooter[] =
     "  sisctl ping -n 1000                            round trips of the only machine that runs\n"
     "  sisctl --machine demo shell 'mem; irq'         one line for the guest's shell\n"
     "  sisctl call ping --args '{\"payload\": \"x\"}'     any op, with its arguments\n"
-    "  sisctl --socket run/vsock.sock info --json     a machine by its socket\n";
+    "  sisctl --socket run/vsock.sock info --json     a machine by its socket\n"
+    "  sisctl snapshot saved                          save it; `sisvmm restore saved` goes on from there\n";
 
+/// Memory is written to a disk.
+constexpr std::chrono::milliseconds kSnapshotTimeout = std::chrono::minutes(10);
 constexpr std::chrono::milliseconds kMaxTimeout = std::chrono::hours(24);
 
 /// A problem that CLI11's own types do not cover.
@@ -60,6 +63,7 @@ struct Raw {
   Ping ping;
   Shutdown shutdown;
   Call call;
+  Snapshot snapshot;
 };
 
 void add_global_options(CLI::App& app, Options& options, Raw& raw) {
@@ -105,6 +109,14 @@ void add_commands(CLI::App& app, Raw& raw) {
   auto* call = app.add_subcommand("call", "Send any request; `sisctl shell help` lists the guest's ops");
   call->add_option("OP", raw.call.op, "Name of the op")->required()->type_name("")->check(check_not_empty);
   call->add_option("--args", raw.args, "Its arguments: a JSON object")->type_name("JSON");
+  auto* snapshot = app.add_subcommand("snapshot", "Save the running machine to a new folder; the machine runs on");
+  snapshot->add_option("FOLDER", raw.snapshot.folder, "For `sisvmm restore`; must not exist, or be empty")
+      ->required()
+      ->type_name("")
+      ->check(check_not_empty);
+  snapshot->footer(
+      "Machines of the KVM back end only. The guest stands still while its memory is written and does not notice;\n"
+      "the folder appears when it is complete. Waits 10 minutes, unless --timeout is given.");
   app.add_subcommand("ls", "List machines, those that run and those that have ended");
 }
 
@@ -150,6 +162,10 @@ Parsed finish(const CLI::App& app, Options options, Raw raw) {
   }
   if (app.got_subcommand("shutdown")) options.command = raw.shutdown;
   if (app.got_subcommand("ls")) options.command = List{};
+  if (app.got_subcommand("snapshot")) {
+    options.command = std::move(raw.snapshot);
+    if (raw.timeout.empty()) options.timeout = kSnapshotTimeout;
+  }
   if (app.got_subcommand("call")) {
     auto args = parse_args(raw.args);
     if (!args) return usage_error(args.error());

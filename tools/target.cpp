@@ -25,7 +25,8 @@ std::unexpected<Failure> fail(ExitCode exit_code, std::string kind, std::string 
 Target target_of(const machine::MachineEntry& entry) {
   return {.name = entry.name,
           .socket_path = entry.path_of(machine::file::kVsockSocket),
-          .key_path = entry.path_of(machine::file::kControlKey)};
+          .key_path = entry.path_of(machine::file::kControlKey),
+          .monitor_path = entry.path_of(machine::file::kMonitorSocket)};
 }
 
 Outcome<Target> named_target(const std::string& name) {
@@ -140,7 +141,10 @@ Outcome<Target> find_target(const Options& options) {
     if (target && !options.key_path.empty()) target->key_path = options.key_path;
     return target;
   }
-  Target target{.name = options.socket_path, .socket_path = options.socket_path, .key_path = options.key_path};
+  Target target{.name = options.socket_path,
+                .socket_path = options.socket_path,
+                .key_path = options.key_path,
+                .monitor_path = fs::path(options.socket_path).parent_path() / machine::file::kMonitorSocket};
   if (target.key_path.empty()) {
     target.key_path = fs::path(target.socket_path).parent_path() / machine::file::kControlKey;
   }

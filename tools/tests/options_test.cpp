@@ -46,6 +46,15 @@ TEST(Options, global_ones_are_taken_before_and_after_the_command) {
   }
 }
 
+TEST(Options, snapshot_waits_longer_unless_told) {
+  const auto parsed = parse({"snapshot", "f"});
+  ASSERT_TRUE(parsed.run) << parsed.text;
+  EXPECT_EQ(std::get<Snapshot>(parsed.options.command).folder, "f");
+  EXPECT_EQ(parsed.options.timeout, 10min);
+  EXPECT_EQ(parse({"snapshot", "f", "--timeout", "1"}).options.timeout, 1s);
+  EXPECT_THAT(usage_of({"snapshot"}), HasSubstr("FOLDER"));
+}
+
 TEST(Options, shell_takes_one_word_as_the_line_and_quotes_several) {
   const auto line = [](const std::vector<const char*>& words) {
     const auto parsed = parse(words);
@@ -72,7 +81,8 @@ TEST(Options, help_and_version_are_no_errors) {
 }
 
 TEST(Options, wrong_ones_are_named) {
-  EXPECT_THAT(usage_of({}), HasSubstr("a command is missing, allowed: ping, info, shell, shutdown, call, ls"));
+  EXPECT_THAT(usage_of({}),
+              HasSubstr("a command is missing, allowed: ping, info, shell, shutdown, call, snapshot, ls"));
   EXPECT_THAT(usage_of({"frob"}), HasSubstr("unknown command 'frob', allowed: ping"));
   EXPECT_THAT(usage_of({"ping", "-n", "0"}), HasSubstr("--count: Value 0 not in range 1 to 100000000"));
   EXPECT_THAT(usage_of({"ping", "-n", "x"}), HasSubstr("--count: Value x"));

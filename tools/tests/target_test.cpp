@@ -13,7 +13,7 @@ using namespace std::chrono_literals;
 
 Failure failure(Kind kind) {
   return failure_of({.kind = kind, .message = "why", .code = "bad-argument", .field = "code"},
-                    {.name = "demo", .socket_path = "", .key_path = ""}, 3s);
+                    {.name = "demo", .socket_path = "", .key_path = "", .monitor_path = ""}, 3s);
 }
 
 TEST(FailureOf, each_kind_has_its_exit_code) {

@@ -4,7 +4,7 @@
 
 #include "commands.hpp"
 #include "vmm/cli/format.hpp"
-#include "vmm/machine/monitor.hpp"
+#include "vmm/machine/monitor_client.hpp"
 #include "vmm/machine/registry.hpp"
 
 namespace vmm::cli {

@@ -17,4 +17,10 @@ Result<std::unique_ptr<machine::Backend>> make_native_kvm_with(machine::MachineC
   return machine_kvm::make_backend(std::move(config), {.kernel_format = format, .boot_arguments = boot_arguments});
 }
 
+Result<std::unique_ptr<machine::Backend>> make_native_kvm_restored(machine::MachineConfig config,
+                                                                   snapshot::MachineState state,
+                                                                   const std::filesystem::path& folder) {
+  return machine_kvm::restore_backend(std::move(config), std::move(state), folder);
+}
+
 }  // namespace vmm::cli

@@ -7,6 +7,7 @@
 
 #include "vmm/machine/backend.hpp"
 #include "vmm/machine/board/kernel_image.hpp"
+#include "vmm/machine/snapshot/state.hpp"
 
 namespace vmm::cli {
 
@@ -21,5 +22,10 @@ std::unique_ptr<machine::Backend> make_native_kvm(machine::MachineConfig config)
 Result<std::unique_ptr<machine::Backend>> make_native_kvm_with(machine::MachineConfig config,
                                                                board::KernelFormat format,
                                                                const std::string& boot_arguments);
+
+/// For a saved machine. May be called without asking what is missing. HostLacks: this build has no KVM back end.
+Result<std::unique_ptr<machine::Backend>> make_native_kvm_restored(machine::MachineConfig config,
+                                                                   snapshot::MachineState state,
+                                                                   const std::filesystem::path& folder);
 
 }  // namespace vmm::cli

@@ -22,6 +22,11 @@ Result<std::unique_ptr<machine::Backend>> make_native_kvm_with(machine::MachineC
                                                                const std::string&) {
   return fail(kWhy, abi::ExitCode::HostLacks);
 }
+
+Result<std::unique_ptr<machine::Backend>> make_native_kvm_restored(machine::MachineConfig, snapshot::MachineState,
+                                                                   const std::filesystem::path&) {
+  return fail(kWhy, abi::ExitCode::HostLacks);
+}
 // NOLINTEND(performance-unnecessary-value-param)
 
 }  // namespace vmm::cli

@@ -59,16 +59,22 @@ void add_dumpdtb(CLI::App* dump, DumpDtbOptions& options, std::vector<std::strin
   add_machine_options(dump, hardware_options(), given, options.overrides);
 }
 
+/// Options of commands that run a machine with a control server. `Options`: RunOptions or RestoreOptions.
+template <typename Options>
+void add_session_options(CLI::App* command, Options& options) {
+  command->add_option("--name", options.name, "Name of the machine (default: the scenario's)");
+  command->add_option("--run-dir", options.run_dir, "Where its files go (default: runs/NAME here)");
+  command->add_option("--timeout", options.timeout_s, "Stop after so many seconds, exit code 6")
+      ->check(CLI::Range(0.001, kMaxSeconds));
+  command->add_flag("-i,--interactive", options.interactive, "Attach the terminal to the guest's shell; Ctrl-] leaves");
+  command->add_flag("--json", options.json, "Print summary.json and nothing else")->excludes("-i");
+}
+
 void add_run(CLI::App* run, RunOptions& options, std::vector<std::string>& given) {
   run->add_option("FILE", options.file, "The scenario")->required();
-  run->add_option("--name", options.name, "Name of the machine (default: the scenario's)");
-  run->add_option("--run-dir", options.run_dir, "Where its files go (default: runs/NAME here)");
+  add_session_options(run, options);
   run->add_option("--kernel", options.kernel,
                   "Guest image (default: boot.kernel, $SIS_KERNEL, the one built with sisvmm)");
-  run->add_option("--timeout", options.timeout_s, "Stop after so many seconds, exit code 6")
-      ->check(CLI::Range(0.001, kMaxSeconds));
-  run->add_flag("-i,--interactive", options.interactive, "Attach the terminal to the guest's shell; Ctrl-] leaves");
-  run->add_flag("--json", options.json, "Print summary.json and nothing else")->excludes("-i");
   const std::vector<MachineOption> machine_options = {
       {"--backend", "machine.backend", "auto, qemu or kvm, instead of the scenario's machine.backend"},
       {"--accel", "machine.accel", "auto, tcg, kvm or hvf, instead of machine.accel"},
@@ -77,6 +83,12 @@ void add_run(CLI::App* run, RunOptions& options, std::vector<std::string>& given
       {"--huge-pages", "machine.huge_pages", "true or false, instead of machine.huge_pages"},
   };
   add_machine_options(run, machine_options, given, options.overrides);
+}
+
+void add_restore(CLI::App* restore, RestoreOptions& options) {
+  restore->add_option("FOLDER", options.folder, "What `sisctl snapshot` wrote; must stay while the machine runs")
+      ->required();
+  add_session_options(restore, options);
 }
 
 void add_stop(CLI::App* stop, StopOptions& options) {
@@ -88,6 +100,7 @@ void add_stop(CLI::App* stop, StopOptions& options) {
 /// What is read from the command line, for whichever command it is.
 struct Storage {
   RunOptions run;
+  RestoreOptions restore;
   BootOptions boot;
   DumpDtbOptions dumpdtb;
   CheckOptions check;
@@ -109,6 +122,9 @@ constexpr CommandEntry kCommands[] = {
     {"run", "Run a scenario: boot the guest, send its steps, check what must hold",
      [](CLI::App* command, Storage& storage) { add_run(command, storage.run, storage.machine); },
      [](Storage& storage) -> Command { return std::move(storage.run); }},
+    {"restore", "Go on with a machine that `sisctl snapshot` saved, by KVM",
+     [](CLI::App* command, Storage& storage) { add_restore(command, storage.restore); },
+     [](Storage& storage) -> Command { return std::move(storage.restore); }},
     {"boot", "Boot any arm64 kernel by KVM, without a scenario; its console is the terminal, Ctrl-] leaves",
      [](CLI::App* command, Storage& storage) { add_boot(command, storage.boot, storage.machine); },
      [](Storage& storage) -> Command { return std::move(storage.boot); }},

@@ -70,6 +70,32 @@ class Attachments {
   std::unique_ptr<SignalWatch> signals_;
 };
 
+/// What `run` and `restore` have in common.
+struct Session {
+  machine::RunOptions options;
+  machine::BackendFactory make_backend;
+  std::string name;
+  std::string run_dir;
+};
+
+template <typename Options>
+Result<observe::Summary> run_session(Session session, const Options& options) {
+  auto run_dir = machine::RunDirectory::open(session.run_dir, session.name);
+  if (!run_dir) return std::unexpected(run_dir.error());
+  TextOutput output(STDOUT_FILENO);
+  RunReporter reporter(output, options.json ? Echo::None : options.interactive ? Echo::Raw : Echo::Lines);
+  session.options.timeout = milliseconds_of(options.timeout_s);
+  session.options.stay = options.interactive;
+  session.options.version = version();
+  auto supervisor = machine::Supervisor::create(std::move(session.options), *run_dir, session.make_backend, reporter);
+  if (!supervisor) return std::unexpected(supervisor.error());
+  Attachments attachments;
+  if (auto attached = attachments.attach(**supervisor, reporter, options.interactive); !attached) {
+    return std::unexpected(attached.error());
+  }
+  return (*supervisor)->run();
+}
+
 Result<observe::Summary> run_machine(const RunOptions& options) {
   auto scenario = load(options);
   if (!scenario) return std::unexpected(scenario.error());
@@ -77,26 +103,42 @@ Result<observe::Summary> run_machine(const RunOptions& options) {
   if (!backend) return std::unexpected(backend.error());
   auto kernel = find_kernel(options.kernel, *scenario);
   if (!kernel) return std::unexpected(kernel.error());
-  const std::string name = options.name.value_or(machine_name_from(scenario->name));
-  auto run_dir = machine::RunDirectory::open(options.run_dir.value_or("runs/" + name), name);
-  if (!run_dir) return std::unexpected(run_dir.error());
+  Session session{.options = {},
+                  .make_backend = *backend == scenario::Backend::Kvm ? make_native_kvm : qemu::make_backend,
+                  .name = options.name.value_or(machine_name_from(scenario->name)),
+                  .run_dir = {}};
+  session.run_dir = options.run_dir.value_or("runs/" + session.name);
+  session.options.scenario = std::move(*scenario);
+  session.options.kernel = std::move(*kernel);
+  return run_session(std::move(session), options);
+}
 
-  TextOutput output(STDOUT_FILENO);
-  RunReporter reporter(output, options.json ? Echo::None : options.interactive ? Echo::Raw : Echo::Lines);
-  machine::RunOptions run_options{.scenario = std::move(*scenario),
-                                  .kernel = std::move(*kernel),
-                                  .timeout = milliseconds_of(options.timeout_s),
-                                  .stay = options.interactive,
-                                  .version = version()};
-  auto supervisor =
-      machine::Supervisor::create(std::move(run_options), *run_dir,
-                                  *backend == scenario::Backend::Kvm ? make_native_kvm : qemu::make_backend, reporter);
-  if (!supervisor) return std::unexpected(supervisor.error());
-  Attachments attachments;
-  if (auto attached = attachments.attach(**supervisor, reporter, options.interactive); !attached) {
-    return std::unexpected(attached.error());
+Result<observe::Summary> restore_machine(const RestoreOptions& options) {
+  auto state = snapshot::read_machine(options.folder);
+  if (!state) return std::unexpected(state.error());
+  Session session{.options = {},
+                  .make_backend = {},
+                  .name = options.name.value_or(machine_name_from(state->configuration.name)),
+                  .run_dir = {}};
+  session.run_dir = options.run_dir.value_or("runs/" + session.name);
+  session.options.scenario.name = session.name;
+  session.options.scenario.machine = snapshot::machine_of(*state);
+  session.options.snapshot = options.folder;
+  session.make_backend = [&](machine::MachineConfig config) {
+    return make_native_kvm_restored(std::move(config), std::move(*state), options.folder);
+  };
+  return run_session(std::move(session), options);
+}
+
+template <typename Options>
+int report_summary(const Result<observe::Summary>& summary, const Options& options) {
+  if (!summary) return report(summary.error());
+  if (options.json) {
+    const std::string text = observe::to_text(observe::to_json(*summary));
+    const bool written = std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
+    if (!written) return report({.message = "cannot write the summary to the standard output"});
   }
-  return (*supervisor)->run();
+  return static_cast<int>(summary->exit_code);
 }
 
 }  // namespace
@@ -108,15 +150,8 @@ Result<> apply(const std::vector<Override>& overrides, scenario::Scenario& scena
   return {};
 }
 
-int run(const RunOptions& options) {
-  const auto summary = run_machine(options);
-  if (!summary) return report(summary.error());
-  if (options.json) {
-    const std::string text = observe::to_text(observe::to_json(*summary));
-    const bool written = std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
-    if (!written) return report({.message = "cannot write the summary to the standard output"});
-  }
-  return static_cast<int>(summary->exit_code);
-}
+int run(const RunOptions& options) { return report_summary(run_machine(options), options); }
+
+int restore(const RestoreOptions& options) { return report_summary(restore_machine(options), options); }
 
 }  // namespace vmm::cli

@@ -1,13 +1,6 @@
 #include "vmm/machine/monitor.hpp"
 
-#include <poll.h>
-#include <sys/socket.h>
-
-#include <algorithm>
-#include <array>
-
 #include "unix_server.hpp"
-#include "vmm/base/unix_socket.hpp"
 
 namespace vmm::machine {
 namespace {
@@ -73,7 +66,12 @@ Result<json> MonitorServer::answer(Client& client, const std::string& line) {
   const auto op = request.is_object() ? request.find("op") : request.end();
   if (!request.is_object() || op == request.end() || !op->is_string()) return fail("not a JSON object with an op");
   if (*op == "status") return handlers_.status();
-  if (*op != "stop") return fail("unknown op, allowed: status, stop");
+  if (*op == "stop") return answer_stop(client, request);
+  if (*op == "snapshot") return answer_snapshot(request);
+  return fail("unknown op, allowed: status, stop, snapshot");
+}
+
+Result<json> MonitorServer::answer_stop(Client& client, const json& request) {
   std::optional<std::chrono::milliseconds> timeout;
   if (const auto given = request.find("timeout_ms"); given != request.end()) {
     if (!given->is_number_unsigned() ||
@@ -87,6 +85,18 @@ Result<json> MonitorServer::answer(Client& client, const std::string& line) {
   return json{{"status", "stopping"}};
 }
 
+Result<json> MonitorServer::answer_snapshot(const json& request) {
+  const auto given = request.find("folder");
+  if (given == request.end() || !given->is_string()) return fail("folder: the name of a folder is expected");
+  const std::filesystem::path folder = given->get<std::string>();
+  // The monitor's own working directory is nothing that its client knows.
+  if (!folder.is_absolute() || folder.native().find('\0') != std::string::npos) {
+    return fail("folder: an absolute path is expected");
+  }
+  if (auto saved = handlers_.snapshot(folder); !saved) return std::unexpected(std::move(saved.error()));
+  return json{{"status", "saved"}};
+}
+
 void MonitorServer::drop_later(ClientPlace client) {
   if (std::exchange(client->dropped, true)) return;
   loop_.post([this, client, alive = alive_] {
@@ -98,45 +108,6 @@ void MonitorServer::tell_stopped(int exit_code, bool killed) {
   for (auto& client : clients_) {
     if (!client.waits_for_stop || client.dropped) continue;
     client.stream->send(as_line({{"status", "stopped"}, {"exit_code", exit_code}, {"killed", killed}}));
-  }
-}
-
-Result<MonitorClient> MonitorClient::connect(const std::filesystem::path& socket_path) {
-  auto socket = connect_unix(socket_path);
-  if (!socket) return fail_errno("cannot reach the monitor at " + socket_path.string(), socket.error());
-  if (auto done = set_nonblocking(*socket); !done) return std::unexpected(done.error());
-  return MonitorClient(std::move(*socket));
-}
-
-Result<json> MonitorClient::ask(const json& request, std::chrono::milliseconds timeout) {
-  std::string line = as_line(request);
-  // A request is far smaller than a socket's buffer: if it does not fit, nobody reads.
-  if (::send(socket_.get(), line.data(), line.size(), 0) != static_cast<ssize_t>(line.size())) {
-    return fail_errno("cannot ask the monitor");
-  }
-  return next(timeout);
-}
-
-Result<json> MonitorClient::next(std::chrono::milliseconds timeout) {
-  using Clock = std::chrono::steady_clock;
-  const auto deadline = Clock::now() + timeout;
-  while (true) {
-    if (const auto end = received_.find('\n'); end != std::string::npos) {
-      json value = json::parse(received_.substr(0, end), nullptr, false);
-      received_.erase(0, end + 1);
-      if (!value.is_object()) return fail("the monitor's answer is no JSON object");
-      return value;
-    }
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
-    pollfd wanted{.fd = socket_.get(), .events = POLLIN, .revents = 0};
-    const int ready = left <= 0 ? 0 : ::poll(&wanted, 1, static_cast<int>(std::min<std::int64_t>(left, 1 << 30)));
-    if (ready == 0) return fail("the monitor did not answer in time", abi::ExitCode::TimedOut);
-    std::array<char, 4096> chunk;
-    const ssize_t got = ready < 0 ? -1 : ::recv(socket_.get(), chunk.data(), chunk.size(), 0);
-    if (got < 0 && (errno == EINTR || errno == EAGAIN)) continue;
-    if (got <= 0) return fail("the monitor closed the connection before it answered");
-    received_.append(chunk.data(), static_cast<std::size_t>(got));
-    if (received_.size() > kMaxPending) return fail("the monitor's answer is too long");
   }
 }
 

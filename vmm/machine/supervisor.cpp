@@ -4,6 +4,8 @@
 
 #include "abi/console.hpp"
 #include "vmm/base/file.hpp"
+#include "vmm/machine/snapshot/folder.hpp"
+#include "vmm/machine/snapshot/state.hpp"
 #include "vmm/scenario/boot_archive.hpp"
 #include "vmm/scenario/load.hpp"
 
@@ -88,13 +90,19 @@ Result<> Supervisor::prepare(const BackendFactory& make_backend) {
   auto loop = EventLoop::create();
   if (!loop) return std::unexpected(loop.error());
   loop_ = std::move(*loop);
-  if (auto written = write_boot_files(); !written) return written;
-  backend_ = make_backend({.name = run_dir_.name(),
-                           .machine = options_.scenario.machine,
-                           .kernel = options_.kernel,
-                           .boot_archive = run_dir_.path_of(file::kBootArchive),
-                           .vsock_socket = run_dir_.path_of(file::kVsockSocket),
-                           .log_file = run_dir_.path_of(file::kQemuLog)});
+  if (auto written = write_key(); !written) return written;
+  const bool boots = options_.snapshot.empty();
+  if (boots) {
+    if (auto written = write_boot_files(); !written) return written;
+  }
+  auto backend = make_backend({.name = run_dir_.name(),
+                               .machine = options_.scenario.machine,
+                               .kernel = options_.kernel,
+                               .boot_archive = boots ? run_dir_.path_of(file::kBootArchive) : std::filesystem::path(),
+                               .vsock_socket = run_dir_.path_of(file::kVsockSocket),
+                               .log_file = run_dir_.path_of(file::kQemuLog)});
+  if (!backend) return std::unexpected(std::move(backend.error()));
+  backend_ = std::move(*backend);
   auto console = ConsoleHub::create(*loop_, run_dir_.path_of(file::kConsoleSocket), run_dir_.path_of(file::kConsoleLog),
                                     [this](std::string_view bytes) { return backend_->write_console(bytes); });
   if (!console) return std::unexpected(console.error());
@@ -105,23 +113,33 @@ Result<> Supervisor::prepare(const BackendFactory& make_backend) {
                                             [this](std::optional<milliseconds> timeout) {
                                               if (timeout) stop_timeout_ = *timeout;
                                               stop(StopCause::Requested, "sisvmm stop");
-                                            }});
+                                            },
+                                        .snapshot = [this](const auto& folder) { return save(folder); }});
   if (!monitor) return std::unexpected(monitor.error());
   monitor_ = std::move(*monitor);
   return {};
 }
 
-Result<> Supervisor::write_boot_files() {
+/// Makes the key of the guest's control server; a guest that goes on has one.
+Result<> Supervisor::write_key() {
   if (::sodium_init() < 0) return fail("cannot initialise libsodium");
-  ::randombytes_buf(key_.data(), key_.size());
-  const auto archive = scenario::make_archive(options_.scenario, {.control_key = key_, .unix_time_ns = unix_time_ns()});
-  if (!archive) return std::unexpected(archive.error());
-  // 0600 both: the archive holds the key, too.
-  if (auto done = write_file(run_dir_.path_of(file::kBootArchive), *archive, 0600); !done) return done;
-  if (auto done = write_file(run_dir_.path_of(file::kControlKey), std::as_bytes(std::span(key_)), 0600); !done)
-    return done;
+  if (options_.snapshot.empty()) {
+    ::randombytes_buf(key_.data(), key_.size());
+  } else {
+    const auto key = read_control_key(options_.snapshot / snapshot::file::kControlKey);
+    if (!key) return std::unexpected(key.error());
+    key_ = *key;
+  }
   address_ = {.socket = run_dir_.path_of(file::kVsockSocket),
               .token = control::make_token(key_, kRunnerTokenId, abi::control::Rights::All, 0)};
+  return write_file(run_dir_.path_of(file::kControlKey), std::as_bytes(std::span(key_)), 0600);
+}
+
+Result<> Supervisor::write_boot_files() {
+  const auto archive = scenario::make_archive(options_.scenario, {.control_key = key_, .unix_time_ns = unix_time_ns()});
+  if (!archive) return std::unexpected(archive.error());
+  // 0600: it holds the key, too.
+  if (auto done = write_file(run_dir_.path_of(file::kBootArchive), *archive, 0600); !done) return done;
   return write_file(run_dir_.path_of(file::kScenario), scenario::to_yaml(options_.scenario));
 }
 
@@ -340,6 +358,16 @@ nlohmann::json Supervisor::status() const {
           {"cpus", options_.scenario.machine.cpus},
           {"memory_bytes", options_.scenario.machine.memory_bytes},
           {"uptime_ns", std::chrono::duration_cast<nanoseconds>(uptime).count()}};
+}
+
+Result<> Supervisor::save(const std::filesystem::path& folder) {
+  if (exited_ || facts_.cause != StopCause::None) return fail("the machine is being stopped");
+  auto made = snapshot::NewFolder::create(folder);
+  if (!made) return std::unexpected(std::move(made.error()));
+  if (auto saved = backend_->snapshot(made->partial()); !saved) return saved;
+  const auto key_file = made->partial() / snapshot::file::kControlKey;
+  if (auto written = write_file(key_file, std::as_bytes(std::span(key_)), 0600); !written) return written;
+  return made->commit();
 }
 
 observe::Summary Supervisor::summarise() {

@@ -78,6 +78,10 @@ class QemuBackend final : public machine::Backend {
   Result<> start(EventLoop& loop, machine::BackendEvents& events) override;
   void stop() override;
   void kill() override;
+  Result<> snapshot(const std::filesystem::path&) override {
+    return fail("QEMU runs this machine, and only the KVM back end's can be saved (machine.backend: kvm)",
+                abi::ExitCode::HostLacks);
+  }
   std::size_t write_console(std::string_view bytes) override { return console_ ? console_->send(bytes) : bytes.size(); }
   [[nodiscard]] machine::BackendInfo info() const override { return {"qemu", qmp_session_.version(), accel_}; }
   [[nodiscard]] std::map<std::string, std::uint64_t, std::less<>> counters() const override;

@@ -35,6 +35,10 @@ struct Call {
   nlohmann::json args = nlohmann::json::object();
 };
 struct List {};
+/// Saves the machine; asks its monitor, not the guest.
+struct Snapshot {
+  std::string folder;
+};
 
 struct Options {
   std::string machine;      ///< empty: the only one that runs
@@ -42,7 +46,7 @@ struct Options {
   std::string key_path;     ///< empty: control.key beside the socket
   bool json = false;
   std::chrono::milliseconds timeout{10'000};  ///< for the connection, and for each reply
-  std::variant<Ping, Info, Shell, Shutdown, Call, List> command;
+  std::variant<Ping, Info, Shell, Shutdown, Call, List, Snapshot> command;
 };
 
 /// What parsing led to: options to act on, or a text to print and an exit code.

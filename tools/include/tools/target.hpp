@@ -24,6 +24,7 @@ struct Target {
   std::string name;  ///< for messages: the machine's name, or the socket's path
   std::string socket_path;
   std::string key_path;
+  std::string monitor_path;
 };
 
 /// The machine that the options name, or the only one that runs.

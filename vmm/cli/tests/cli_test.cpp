@@ -34,6 +34,19 @@ TEST(CommandLine, run_with_everything) {
   EXPECT_EQ(run.overrides[1].option, "--memory");
 }
 
+TEST(CommandLine, restore_takes_a_folder_and_what_run_takes_of_a_session) {
+  const auto parsed = parse({"restore", "s", "--name", "n", "--run-dir", "d", "--timeout", "3", "-i"});
+  ASSERT_TRUE(parsed.command) << parsed.text;
+  const auto& restore = std::get<RestoreOptions>(*parsed.command);
+  EXPECT_EQ(restore.folder, "s");
+  EXPECT_EQ(restore.name, "n");
+  EXPECT_EQ(restore.run_dir, "d");
+  EXPECT_EQ(restore.timeout_s, 3.0);
+  EXPECT_TRUE(restore.interactive);
+  EXPECT_FALSE(parse({"restore"}).command);
+  EXPECT_FALSE(parse({"restore", "s", "--cpus", "2"}).command) << "a saved machine has the CPUs that it has";
+}
+
 TEST(CommandLine, boot_takes_a_kernel_and_a_machine) {
   const auto parsed = parse({"boot", "vmlinuz", "--initrd", "i", "--append", "console=ttyAMA0 quiet", "--format", "elf",
                              "--vsock", "v", "--gic-version", "2", "--timeout", "3"});

@@ -2,6 +2,7 @@
 
 #include <sys/utsname.h>
 
+#include <atomic>
 #include <future>
 #include <mutex>
 #include <optional>
@@ -10,6 +11,7 @@
 #include "boot.hpp"
 #include "hardware.hpp"
 #include "vmm/base/descriptor_limit.hpp"
+#include "vmm/base/file.hpp"
 #include "vmm/devices/vsock/device.hpp"
 
 namespace vmm::machine_kvm {
@@ -59,19 +61,24 @@ class KvmBackend final : public machine::Backend {
   Result<> start(EventLoop& loop, machine::BackendEvents& events) override;
   void stop() override { end_soon(); }
   void kill() override { end_soon(); }
+  Result<> snapshot(const std::filesystem::path& folder) override;
   std::size_t write_console(std::string_view bytes) override;
   [[nodiscard]] machine::BackendInfo info() const override;
   [[nodiscard]] std::map<std::string, std::uint64_t, std::less<>> counters() const override;
 
  private:
+  Result<> make_memory();
   Result<> make_devices();
   /// Makes the hardware and fills the memory. On the device loop's thread, or while that does not run.
   Result<> power_on();
+  Result<> restore_hardware(const snapshot::MachineState& state);
+  Result<> save(const std::filesystem::path& folder);
   /// Also with nothing, as at the end.
   void replace_hardware(std::unique_ptr<Hardware> next);
   HardwareEvents hardware_events();
   void on_stopped(const kvm::VcpuExit& exit);
   void reboot();
+  void pause();
   void deliver_console();
   void end_soon();
   void end(Result<> how);
@@ -97,7 +104,8 @@ class KvmBackend final : public machine::Backend {
   std::unique_ptr<Hardware> hardware_;  ///< null before start() and after the end
   std::uint64_t unknown_accesses_ = 0;  ///< of hardware that is gone
   std::optional<DeviceThread> device_thread_;
-  unsigned life_ = 0;  ///< counts power-ons: news of an earlier one is no news
+  unsigned life_ = 0;                       ///< counts power-ons: news of an earlier one is no news
+  std::atomic<unsigned> stopped_life_ = 0;  ///< of which a virtual CPU has told the end
   bool ended_ = false;
   /// Work that other threads post to our loop finds out here that we are gone.
   std::shared_ptr<KvmBackend*> self_ = std::make_shared<KvmBackend*>(this);
@@ -115,19 +123,29 @@ Result<> KvmBackend::start(EventLoop& loop, machine::BackendEvents& events) {
   auto kvm = kvm::Kvm::open();
   if (!kvm) return std::unexpected(std::move(kvm.error()));
   kvm_ = std::move(*kvm);
-  auto ram = GuestRam::create(config_.machine.memory_bytes, config_.machine.huge_pages);
-  if (!ram) return std::unexpected(std::move(ram.error()));
-  ram_ = std::move(*ram);
+  if (auto made = make_memory(); !made) return made;
   auto files = BootFiles::open(config_.kernel, options_.kernel_format, config_.boot_archive, ram_->range());
   if (!files) return std::unexpected(std::move(files.error()));
   files_ = std::move(*files);
   if (auto made = make_devices(); !made) return made;
-  if (auto done = power_on(); !done) return done;
+  auto done = options_.restored ? restore_hardware(options_.restored->state) : power_on();
+  if (!done) return done;
+  options_.restored.reset();
   device_thread_.emplace(*device_loop_);
   device_thread_->start(
       [this](const Error& error) { post([error](KvmBackend& self) { self.end(std::unexpected(error)); }); });
   for (unsigned i = 0; i < config_.machine.cpus; ++i) vcpu_threads_.push_back(std::make_unique<VcpuThread>());
   hardware_->start(vcpu_threads_);
+  return {};
+}
+
+Result<> KvmBackend::make_memory() {
+  const scenario::Machine& machine = config_.machine;
+  auto ram = options_.restored ? GuestRam::restore(options_.restored->folder / snapshot::file::kMemory,
+                                                   machine.memory_bytes, machine.huge_pages)
+                               : GuestRam::create(machine.memory_bytes, machine.huge_pages);
+  if (!ram) return std::unexpected(std::move(ram.error()));
+  ram_ = std::move(*ram);
   return {};
 }
 
@@ -160,6 +178,25 @@ Result<> KvmBackend::power_on() {
   return hardware_->set_entry(state->entry, state->device_tree);
 }
 
+Result<> KvmBackend::restore_hardware(const snapshot::MachineState& state) {
+  ++life_;
+  HardwareConfig config{.cpus = config_.machine.cpus,
+                        .gic = config_.machine.gic_version == 2 ? board::GicVersion::V2 : board::GicVersion::V3,
+                        .restored = &state,
+                        .devices = {}};
+  if (vsock_) config.devices.push_back(vsock_.get());
+  if (state.cpus.size() != config.cpus || state.transports.size() != config.devices.size()) {
+    return fail("the snapshot is of a machine with other CPUs or devices", abi::ExitCode::Usage);
+  }
+  auto hardware = Hardware::create(*kvm_, *ram_, *device_loop_, config, hardware_events());
+  if (!hardware) return std::unexpected(std::move(hardware.error()));
+  replace_hardware(std::move(*hardware));
+  auto done = hardware_->restore(state);
+  if (done && state.vsock) done = vsock_->restore(*state.vsock);
+  if (done) done = hardware_->resume_devices();
+  return done;
+}
+
 void KvmBackend::replace_hardware(std::unique_ptr<Hardware> next) {
   {
     const std::lock_guard lock(hardware_mutex_);
@@ -177,6 +214,7 @@ HardwareEvents KvmBackend::hardware_events() {
               },
           .stopped =
               [this, life = life_](const kvm::VcpuExit& exit) {
+                stopped_life_ = life;
                 post([life, exit](KvmBackend& self) {
                   if (self.life_ == life) self.on_stopped(exit);
                 });
@@ -220,6 +258,47 @@ void KvmBackend::reboot() {
   hardware_->start(vcpu_threads_);
   // What the old console did not take any more is for the new one, which nobody has offered it.
   events_->on_console_writable();
+}
+
+/// Returns when no virtual CPU runs. What the guest writes to its console meanwhile is passed on.
+void KvmBackend::pause() {
+  constexpr std::chrono::milliseconds kBetweenLooks{1};
+  hardware_->request_pause();
+  while (!hardware_->wait_paused(kBetweenLooks)) deliver_console();
+  deliver_console();
+}
+
+Result<> KvmBackend::snapshot(const std::filesystem::path& folder) {
+  if (!hardware_ || ended_) return fail("the machine does not run");
+  pause();
+  Result<> saved;
+  Result<> resumed;
+  // Of a guest that has ended itself the news is on its way here.
+  const bool runs = stopped_life_ != life_;
+  device_thread_->call([&] {
+    saved = runs ? save(folder) : fail("the guest powers off or resets itself just now");
+    resumed = hardware_->resume_devices();
+  });
+  if (!resumed) post([error = resumed.error()](KvmBackend& self) { self.end(std::unexpected(error)); });
+  if (runs && resumed) hardware_->start(vcpu_threads_);
+  if (!saved) return saved;
+  return resumed;
+}
+
+Result<> KvmBackend::save(const std::filesystem::path& folder) {
+  snapshot::MachineState state;
+  state.configuration = {.name = config_.name,
+                         .memory_bytes = config_.machine.memory_bytes,
+                         .huge_pages = config_.machine.huge_pages,
+                         .kernel_format = board::name_of(options_.kernel_format),
+                         .boot_arguments = options_.boot_arguments,
+                         .has_initrd = files_->has_initrd()};
+  auto done = hardware_->save(state);
+  if (vsock_) state.vsock = vsock_->save();
+  if (done) done = ram_->save(folder / snapshot::file::kMemory);
+  if (done) done = files_->save(folder);
+  if (done) done = write_file(folder / snapshot::file::kMachine, snapshot::encode(state), 0600);
+  return done;
 }
 
 void KvmBackend::end_soon() {
@@ -266,6 +345,20 @@ std::map<std::string, std::uint64_t, std::less<>> KvmBackend::counters() const {
 
 std::unique_ptr<machine::Backend> make_backend(machine::MachineConfig config, KvmOptions options) {
   return std::make_unique<KvmBackend>(std::move(config), std::move(options));
+}
+
+std::unique_ptr<machine::Backend> restore_backend(machine::MachineConfig config, snapshot::MachineState state,
+                                                  const std::filesystem::path& folder) {
+  const snapshot::Configuration& saved = state.configuration;
+  config.kernel = folder / snapshot::file::kKernel;
+  config.boot_archive = saved.has_initrd ? folder / snapshot::file::kInitrd : std::filesystem::path();
+  config.machine = snapshot::machine_of(state);
+  KvmOptions options{
+      .kernel_format = board::kernel_format_from(saved.kernel_format).value_or(board::KernelFormat::Auto),
+      .boot_arguments = saved.boot_arguments};
+  options.restored =
+      std::make_shared<const KvmOptions::Restored>(KvmOptions::Restored{.state = std::move(state), .folder = folder});
+  return make_backend(std::move(config), std::move(options));
 }
 
 std::vector<std::string> missing_on_host() {

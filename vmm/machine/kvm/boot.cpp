@@ -4,6 +4,9 @@
 
 #include <array>
 
+#include "vmm/base/file.hpp"
+#include "vmm/machine/snapshot/state.hpp"
+
 namespace vmm::machine_kvm {
 namespace {
 
@@ -16,6 +19,12 @@ Result<std::array<std::byte, kSeedBytes>> make_seed() {
     return fail_errno("cannot get random bytes for the guest");
   }
   return seed;
+}
+
+Result<> copy_file(const board::ImageSource& from, const std::filesystem::path& to) {
+  std::vector<std::byte> bytes(from.size_bytes());
+  if (auto read = from.read(0, bytes); !read) return read;
+  return write_file(to, bytes, 0600);
 }
 
 }  // namespace
@@ -35,6 +44,12 @@ Result<BootFiles> BootFiles::open(const std::filesystem::path& kernel, board::Ke
     files.initrd_source_ = std::move(*opened);
   }
   return files;
+}
+
+Result<> BootFiles::save(const std::filesystem::path& folder) const {
+  if (auto copied = copy_file(*kernel_source_, folder / snapshot::file::kKernel); !copied) return copied;
+  if (!initrd_source_) return {};
+  return copy_file(*initrd_source_, folder / snapshot::file::kInitrd);
 }
 
 Result<BootState> BootFiles::load(const GuestRam& ram, board::DeviceTreeConfig tree) const {

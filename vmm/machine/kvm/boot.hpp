@@ -25,6 +25,10 @@ class BootFiles {
   static Result<BootFiles> open(const std::filesystem::path& kernel, board::KernelFormat format,
                                 const std::filesystem::path& initrd, board::AddressRange ram);
 
+  /// Copies the files into a snapshot's folder.
+  [[nodiscard]] Result<> save(const std::filesystem::path& folder) const;
+  [[nodiscard]] bool has_initrd() const { return initrd_source_ != nullptr; }
+
   /// Copies kernel, initrd and tree into the guest's memory, which must be zero.
   /// @param tree what the machine has; ram, initrd and seed are filled in here
   [[nodiscard]] Result<BootState> load(const GuestRam& ram, board::DeviceTreeConfig tree) const;

@@ -1,7 +1,8 @@
-// The guest's RAM: a memory file, mapped once.
+// The guest's RAM: a memory file, or one of a snapshot, mapped once.
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 
 #include "vmm/base/result.hpp"
@@ -18,6 +19,14 @@ class GuestRam {
   /// @param huge_pages in pages of 2 MiB, reserved now: HostLacks where the host has too few
   static Result<GuestRam> create(std::uint64_t size_bytes, bool huge_pages);
 
+  /// The memory that save() wrote. The file is read as pages are touched and never written; it must stay as it is for
+  /// as long as the machine runs. With `huge_pages` it is copied now.
+  /// @return an error (ExitCode::Usage) if the file is not of that size
+  static Result<GuestRam> restore(const std::filesystem::path& path, std::uint64_t size_bytes, bool huge_pages);
+
+  /// Writes all of it into a new file of mode 0600, with holes where it is zero. No virtual CPU may run.
+  [[nodiscard]] Result<> save(const std::filesystem::path& path) const;
+
   [[nodiscard]] const std::shared_ptr<const GuestMemory>& memory() const { return memory_; }
   [[nodiscard]] board::AddressRange range() const { return range_; }
   /// All of it, for a memory slot.
@@ -27,10 +36,11 @@ class GuestRam {
   Result<> clear();
 
  private:
+  static Result<GuestRam> over(UniqueFd file, MappedRegion mapping, const std::string& what);
   GuestRam(UniqueFd file, std::shared_ptr<const GuestMemory> memory, board::AddressRange range)
       : file_(std::move(file)), memory_(std::move(memory)), range_(range) {}
 
-  UniqueFd file_;
+  UniqueFd file_;  ///< shared with the mapping; none if what the guest writes is in the mapping only
   std::shared_ptr<const GuestMemory> memory_;
   board::AddressRange range_;
 };

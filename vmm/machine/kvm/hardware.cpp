@@ -6,6 +6,7 @@
 #include <bit>
 
 #include "text.hpp"
+#include "vmm/machine/snapshot/state.hpp"
 
 namespace vmm::machine_kvm {
 namespace {
@@ -70,16 +71,44 @@ Result<std::unique_ptr<Hardware>> Hardware::create(const kvm::Kvm& kvm, const Gu
   std::unique_ptr<Hardware> hardware(new Hardware(std::move(*vm), config, std::move(events)));
   Result<> done;
   if (host.report_undecodable) done = hardware->vm_.enable_undecodable_reports();
+  if (done) done = hardware->choose_features(host);
   if (done) done = hardware->choose_gic();
-  if (done) done = hardware->add_memory(ram, host.stolen_time);
-  if (done) done = hardware->add_cpus(host);
+  if (done) done = hardware->add_memory(ram);
+  if (done) done = hardware->add_cpus();
   if (done) done = hardware->add_interrupt_controller();
   if (done) done = hardware->add_platform_devices(device_loop);
   for (unsigned slot = 0; done && slot < config.devices.size(); ++slot) {
     done = hardware->add_virtio(device_loop, ram, slot, *config.devices[slot]);
   }
   if (!done) return std::unexpected(std::move(done.error()));
+  hardware->config_.restored = nullptr;
   return hardware;
+}
+
+/// The guest gets what the host has; a restored one what it had before.
+Result<> Hardware::choose_features(const kvm::HostFeatures& host) {
+  features_ = host;
+  if (config_.restored == nullptr) return {};
+  const snapshot::Configuration& wanted = config_.restored->configuration;
+  struct Feature {
+    const char* name;
+    bool wanted;
+    bool& had;
+  };
+  for (const Feature& feature :
+       {Feature{"PMU", wanted.pmu, features_.pmu},
+        Feature{"pointer authentication", wanted.pointer_authentication, features_.pointer_authentication},
+        Feature{"stolen time", wanted.stolen_time, features_.stolen_time}}) {
+    if (feature.wanted && !feature.had) {
+      return fail(std::string("the saved guest has ") + feature.name + ", which this host's KVM has not",
+                  abi::ExitCode::HostLacks);
+    }
+    feature.had = feature.wanted;
+  }
+  if (wanted.counter_hz == host.counter_hz) return {};
+  return fail("the saved guest's counter runs at " + std::to_string(wanted.counter_hz) + " Hz, this host's at " +
+                  std::to_string(host.counter_hz),
+              abi::ExitCode::HostLacks);
 }
 
 Result<> Hardware::choose_gic() {
@@ -88,29 +117,32 @@ Result<> Hardware::choose_gic() {
     return fail("this host's KVM cannot emulate a GICv2: its GIC has no such mode; use machine.gic_version 3",
                 abi::ExitCode::HostLacks);
   }
+  if (config_.restored != nullptr) {
+    return fail("the saved guest has a GICv3, which this host's KVM cannot emulate", abi::ExitCode::HostLacks);
+  }
   config_.gic = board::GicVersion::V2;
   if (vm_.supports(kvm::DeviceType::GicV2)) return {};
   return fail("this host's KVM emulates neither GICv3 nor GICv2", abi::ExitCode::HostLacks);
 }
 
-Result<> Hardware::add_memory(const GuestRam& ram, bool stolen_time) {
+Result<> Hardware::add_memory(const GuestRam& ram) {
   if (auto set = vm_.set_memory(kRamSlot, ram.range().base, ram.all()); !set) return set;
-  if (!stolen_time) return {};
+  if (!features_.stolen_time) return {};
   auto page = MappedRegion::anonymous(static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)));
   if (!page) return std::unexpected(std::move(page.error()));
   stolen_time_ = std::move(*page);
   return vm_.set_memory(kStolenTimeSlot, kStolenTimeBase, GuestSlice(stolen_time_->data(), stolen_time_->size()));
 }
 
-Result<> Hardware::add_cpus(const kvm::HostFeatures& host) {
-  pmu_ = host.pmu;
+Result<> Hardware::add_cpus() {
   vcpus_.reserve(config_.cpus);
   for (unsigned index = 0; index < config_.cpus; ++index) {
     auto vcpu = vm_.create_vcpu(index);
     if (!vcpu) return std::unexpected(std::move(vcpu.error()));
     vcpus_.push_back(std::move(*vcpu));
     auto done = vcpus_.back().init(
-        vm_, {.powered_off = index != 0, .pmu = host.pmu, .pointer_authentication = host.pointer_authentication});
+        vm_,
+        {.powered_off = index != 0, .pmu = features_.pmu, .pointer_authentication = features_.pointer_authentication});
     if (!done) return done;
     if (stolen_time_) done = vcpus_.back().enable_stolen_time(Gpa(kStolenTimeBase.value() + index * kStolenTimeBytes));
     if (!done) return done;
@@ -130,7 +162,7 @@ Result<> Hardware::add_interrupt_controller() {
                                     .interrupt_ids = board::kInterruptIds});
   if (!gic) return std::unexpected(std::move(gic.error()));
   gic_ = std::move(*gic);
-  if (!pmu_) return {};
+  if (!features_.pmu) return {};
   for (kvm::Vcpu& vcpu : vcpus_) {
     if (auto done = vcpu.enable_pmu(board::kPmuPpi); !done) return done;
   }
@@ -174,7 +206,7 @@ board::DeviceTreeConfig Hardware::describe() const {
   board::DeviceTreeConfig tree;
   tree.gic = config_.gic;
   tree.cpu_affinities = affinities_;
-  tree.pmu = pmu_;
+  tree.pmu = features_.pmu;
   for (unsigned slot = 0; slot < slots_.size(); ++slot) tree.virtio_slots.push_back(slot);
   return tree;
 }

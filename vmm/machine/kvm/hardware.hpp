@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -24,6 +25,10 @@
 #include "vmm/virtio/device.hpp"
 #include "vmm/virtio/transport/mmio/mmio_transport.hpp"
 
+namespace vmm::snapshot {
+struct MachineState;
+}
+
 namespace vmm::machine_kvm {
 
 /// News of the hardware, on threads of virtual CPUs.
@@ -38,6 +43,8 @@ struct HardwareEvents {
 struct HardwareConfig {
   unsigned cpus = 1;
   board::GicVersion gic = board::GicVersion::V3;  ///< the one wanted; GICv2 where the host has no GICv3
+  /// What a snapshot says; the host must have all of it. Null: what the host has. Read by create() only.
+  const snapshot::MachineState* restored = nullptr;
   /// By virtio slot. They outlive the hardware, and are in their reset state.
   std::vector<virtio::VirtioDevice*> devices;
 };
@@ -58,13 +65,27 @@ class Hardware {
   /// Sets the boot CPU's registers (Linux, Documentation/arch/arm64/booting.rst).
   Result<> set_entry(Gpa entry, Gpa device_tree);
 
-  /// Starts the virtual CPUs. Once.
+  /// Starts the virtual CPUs; after a pause, again.
   /// @param threads one for each CPU; outlive it
   void start(std::span<const std::unique_ptr<VcpuThread>> threads);
 
   /// Stops them for good and waits for that, some microseconds. Not on the device loop's thread, unless the loop is not
   /// needed by a CPU any more: it is not, from this call on. Any other thread.
   void halt();
+
+  // A pause, by any thread but the device loop's: request_pause(), wait_paused() until it is true, save() on the device
+  // loop's, resume_devices() there, start().
+
+  /// Asks the virtual CPUs to leave the guest, with all accesses to devices complete.
+  void request_pause();
+  /// Waits for that, each at most `limit`. A CPU may be waiting for console().take_output(): call that in between.
+  bool wait_paused(std::chrono::milliseconds limit);
+  /// Adds everything but memory. Paused, and on the device loop's thread; virtio devices have no queues after that.
+  Result<> save(snapshot::MachineState& state);
+  /// Takes over what save() has added, before the first start(); resume_devices() follows.
+  Result<> restore(const snapshot::MachineState& state);
+  /// Lets the devices and the guest's counter go on from where save() or restore() left them.
+  Result<> resume_devices();
 
   [[nodiscard]] Pl011& console() { return *console_; }
   /// Accesses to addresses where nothing is. Any thread.
@@ -96,9 +117,10 @@ class Hardware {
   };
 
   Hardware(kvm::Vm vm, const HardwareConfig& config, HardwareEvents events);
+  Result<> choose_features(const kvm::HostFeatures& host);
   Result<> choose_gic();
-  Result<> add_memory(const GuestRam& ram, bool stolen_time);
-  Result<> add_cpus(const kvm::HostFeatures& host);
+  Result<> add_memory(const GuestRam& ram);
+  Result<> add_cpus();
   Result<> add_interrupt_controller();
   Result<> add_platform_devices(EventLoop& loop);
   Result<> add_virtio(EventLoop& loop, const GuestRam& ram, unsigned slot, virtio::VirtioDevice& device);
@@ -110,7 +132,8 @@ class Hardware {
   std::optional<MappedRegion> stolen_time_;
   std::vector<kvm::Vcpu> vcpus_;
   std::vector<std::uint64_t> affinities_;
-  bool pmu_ = false;
+  kvm::HostFeatures features_;  ///< those that the guest has
+  std::uint64_t counter_ = 0;   ///< CNTVCT_EL0 while the machine stands still
   std::optional<kvm::Gic> gic_;
   std::optional<LevelLine> console_line_;
   std::optional<Pl011> console_;

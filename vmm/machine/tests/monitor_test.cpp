@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "vmm/base/unix_socket.hpp"
+#include "vmm/machine/monitor_client.hpp"
 
 namespace vmm::machine {
 namespace {
@@ -28,7 +29,12 @@ class MonitorTest : public testing::Test {
                                          [this](auto timeout) {
                                            ++stops_;
                                            timeout_ = timeout;
-                                         }})
+                                         },
+                                     .snapshot = [this](const std::filesystem::path& folder) -> Result<> {
+                                       saved_ = folder;
+                                       if (folder == "/full") return fail("the disk is full");
+                                       return {};
+                                     }})
                   .value();
     client_ = connect_unix(folder_ / "m.sock").value();
     ASSERT_TRUE(set_nonblocking(client_));
@@ -57,6 +63,7 @@ class MonitorTest : public testing::Test {
   std::unique_ptr<MonitorServer> server_;
   UniqueFd client_;
   int stops_ = 0;
+  std::filesystem::path saved_;
   std::optional<std::chrono::milliseconds> timeout_;
 };
 
@@ -72,6 +79,13 @@ TEST_F(MonitorTest, stop_is_answered_at_once_and_at_the_end) {
   EXPECT_EQ(read(), "{\"exit_code\":4,\"killed\":true,\"status\":\"stopped\"}\n");
 }
 
+TEST_F(MonitorTest, snapshot_is_answered_when_it_is_done_or_why_not) {
+  EXPECT_EQ(ask("{\"op\":\"snapshot\",\"folder\":\"/a b/s\"}\n"), "{\"status\":\"saved\"}\n");
+  EXPECT_EQ(saved_, "/a b/s");
+  EXPECT_EQ(ask("{\"op\":\"snapshot\",\"folder\":\"/full\"}\n"),
+            "{\"message\":\"the disk is full\",\"status\":\"error\"}\n");
+}
+
 TEST_F(MonitorTest, request_may_come_in_pieces) {
   EXPECT_EQ(ask("{\"op\":\"st"), "(nothing)");
   EXPECT_THAT(ask("atus\"}\n"), HasSubstr("ok"));
@@ -80,7 +94,9 @@ TEST_F(MonitorTest, request_may_come_in_pieces) {
 TEST_F(MonitorTest, nonsense_is_refused_and_ends_the_connection) {
   for (const std::string text :
        {"x\n", "[]\n", "{}\n", "{\"op\":1}\n", "{\"op\":\"reboot\"}\n", "\n", "{\"op\":\"stop\",\"timeout_ms\":-1}\n",
-        "{\"op\":\"stop\",\"timeout_ms\":1e99}\n", "{\"op\":\"stop\",\"timeout_ms\":\"5\"}\n"}) {
+        "{\"op\":\"stop\",\"timeout_ms\":1e99}\n", "{\"op\":\"stop\",\"timeout_ms\":\"5\"}\n",
+        "{\"op\":\"snapshot\"}\n", "{\"op\":\"snapshot\",\"folder\":7}\n", "{\"op\":\"snapshot\",\"folder\":\"s\"}\n",
+        "{\"op\":\"snapshot\",\"folder\":\"/s\\u0000/t\"}\n"}) {
     client_ = connect_unix(folder_ / "m.sock").value();
     ASSERT_TRUE(set_nonblocking(client_));
     turn();
@@ -89,6 +105,7 @@ TEST_F(MonitorTest, nonsense_is_refused_and_ends_the_connection) {
     EXPECT_EQ(read(), "(closed)");
   }
   EXPECT_EQ(stops_, 0);
+  EXPECT_EQ(saved_, "");
 }
 
 TEST_F(MonitorTest, endless_line_is_refused) {

@@ -5,9 +5,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cstdlib>
+#include <thread>
 
 #include "vmm/base/file.hpp"
+#include "vmm/machine/monitor_client.hpp"
 
 namespace vmm::machine {
 namespace {
@@ -18,10 +21,11 @@ using testing::HasSubstr;
 
 /// What the back end does once it is started.
 struct Script {
-  std::string console;        ///< printed at once
-  bool exits = true;          ///< then it ends
-  Result<> how;               ///< so
-  bool ignores_stop = false;  ///< stop() does nothing, only kill() ends it
+  std::atomic<bool> saves = true;  ///< snapshot() does
+  std::string console;             ///< printed at once
+  bool exits = true;               ///< then it ends
+  Result<> how;                    ///< so
+  bool ignores_stop = false;       ///< stop() does nothing, only kill() ends it
   int stops = 0;
   int kills = 0;
 };
@@ -46,6 +50,10 @@ class ScriptedBackend final : public Backend {
   void kill() override {
     ++script_.kills;
     end({});
+  }
+  Result<> snapshot(const std::filesystem::path& folder) override {
+    if (!script_.saves) return fail("no snapshots here");
+    return write_file(folder / "machine", std::string("m"), 0600);
   }
   std::size_t write_console(std::string_view bytes) override { return bytes.size(); }
   [[nodiscard]] BackendInfo info() const override { return {"scripted", "1", "none"}; }
@@ -196,6 +204,44 @@ TEST_F(SupervisorTest, time_limit_of_the_command_line_holds_without_steps) {
   const auto summary = run();
   EXPECT_EQ(summary.exit_code, ExitCode::TimedOut);
   EXPECT_THAT(summary.message, HasSubstr("--timeout"));
+}
+
+TEST_F(SupervisorTest, snapshot_over_the_monitor_socket_is_complete_or_not_there) {
+  script_.exits = false;
+  nlohmann::json answers;
+  std::thread other;
+  run([&](Supervisor& supervisor) {
+    other = std::thread([&] {
+      const auto ask = [&](const std::string& folder) {
+        auto client = MonitorClient::connect(folder_ / "run" / file::kMonitorSocket);
+        return client->ask({{"op", "snapshot"}, {"folder", folder_ / folder}}, 10s).value_or("none");
+      };
+      answers.push_back(ask("s"));
+      answers.push_back(ask("s"));
+      script_.saves = false;
+      answers.push_back(ask("t"));
+      supervisor.loop().post([&] { supervisor.interrupt("SIGINT"); });
+    });
+  });
+  other.join();
+  EXPECT_EQ(answers[0]["status"], "saved") << answers;
+  EXPECT_EQ(read_file(folder_ / "s" / "machine", 10).value_or("none"), "m");
+  EXPECT_EQ(read_file(folder_ / "s" / "control.key", 100).value_or("none"), file_text(file::kControlKey));
+  EXPECT_THAT(answers[1]["message"].get<std::string>(), HasSubstr("it is there already"));
+  EXPECT_EQ(answers[2]["message"], "no snapshots here");
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "t"));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "t.partial"));
+}
+
+TEST_F(SupervisorTest, restored_machine_has_the_key_of_the_saved_one_and_no_boot_files) {
+  const std::string key(32, 'k');
+  std::filesystem::create_directory(folder_ / "s");
+  ASSERT_TRUE(write_file(folder_ / "s" / "control.key", key, 0600));
+  options_.snapshot = folder_ / "s";
+  script_.console = "\x1e SIS-EXIT kind=shutdown code=0\n";
+  EXPECT_EQ(run().exit_code, ExitCode::Passed);
+  EXPECT_EQ(file_text(file::kControlKey), key);
+  EXPECT_EQ(file_text(file::kBootArchive), "(none)");
 }
 
 TEST_F(SupervisorTest, stop_over_the_monitor_socket_is_answered_with_the_exit_code) {

@@ -25,6 +25,15 @@ struct RunOptions {
   bool json = false;
   std::vector<Override> overrides;
 };
+/// Goes on with a saved machine.
+struct RestoreOptions {
+  std::string folder;
+  std::optional<std::string> name;
+  std::optional<std::string> run_dir;
+  std::optional<double> timeout_s;
+  bool interactive = false;
+  bool json = false;
+};
 /// Boots a kernel without a scenario.
 struct BootOptions {
   std::string kernel;
@@ -59,8 +68,8 @@ struct ConsoleOptions {
 };
 struct SchemaOptions {};
 
-using Command = std::variant<RunOptions, BootOptions, DumpDtbOptions, CheckOptions, DoctorOptions, ListOptions,
-                             StopOptions, ConsoleOptions, SchemaOptions>;
+using Command = std::variant<RunOptions, RestoreOptions, BootOptions, DumpDtbOptions, CheckOptions, DoctorOptions,
+                             ListOptions, StopOptions, ConsoleOptions, SchemaOptions>;
 
 /// What came of reading the command line: a command, or a text to print and the exit code.
 struct Parsed {

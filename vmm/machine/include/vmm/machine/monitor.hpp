@@ -3,6 +3,7 @@
 //   -> {"op": "status"}                     <- {"status": "ok", "name": ..., "state": ..., ...}
 //   -> {"op": "stop"[, "timeout_ms": N]}    <- {"status": "stopping"}
 //                            and at the end <- {"status": "stopped", "exit_code": N, "killed": false}
+//   -> {"op": "snapshot", "folder": "/..."} <- {"status": "saved"}
 //   anything else                           <- {"status": "error", "message": ...}, and the end of the connection
 #pragma once
 
@@ -29,6 +30,8 @@ struct MonitorHandlers {
   std::function<nlohmann::json()> status;
   /// Begins to stop the machine; the time until it is killed, if the client gave one.
   std::function<void(std::optional<std::chrono::milliseconds>)> stop;
+  /// Writes a snapshot of the machine; returns when it is written.
+  std::function<Result<>(const std::filesystem::path& folder)> snapshot;
 };
 
 /// Serves monitor.sock on the supervisor's loop.
@@ -61,6 +64,8 @@ class MonitorServer {
   void on_bytes(ClientPlace client, std::string_view bytes);
   /// The answer to one line; an error ends the connection after it.
   Result<nlohmann::json> answer(Client& client, const std::string& line);
+  Result<nlohmann::json> answer_stop(Client& client, const nlohmann::json& request);
+  Result<nlohmann::json> answer_snapshot(const nlohmann::json& request);
   void drop_later(ClientPlace client);
 
   EventLoop& loop_;
@@ -68,23 +73,6 @@ class MonitorServer {
   std::unique_ptr<UnixServer> server_;
   std::list<Client> clients_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
-};
-
-/// Asks a monitor from another process: sends `request`, waits for one answer. The connection stays open in `socket`.
-/// Errors: nobody listens, no answer within `timeout` (ExitCode::TimedOut), an answer that is none.
-class MonitorClient {
- public:
-  static Result<MonitorClient> connect(const std::filesystem::path& socket_path);
-
-  Result<nlohmann::json> ask(const nlohmann::json& request, std::chrono::milliseconds timeout);
-  /// The next line that comes without having been asked for.
-  Result<nlohmann::json> next(std::chrono::milliseconds timeout);
-
- private:
-  explicit MonitorClient(UniqueFd socket) : socket_(std::move(socket)) {}
-
-  UniqueFd socket_;
-  std::string received_;
 };
 
 }  // namespace vmm::machine

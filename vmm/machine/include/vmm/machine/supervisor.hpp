@@ -31,12 +31,13 @@ namespace vmm::machine {
 struct RunOptions {
   scenario::Scenario scenario;  ///< with what the command line changes in it
   std::filesystem::path kernel;
+  std::filesystem::path snapshot;  ///< folder of the machine to go on with, which needs no kernel; empty: boot one
   std::optional<std::chrono::milliseconds> timeout;  ///< of the whole run until it begins to stop
   bool stay = false;                                 ///< go on after the steps: a user is at the console
   std::string version;
 };
 
-using BackendFactory = std::function<std::unique_ptr<Backend>(MachineConfig)>;
+using BackendFactory = std::function<Result<std::unique_ptr<Backend>>(MachineConfig)>;
 
 class Supervisor {
  public:
@@ -67,6 +68,7 @@ class Supervisor {
 
   Supervisor(RunOptions options, RunDirectory& run_dir, Reporter& reporter);
   Result<> prepare(const BackendFactory& make_backend);
+  Result<> write_key();
   Result<> write_boot_files();
   Result<> start();
   void start_runner();
@@ -85,6 +87,7 @@ class Supervisor {
   void kill_if_still_there(std::chrono::milliseconds after);
   void cancel_timers();
   nlohmann::json status() const;
+  Result<> save(const std::filesystem::path& folder);
   observe::Summary summarise();
   Result<> write_reports(const observe::Summary& summary, const std::string& panic_report);
 

@@ -66,6 +66,11 @@ class Backend {
   /// Ends it at once. on_exited() follows.
   virtual void kill() = 0;
 
+  /// Writes the running machine into `folder`, an empty one (vmm/machine/snapshot/state.hpp), and lets it run on. The
+  /// guest stands still meanwhile and does not notice; its vsock connections stay. What was written before an error is
+  /// left to the caller.
+  virtual Result<> snapshot(const std::filesystem::path& folder) = 0;
+
   /// Types into the guest's console. Takes as many bytes as there is room for, and returns their number; after less
   /// than all, on_console_writable() tells when to go on.
   virtual std::size_t write_console(std::string_view bytes) = 0;
