@@ -68,20 +68,20 @@ def wait_until(condition, what, timeout=LIMIT_S):
 
 
 class Machine:
-    """`sisvmm run` of a scenario in the background."""
+    """`sisvmm run` of a scenario in the background, or `sisvmm restore` of a snapshot's folder."""
 
-    def __init__(self, folder, scenario=IDLE, name="m", arguments=(), env=None):
+    def __init__(self, folder, scenario=IDLE, name="m", arguments=(), env=None, restore=None):
         folder = pathlib.Path(folder)
         self.run_dir = folder / f"run-{name}"
         self.scenario = folder / f"{name}.yaml"
         self.scenario.write_text(scenario)
+        what = ["restore", restore] if restore else ["run", self.scenario, "--backend", BACKEND]
         # Names are global to the user: keep parallel tests apart.
         self.name = f"{name}-{os.getpid()}-{folder.name}"
         self.output_path = folder / f"{name}.out"
         self.output_file = open(self.output_path, "w")
         self.process = subprocess.Popen(
-            [str(a) for a in (SISVMM, "run", self.scenario, "--name", self.name, "--run-dir", self.run_dir,
-                              "--backend", BACKEND, *arguments)],
+            [str(a) for a in (SISVMM, *what, "--name", self.name, "--run-dir", self.run_dir, *arguments)],
             stdin=subprocess.DEVNULL, stdout=self.output_file, stderr=self.output_file,
             env=env or environment())
 
@@ -172,8 +172,8 @@ class MachineTest(unittest.TestCase):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="sis-"))
         self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
 
-    def machine(self, scenario=IDLE, name="m", arguments=(), env=None):
-        machine = Machine(self.folder, scenario, name, arguments, env)
+    def machine(self, scenario=IDLE, name="m", arguments=(), env=None, restore=None):
+        machine = Machine(self.folder, scenario, name, arguments, env, restore)
         self.addCleanup(machine.destroy)
         return machine
 

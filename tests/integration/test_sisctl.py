@@ -32,6 +32,15 @@ class Commands(harness.MachineTest):
         done = harness.run(harness.SISCTL, "--machine", self.subject.name, "ping")
         self.assertEqual(done.returncode, 0, done.stderr)
 
+    @harness.about_qemu
+    def test_snapshot_of_a_machine_of_qemu_is_refused(self):
+        folder = self.folder / "saved"
+        done = self.subject.ctl("snapshot", folder)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("machine.backend: kvm", done.stderr)
+        self.assertFalse(folder.exists() or folder.with_suffix(".partial").exists())
+        self.assert_alive(self.subject)
+
     def test_refusal_gives_1_with_the_reason(self):
         done = self.subject.ctl("call", "no-such-op")
         self.assertEqual(done.returncode, 1)

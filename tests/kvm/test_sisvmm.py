@@ -33,25 +33,32 @@ ENVIRONMENT = ("export SIS_BUILD=$PWD/build SIS_KERNEL=$PWD/sis.Image SIS_LINUX=
                "PYTHONDONTWRITEBYTECODE=1; ")
 
 
+def guest_files():
+    """What the tests with the SIS guest need on the host."""
+    return {"build/tools/sisctl": nested_host.stripped(ROOT / "build/vmm-arm64/tools/sisctl"),
+            "sis.Image": ROOT / "build/guest/sis.Image", "configs": ROOT / "configs"}
+
+
 class OnKvm(unittest.TestCase):
-    def run_tests(self, folder, names, files, at_least):
+    def run_tests(self, folder, names, files, at_least, **host):
         """Runs Python tests on the host with KVM: all must pass, and there must be at least so many."""
         layers = () if nested_host.has_kvm() else (python_layer.layer(),)
         files = {"build/vmm/cli/sisvmm": nested_host.stripped(ROOT / "build/vmm-arm64/vmm/cli/sisvmm"),
                  "tests": ROOT / "tests", **files}
         command = ENVIRONMENT + f"python3 tests/run_unittest.py {folder} {' '.join(names)}"
         # Time that counts instructions: limits hold however loaded the machine is that emulates, and nobody idles.
-        options = nested_host.Options(icount=not nested_host.has_kvm(), layers=layers, forward=True, limit_s=580)
+        options = nested_host.Options(icount=not nested_host.has_kvm(), layers=layers, forward=True, limit_s=580,
+                                      **host)
         with nested_host.run(["sh", "-c", command], files, options) as done:
             self.assertEqual(done.code, 0, done.console[-2000:])
             passed = int(re.search(r"(\d+) passed, 0 failed, \d+ skipped\n$", done.stdout)[1])
             self.assertGreaterEqual(passed, at_least)
 
+
+class Sisvmm(OnKvm):
     def test_integration_list(self):
-        files = {"build/tools/sisctl": nested_host.stripped(ROOT / "build/vmm-arm64/tools/sisctl"),
-                 "sis.Image": ROOT / "build/guest/sis.Image", "configs": ROOT / "configs"}
         names = WHOLE_LIST if os.environ.get("SIS_KVM_ALL") else LIST
-        self.run_tests("tests/integration", names, files, 25)
+        self.run_tests("tests/integration", names, guest_files(), 25)
 
     def test_vsock_of_a_linux_guest(self):
         folder = pathlib.Path(tempfile.mkdtemp(prefix="sis-linux-"))

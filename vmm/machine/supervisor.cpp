@@ -127,7 +127,7 @@ Result<> Supervisor::write_key() {
     ::randombytes_buf(key_.data(), key_.size());
   } else {
     const auto key = read_control_key(options_.snapshot / snapshot::file::kControlKey);
-    if (!key) return std::unexpected(key.error());
+    if (!key) return fail("the snapshot is damaged: " + key.error().message, abi::ExitCode::Usage);
     key_ = *key;
   }
   address_ = {.socket = run_dir_.path_of(file::kVsockSocket),

@@ -192,6 +192,7 @@ Result<> KvmBackend::restore_hardware(const snapshot::MachineState& state) {
   if (!hardware) return std::unexpected(std::move(hardware.error()));
   replace_hardware(std::move(*hardware));
   auto done = hardware_->restore(state);
+  if (!done) done = fail(done.error().message, abi::ExitCode::HostLacks);
   if (done && state.vsock) done = vsock_->restore(*state.vsock);
   if (done) done = hardware_->resume_devices();
   return done;
