@@ -5,6 +5,7 @@ do not matter. It has one CPU, so that no other one adds to the count.
 
   start     from before the fork until the guest's PSCI SYSTEM_OFF arrives in user space; the kernel's own tracepoint
             kvm:kvm_userspace_exit tells when, for both programs in the same way
+  restore   from before the fork until the restored guest, of 256 MiB, runs its first instruction: the kernel's kvm:kvm_entry
   process   from before the fork until the process is gone; time that it sleeps counts as instructions, too
   rss       peak memory of the process (ru_maxrss): its own and the guest's touched pages
   mmio      from one read of a device register to the next, counted by the guest with its virtual counter, that is,
@@ -51,7 +52,25 @@ for name in {names}; do
   done
 done
 """
+# A guest that boots and waits is saved, then restored a number of times; each ends soon by itself.
+RESTORE = """
+./sisvmm run idle.yaml --name source --backend kvm --kernel sis.Image >out/source 2>&1 &
+until ./sisctl snapshot saved >out/saved 2>&1; do kill -0 $! || exit 1; sleep 0.1; done
+./sisctl shutdown >>out/saved && wait $! || exit 1
+for round in $(seq {runs_and_one}); do
+  echo >$trace/trace
+  echo 1 >$trace/events/kvm/kvm_entry/enable
+  echo traceoff:1 >$trace/events/kvm/kvm_entry/trigger
+  ./cost 1 out/restore.out ./sisvmm restore saved --name restored --timeout 0.1 >>out/restore.cost
+  cat $trace/trace >>out/restore.trace
+  echo 0 >$trace/events/kvm/kvm_entry/enable
+  echo '!traceoff' >$trace/events/kvm/kvm_entry/trigger
+  echo 1 >$trace/tracing_on
+done
+"""
+IDLE = "apiVersion: sis/v1\nname: idle\nmachine: {memory: 256MiB}\n"
 KVM_EXIT_SYSTEM_EVENT = 24
+ENTRY = re.compile(r"(\d+)\.(\d{6}): kvm_entry:")
 POWER_OFF = re.compile(r"(\d+)\.(\d{6}): kvm_userspace_exit: reason KVM_EXIT_SYSTEM_EVENT")
 DIGITS = re.compile(r"^([0-9a-f]{16})\r?$", re.MULTILINE)
 TICK = 16  # instructions a tick of the virtual counter: 62.5 MHz
@@ -62,6 +81,9 @@ SCALE = 65536
 def files():
     result = {name: FLOOR / name for name in ("raw_kvm", "cost")}
     result["sisvmm"] = nested_host.stripped(SISVMM)
+    result["sisctl"] = nested_host.stripped(BUILD / "tools/sisctl")
+    result["sis.Image"] = nested_host.ROOT / "build/guest/sis.Image"
+    result["idle.yaml"] = IDLE.encode()
     for accesses in ("0", *ACCESSES):
         result[f"guest_{accesses}.Image"] = FLOOR / f"guest_{accesses}.Image"
     for name, command in COMMANDS.items():
@@ -85,6 +107,17 @@ def starts(out, name):
     return [end - run[1] for end, run in zip(ends, runs)], [run[2] for run in runs], [run[3] for run in runs]
 
 
+def restores(out):
+    """Instructions from the fork until a restored guest runs; the first one is for the caches."""
+    entries = [int(seconds) * 1_000_000_000 + int(micros) * 1000
+               for seconds, micros in ENTRY.findall((out / "restore.trace").read_text())]
+    runs = costs(out / "restore.cost")
+    if len(entries) != len(runs) or not runs:
+        raise RuntimeError(f"{len(runs)} restored guests, of which {len(entries)} ran: "
+                           + (out / "restore.out").read_text(errors="replace")[-1000:])
+    return [entry - run[1] for entry, run in zip(entries, runs)][1:], [run[3] for run in runs][1:]
+
+
 def accesses(out, name):
     """Instructions of one read: of each round the difference of a long and a short series."""
     totals = []
@@ -106,6 +139,7 @@ def measure(runs):
     """Results of one run of the nested host, in the form of bench.py."""
     script = SCRIPT.format(names=" ".join(COMMANDS), runs=runs, accesses=" ".join(ACCESSES),
                            rounds=" ".join(str(i) for i in range(ROUNDS)), system_event=KVM_EXIT_SYSTEM_EVENT)
+    script += RESTORE.format(runs_and_one=runs + 1)
     options = nested_host.Options(cpus=1, icount=True)
     with nested_host.run(["sh", "-c", script], files(), options) as done:
         if done.code != 0:
@@ -114,15 +148,19 @@ def measure(runs):
         for name in COMMANDS:
             start[name], process[name], rss[name] = starts(done.out, name)
             mmio[name] = accesses(done.out, name)
-    results = []
+        restore, restore_rss = restores(done.out)
+    results = [figure("kvm_restore_sisvmm", "instructions", restore),
+               figure("kvm_restore_peak_rss_sisvmm", "KiB", restore_rss)]
     for name in COMMANDS:
         results += [figure(f"kvm_start_{name}", "instructions", start[name]),
                     figure(f"kvm_process_{name}", "instructions", process[name]),
                     figure(f"kvm_peak_rss_{name}", "KiB", rss[name]),
                     figure(f"kvm_mmio_exit_{name}", "instructions", mmio[name])]
-    for what, values, target in (("start", start, "at most 1.6"), ("process", process, None),
-                                 ("mmio_exit", mmio, "at most 1.04")):
-        ratio = statistics.median(values["sisvmm"]) / statistics.median(values["raw_kvm"])
+    for what, values, floor, target in (("start", start["sisvmm"], start["raw_kvm"], "at most 1.6"),
+                                        ("process", process["sisvmm"], process["raw_kvm"], None),
+                                        ("mmio_exit", mmio["sisvmm"], mmio["raw_kvm"], "at most 1.04"),
+                                        ("restore", restore, start["sisvmm"], "at most 2 starts")):
+        ratio = statistics.median(values) / statistics.median(floor)
         results.append({"name": f"kvm_{what}_ratio", "unit": "ratio", "value": ratio,
                         **({"target": target} if target else {})})
     return results
