@@ -93,7 +93,7 @@ Result<> Supervisor::prepare(const BackendFactory& make_backend) {
   if (auto written = write_key(); !written) return written;
   const bool boots = options_.snapshot.empty();
   if (boots) {
-    if (auto written = write_boot_files(); !written) return written;
+    if (auto written = write_boot_archive(); !written) return written;
   }
   auto backend = make_backend({.name = run_dir_.name(),
                                .machine = options_.scenario.machine,
@@ -107,16 +107,6 @@ Result<> Supervisor::prepare(const BackendFactory& make_backend) {
                                     [this](std::string_view bytes) { return backend_->write_console(bytes); });
   if (!console) return std::unexpected(console.error());
   console_ = std::move(*console);
-  auto monitor = MonitorServer::create(*loop_, run_dir_.path_of(file::kMonitorSocket),
-                                       {.status = [this] { return status(); },
-                                        .stop =
-                                            [this](std::optional<milliseconds> timeout) {
-                                              if (timeout) stop_timeout_ = *timeout;
-                                              stop(StopCause::Requested, "sisvmm stop");
-                                            },
-                                        .snapshot = [this](const auto& folder) { return save(folder); }});
-  if (!monitor) return std::unexpected(monitor.error());
-  monitor_ = std::move(*monitor);
   return {};
 }
 
@@ -135,12 +125,11 @@ Result<> Supervisor::write_key() {
   return write_file(run_dir_.path_of(file::kControlKey), std::as_bytes(std::span(key_)), 0600);
 }
 
-Result<> Supervisor::write_boot_files() {
+Result<> Supervisor::write_boot_archive() {
   const auto archive = scenario::make_archive(options_.scenario, {.control_key = key_, .unix_time_ns = unix_time_ns()});
   if (!archive) return std::unexpected(archive.error());
   // 0600: it holds the key, too.
-  if (auto done = write_file(run_dir_.path_of(file::kBootArchive), *archive, 0600); !done) return done;
-  return write_file(run_dir_.path_of(file::kScenario), scenario::to_yaml(options_.scenario));
+  return write_file(run_dir_.path_of(file::kBootArchive), *archive, 0600);
 }
 
 Result<observe::Summary> Supervisor::run() {
@@ -170,6 +159,21 @@ Result<> Supervisor::start() {
   start_ = std::chrono::steady_clock::now();
   start_wall_ = std::chrono::system_clock::now();
   if (auto started = backend_->start(*loop_, *events_); !started) return started;
+  // What the machine's start need not wait for.
+  auto monitor = MonitorServer::create(*loop_, run_dir_.path_of(file::kMonitorSocket),
+                                       {.status = [this] { return status(); },
+                                        .stop =
+                                            [this](std::optional<milliseconds> timeout) {
+                                              if (timeout) stop_timeout_ = *timeout;
+                                              stop(StopCause::Requested, "sisvmm stop");
+                                            },
+                                        .snapshot = [this](const auto& folder) { return save(folder); }});
+  if (!monitor) return std::unexpected(monitor.error());
+  monitor_ = std::move(*monitor);
+  if (options_.snapshot.empty()) {
+    const auto text = scenario::to_yaml(options_.scenario);
+    if (auto written = write_file(run_dir_.path_of(file::kScenario), text); !written) return written;
+  }
   reporter_.on_started(run_dir_.name(), run_dir_.path(), backend_->info());
   const auto& timeouts = options_.scenario.timeouts;
   boot_timer_ = loop_->add_timer(timeouts.boot, [this] { on_boot_time_up(); });

@@ -32,13 +32,18 @@ class DeviceThread {
                                                      Tell on_failure, Tell on_warning) {
     auto loop = EventLoop::create();
     if (!loop) return std::unexpected(loop.error());
-    auto vsock = VhostUserVsock::start(**loop, std::move(vsock_front_end),
-                                       {.socket_path = vsock_socket, .warning = std::move(on_warning)},
-                                       [on_failure = std::move(on_failure)](const std::string& reason) {
-                                         if (!reason.empty()) on_failure(reason);
-                                       });
+    std::unique_ptr<DeviceThread> devices(new DeviceThread(std::move(*loop)));
+    auto vsock = VhostUserVsock::start(
+        *devices->loop_, std::move(vsock_front_end), {.socket_path = vsock_socket, .warning = std::move(on_warning)},
+        [raw = devices.get(), on_failure = std::move(on_failure)](const std::string& reason) {
+          if (!reason.empty()) return on_failure(reason);
+          // QEMU is on its way out, which takes it a while: time to give up its memory.
+          raw->vsock_->stop();
+        });
     if (!vsock) return std::unexpected(std::move(vsock.error()).because_of("cannot start the vsock device"));
-    return std::unique_ptr<DeviceThread>(new DeviceThread(std::move(*loop), std::move(*vsock)));
+    devices->vsock_ = std::move(*vsock);
+    devices->thread_ = std::thread([raw = devices.get()] { static_cast<void>(raw->loop_->run()); });
+    return devices;
   }
 
   ~DeviceThread() { stop(); }
@@ -61,8 +66,7 @@ class DeviceThread {
   [[nodiscard]] vsock::Counters counters() const { return vsock_->counters(); }
 
  private:
-  DeviceThread(std::unique_ptr<EventLoop> loop, std::unique_ptr<VhostUserVsock> vsock)
-      : loop_(std::move(loop)), vsock_(std::move(vsock)), thread_([this] { static_cast<void>(loop_->run()); }) {}
+  explicit DeviceThread(std::unique_ptr<EventLoop> loop) : loop_(std::move(loop)) {}
 
   std::unique_ptr<EventLoop> loop_;  // destroyed after the device, which refers to it
   std::unique_ptr<VhostUserVsock> vsock_;
@@ -132,6 +136,18 @@ Result<> QemuBackend::start(EventLoop& loop, machine::BackendEvents& events) {
   const UniqueFd log(::open(config_.log_file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!log.valid()) return fail_errno("cannot create " + config_.log_file.string());
 
+  // First, since QEMU takes its time before it looks at anything.
+  constexpr int kFirst = Subprocess::kFirstInherited;
+  auto process = Subprocess::spawn(
+      {.arguments = command_line(config_, accel_, {.console = kFirst, .qmp = kFirst + 1, .vsock = kFirst + 2}),
+       .standard_output = log.get(),
+       .standard_error = log.get(),
+       .inherited = {console->second.get(), qmp->second.get(), vsock->second.get()}});
+  if (!process) {
+    const auto missing = missing_for(probe(), accel_);
+    return missing.empty() ? std::unexpected(process.error()) : fail(missing.front(), abi::ExitCode::HostLacks);
+  }
+
   auto on_failure = [&loop, self = self_](const std::string& reason) {
     loop.post([self, reason] {
       if (*self != nullptr) (*self)->give_up("the vsock device lost QEMU: " + reason);
@@ -145,17 +161,6 @@ Result<> QemuBackend::start(EventLoop& loop, machine::BackendEvents& events) {
   auto devices = DeviceThread::start(std::move(vsock->first), config_.vsock_socket.string(), std::move(on_failure),
                                      std::move(on_warning));
   if (!devices) return std::unexpected(devices.error());
-
-  constexpr int kFirst = Subprocess::kFirstInherited;
-  auto process = Subprocess::spawn(
-      {.arguments = command_line(config_, accel_, {.console = kFirst, .qmp = kFirst + 1, .vsock = kFirst + 2}),
-       .standard_output = log.get(),
-       .standard_error = log.get(),
-       .inherited = {console->second.get(), qmp->second.get(), vsock->second.get()}});
-  if (!process) {
-    const auto missing = missing_for(probe(), accel_);
-    return missing.empty() ? std::unexpected(process.error()) : fail(missing.front(), abi::ExitCode::HostLacks);
-  }
   devices_ = std::move(*devices);
   process_.emplace(std::move(*process));
   loop.add(process_->exit_fd(), Interest::Read, [this](Events) { on_process_exit(); });

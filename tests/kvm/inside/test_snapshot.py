@@ -50,6 +50,7 @@ class SnapshotTest(harness.MachineTest):
 class Snapshots(SnapshotTest):
     def test_both_machines_answer_and_time_goes_on_from_the_snapshot(self):
         source = self.machine(SERVICES).wait_ready()
+        time.sleep(20)  # older than a new machine gets in this test
         before = self.uptime_s(source)
         folder = self.save(source)
         after = self.uptime_s(source)

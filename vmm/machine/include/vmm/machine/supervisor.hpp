@@ -69,7 +69,7 @@ class Supervisor {
   Supervisor(RunOptions options, RunDirectory& run_dir, Reporter& reporter);
   Result<> prepare(const BackendFactory& make_backend);
   Result<> write_key();
-  Result<> write_boot_files();
+  Result<> write_boot_archive();
   Result<> start();
   void start_runner();
   void on_ready(std::chrono::nanoseconds after);
