@@ -29,8 +29,8 @@ LIST = ("test_run.Outcomes.test_hello_scenario_passes_and_is_recorded",
         "test_run.Interactive.test_console_attaches_to_the_shell",
         "test_streams", "test_sisctl")
 WHOLE_LIST = ("test_run", "test_control", "test_streams", "test_sisctl", "test_terminal", "test_monitor")
-ENVIRONMENT = ("export SIS_BUILD=$PWD/build SIS_KERNEL=$PWD/sis.Image SIS_LINUX=$PWD/linux SIS_BACKEND=kvm "
-               "PYTHONDONTWRITEBYTECODE=1; ")
+ENVIRONMENT = ("export SIS_BUILD=$PWD/build SIS_KERNEL=$PWD/sis.Image SIS_LINUX=$PWD/linux "
+               "SIS_HOSTILE=$PWD/hostile.Image SIS_BACKEND=kvm PYTHONDONTWRITEBYTECODE=1; ")
 
 
 def guest_files():
@@ -47,8 +47,8 @@ class OnKvm(unittest.TestCase):
                  "tests": ROOT / "tests", **files}
         command = ENVIRONMENT + f"python3 tests/run_unittest.py {folder} {' '.join(names)}"
         # Time that counts instructions: limits hold however loaded the machine is that emulates, and nobody idles.
-        options = nested_host.Options(icount=not nested_host.has_kvm(), layers=layers, forward=True, limit_s=580,
-                                      **host)
+        host = {"icount": not nested_host.has_kvm(), "layers": layers, "forward": True, "limit_s": 580, **host}
+        options = nested_host.Options(**host)
         with nested_host.run(["sh", "-c", command], files, options) as done:
             self.assertEqual(done.code, 0, done.console[-2000:])
             passed = int(re.search(r"(\d+) passed, 0 failed, \d+ skipped\n$", done.stdout)[1])
