@@ -39,6 +39,7 @@ Result<std::pair<UniqueFd, UniqueFd>> make_pipe() {
 struct ChildPlan {
   const char* program;
   char* const* arguments;
+  char* const* environment;
   int standard_output;
   int standard_error;
   std::array<int, kMaxInherited> inherited;
@@ -86,10 +87,22 @@ bool place_descriptors(ChildPlan& plan) {
   ::setpgid(0, 0);
   if (!platform::die_with_parent(plan.parent)) ::_exit(127);
   restore_signals();
-  if (place_descriptors(plan)) ::execve(plan.program, plan.arguments, environ);
+  if (place_descriptors(plan)) ::execve(plan.program, plan.arguments, plan.environment);
   const int error = errno;
   static_cast<void>(!::write(plan.error_pipe, &error, sizeof error));
   ::_exit(127);
+}
+
+/// Our own environment and what is not in it of `more`, which outlives the result; null at its end.
+std::vector<char*> environment_with(const std::vector<std::string>& more) {
+  std::vector<char*> all;
+  for (char** entry = environ; *entry != nullptr; ++entry) all.push_back(*entry);
+  for (const std::string& variable : more) {
+    if (::getenv(variable.substr(0, variable.find('=')).c_str()) != nullptr) continue;
+    all.push_back(const_cast<char*>(variable.c_str()));  // as for the arguments
+  }
+  all.push_back(nullptr);
+  return all;
 }
 
 ExitStatus decode(int status) {
@@ -168,8 +181,10 @@ Result<Subprocess> Subprocess::spawn(const SubprocessOptions& options) {
   // execve does not write to its arguments; its type predates const.
   for (const auto& argument : options.arguments) arguments.push_back(const_cast<char*>(argument.c_str()));
   arguments.push_back(nullptr);
+  std::vector<char*> environment = environment_with(options.environment);
   ChildPlan plan{.program = program->c_str(),
                  .arguments = arguments.data(),
+                 .environment = environment.data(),
                  .standard_output = options.standard_output,
                  .standard_error = options.standard_error,
                  .inherited = {},

@@ -142,7 +142,8 @@ Result<> QemuBackend::start(EventLoop& loop, machine::BackendEvents& events) {
       {.arguments = command_line(config_, accel_, {.console = kFirst, .qmp = kFirst + 1, .vsock = kFirst + 2}),
        .standard_output = log.get(),
        .standard_error = log.get(),
-       .inherited = {console->second.get(), qmp->second.get(), vsock->second.get()}});
+       .inherited = {console->second.get(), qmp->second.get(), vsock->second.get()},
+       .environment = environment()});
   if (!process) {
     const auto missing = missing_for(probe(), accel_);
     return missing.empty() ? std::unexpected(process.error()) : fail(missing.front(), abi::ExitCode::HostLacks);

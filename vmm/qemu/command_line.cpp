@@ -103,4 +103,8 @@ std::vector<std::string> command_line(const machine::MachineConfig& config, cons
   return line;
 }
 
+std::vector<std::string> environment() {
+  return {"GLIBC_TUNABLES=glibc.malloc.hugetlb=1:glibc.malloc.top_pad=16777216"};
+}
+
 }  // namespace vmm::qemu

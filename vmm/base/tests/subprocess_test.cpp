@@ -49,6 +49,22 @@ TEST(Subprocess, destructor_leaves_nothing_behind) {
   EXPECT_EQ(errno, ESRCH);
 }
 
+TEST(Subprocess, environment_is_ours_and_what_it_has_not) {
+  auto pair = make_socket_pair();
+  ASSERT_TRUE(pair);
+  ::setenv("SIS_TEST_SET", "ours", 1);
+  ::unsetenv("SIS_TEST_NEW");
+  auto child = Subprocess::spawn({.arguments = {"sh", "-c", "echo $SIS_TEST_SET $SIS_TEST_NEW"},
+                                  .standard_output = pair->second.get(),
+                                  .inherited = {},
+                                  .environment = {"SIS_TEST_SET=other", "SIS_TEST_NEW=a=b"}});
+  ASSERT_TRUE(child);
+  EXPECT_EQ(child->wait().code, 0);
+  char text[100];
+  const ssize_t got = ::read(pair->first.get(), text, sizeof text);
+  EXPECT_EQ(std::string(text, static_cast<std::size_t>(std::max<ssize_t>(got, 0))), "ours a=b\n");
+}
+
 TEST(Subprocess, inherits_exactly_the_given_descriptors_in_order) {
   // A descriptor without close-on-exec that must not get through, and inherited ones that overlap their new places.
   const UniqueFd stray(::open("/dev/null", O_RDONLY));

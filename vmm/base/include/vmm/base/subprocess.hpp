@@ -29,6 +29,8 @@ struct SubprocessOptions {
   int standard_error = -1;
   /// Inherited as descriptors 3, 4, 5 ... in this order; nothing else is.
   std::vector<int> inherited;
+  /// "NAME=value" each, beside our own environment; a variable that is in it already stays as it is.
+  std::vector<std::string> environment = {};
 };
 
 /// Owns a child. It runs in a process group of its own, so Ctrl-C on the terminal reaches only us.

@@ -29,4 +29,9 @@ const char* shared_memory_object();
 std::vector<std::string> command_line(const machine::MachineConfig& config, const std::string& accel,
                                       const InheritedSockets& sockets);
 
+/// What QEMU's environment has beside ours: its heap in huge pages, grown in large steps. That halves the page faults
+/// of its start and takes some 10 of 80 ms from a boot. glibc's (The GNU C Library, "Memory Allocation Tunables";
+/// others ignore it); what the user has set instead stays.
+std::vector<std::string> environment();
+
 }  // namespace vmm::qemu
