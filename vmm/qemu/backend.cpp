@@ -21,6 +21,8 @@ namespace {
 constexpr std::size_t kMaxConsoleInput = 4096;
 constexpr std::size_t kMaxQmpOutput = 64 * 1024;
 constexpr std::size_t kMaxLogBytes = 1024 * 1024;
+/// How long bytes of the console may gather.
+constexpr std::chrono::milliseconds kConsolePause{1};
 
 /// The devices of one machine, on a thread with a loop of their own.
 class DeviceThread {
@@ -92,6 +94,7 @@ class QemuBackend final : public machine::Backend {
 
  private:
   Result<> connect_streams(UniqueFd console, UniqueFd qmp);
+  void on_console_bytes(std::string_view bytes);
   void on_qmp_bytes(std::string_view bytes);
   void on_qmp_event(const std::string& name, const nlohmann::json& data);
   void flush_qmp();
@@ -170,7 +173,7 @@ Result<> QemuBackend::start(EventLoop& loop, machine::BackendEvents& events) {
 
 Result<> QemuBackend::connect_streams(UniqueFd console, UniqueFd qmp) {
   auto console_stream = SocketStream::create(*loop_, std::move(console), kMaxConsoleInput,
-                                             {.on_bytes = [this](std::string_view b) { events_->on_console(b); },
+                                             {.on_bytes = [this](std::string_view b) { on_console_bytes(b); },
                                               .on_closed = {},  // the end of the process follows, and tells
                                               .on_drained = [this] { events_->on_console_writable(); }});
   if (!console_stream) return std::unexpected(console_stream.error());
@@ -181,6 +184,16 @@ Result<> QemuBackend::connect_streams(UniqueFd console, UniqueFd qmp) {
   if (!qmp_stream) return std::unexpected(qmp_stream.error());
   qmp_ = std::move(*qmp_stream);
   return {};
+}
+
+void QemuBackend::on_console_bytes(std::string_view bytes) {
+  events_->on_console(bytes);
+  // QEMU writes single bytes, while its virtual CPU waits: it shall not have to wake us for each.
+  if (!console_) return;
+  console_->set_reading(false);
+  loop_->add_timer(kConsolePause, [self = self_] {
+    if (*self != nullptr && (*self)->console_) (*self)->console_->set_reading(true);
+  });
 }
 
 void QemuBackend::on_qmp_bytes(std::string_view bytes) {
