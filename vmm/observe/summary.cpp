@@ -1,6 +1,7 @@
 #include "vmm/observe/summary.hpp"
 
-#include <ctime>
+#include <array>
+#include <cstdio>
 
 namespace vmm::observe {
 namespace {
@@ -9,12 +10,17 @@ using nlohmann::ordered_json;
 
 /// RFC 3339, UTC, to the second.
 std::string time_text(std::chrono::system_clock::time_point time) {
-  const std::time_t seconds = std::chrono::system_clock::to_time_t(time);
-  std::tm utc{};
-  ::gmtime_r(&seconds, &utc);
-  char text[32];
-  const auto length = std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc);
-  return {text, length};
+  using namespace std::chrono;
+  // gmtime() would read the files of the time zone first.
+  const auto day = floor<days>(time);
+  const year_month_day date(day);
+  const hh_mm_ss clock(floor<seconds>(time - day));
+  std::array<char, 64> text;
+  const int length = std::snprintf(
+      text.data(), text.size(), "%04d-%02u-%02uT%02d:%02d:%02dZ", static_cast<int>(date.year()),
+      static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()), static_cast<int>(clock.hours().count()),
+      static_cast<int>(clock.minutes().count()), static_cast<int>(clock.seconds().count()));
+  return {text.data(), static_cast<std::size_t>(length)};
 }
 
 ordered_json step_json(const StepResult& step) {
