@@ -72,7 +72,8 @@ class KvmBackend final : public machine::Backend {
   /// Makes the hardware and fills the memory. On the device loop's thread, or while that does not run.
   Result<> power_on();
   Result<> restore_hardware(const snapshot::MachineState& state);
-  Result<> save(const std::filesystem::path& folder);
+  Result<> save(snapshot::MachineState& state);
+  Result<> write(const snapshot::MachineState& state, const std::filesystem::path& folder) const;
   /// Also with nothing, as at the end.
   void replace_hardware(std::unique_ptr<Hardware> next);
   HardwareEvents hardware_events();
@@ -276,18 +277,18 @@ Result<> KvmBackend::snapshot(const std::filesystem::path& folder) {
   Result<> resumed;
   // Of a guest that has ended itself the news is on its way here.
   const bool runs = stopped_life_ != life_;
-  device_thread_->call([&] {
-    saved = runs ? save(folder) : fail("the guest powers off or resets itself just now");
-    resumed = hardware_->resume_devices();
-  });
+  snapshot::MachineState state;
+  device_thread_->call([&] { saved = runs ? save(state) : fail("the guest powers off or resets itself just now"); });
+  // Not on the devices' thread, which may open no files: without their queues devices do not touch the guest's memory.
+  if (saved) saved = write(state, folder);
+  device_thread_->call([&] { resumed = hardware_->resume_devices(); });
   if (!resumed) post([error = resumed.error()](KvmBackend& self) { self.end(std::unexpected(error)); });
   if (runs && resumed) hardware_->start(vcpu_threads_);
   if (!saved) return saved;
   return resumed;
 }
 
-Result<> KvmBackend::save(const std::filesystem::path& folder) {
-  snapshot::MachineState state;
+Result<> KvmBackend::save(snapshot::MachineState& state) {
   state.configuration = {.name = config_.name,
                          .memory_bytes = config_.machine.memory_bytes,
                          .huge_pages = config_.machine.huge_pages,
@@ -296,7 +297,11 @@ Result<> KvmBackend::save(const std::filesystem::path& folder) {
                          .has_initrd = files_->has_initrd()};
   auto done = hardware_->save(state);
   if (vsock_) state.vsock = vsock_->save();
-  if (done) done = ram_->save(folder / snapshot::file::kMemory);
+  return done;
+}
+
+Result<> KvmBackend::write(const snapshot::MachineState& state, const std::filesystem::path& folder) const {
+  auto done = ram_->save(folder / snapshot::file::kMemory);
   if (done) done = files_->save(folder);
   if (done) done = write_file(folder / snapshot::file::kMachine, snapshot::encode(state), 0600);
   return done;
