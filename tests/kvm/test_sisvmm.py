@@ -29,7 +29,7 @@ LIST = ("test_run.Outcomes.test_hello_scenario_passes_and_is_recorded",
         "test_run.Interactive.test_console_attaches_to_the_shell",
         "test_streams", "test_sisctl")
 WHOLE_LIST = ("test_run", "test_control", "test_streams", "test_sisctl", "test_terminal", "test_monitor")
-ENVIRONMENT = ("export SIS_BUILD=$PWD/build SIS_KERNEL=$PWD/sis.Image SIS_LINUX=$PWD/linux "
+ENVIRONMENT = ("export SIS_BUILD=$PWD/build SIS_KERNEL=$PWD/sis.Image SIS_LINUX=$PWD/linux SIS_INJECT=$PWD/inject_call "
                "SIS_HOSTILE=$PWD/hostile.Image SIS_BACKEND=kvm PYTHONDONTWRITEBYTECODE=1; ")
 
 
@@ -37,6 +37,12 @@ def guest_files():
     """What the tests with the SIS guest need on the host."""
     return {"build/tools/sisctl": nested_host.stripped(ROOT / "build/vmm-arm64/tools/sisctl"),
             "sis.Image": ROOT / "build/guest/sis.Image", "configs": ROOT / "configs"}
+
+
+def linux_files(folder):
+    """What the tests with the Linux guest need; `folder` stays until they have run."""
+    kernel, initramfs = linux_guest.make_initramfs(folder, linux_guest.SHELL)
+    return {"linux/kernel": kernel, "linux/initramfs": initramfs}
 
 
 class OnKvm(unittest.TestCase):
@@ -63,9 +69,7 @@ class Sisvmm(OnKvm):
     def test_vsock_of_a_linux_guest(self):
         folder = pathlib.Path(tempfile.mkdtemp(prefix="sis-linux-"))
         self.addCleanup(shutil.rmtree, folder)
-        kernel, initramfs = linux_guest.make_initramfs(folder, linux_guest.SHELL)
-        files = {"linux/kernel": kernel, "linux/initramfs": initramfs}
-        self.run_tests("tests/kvm/inside", ("test_linux_guest",), files, 1)
+        self.run_tests("tests/kvm/inside", ("test_linux_guest",), linux_files(folder), 2)
 
 
 if __name__ == "__main__":

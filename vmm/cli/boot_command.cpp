@@ -18,7 +18,8 @@ using abi::ExitCode;
 /// One machine whose console is the standard input and output, from its start to its end.
 class BootSession final : public machine::BackendEvents {
  public:
-  BootSession(EventLoop& loop, std::unique_ptr<machine::Backend> backend) : loop_(loop), backend_(std::move(backend)) {}
+  BootSession(EventLoop& loop, std::unique_ptr<machine::Backend> backend, sandbox::Sandbox sandbox)
+      : loop_(loop), backend_(std::move(backend)), sandbox_(sandbox) {}
 
   Result<> run(const std::optional<double>& timeout_s) {
     auto signals = SignalWatch::create(loop_, {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGCONT},
@@ -32,6 +33,7 @@ class BootSession final : public machine::BackendEvents {
       loop_.add_timer(std::chrono::duration_cast<EventLoop::Clock::duration>(std::chrono::duration<double>(*timeout_s)),
                       [this] { end(Error{"the time limit (--timeout) has passed", ExitCode::TimedOut}); });
     }
+    sandbox_.enter(sandbox::ThreadKind::Main);
     if (auto ran = loop_.run(); !ran) return ran;
     terminal_.reset();
     if (why_) return std::unexpected(*why_);
@@ -84,6 +86,7 @@ class BootSession final : public machine::BackendEvents {
 
   EventLoop& loop_;
   std::unique_ptr<machine::Backend> backend_;
+  sandbox::Sandbox sandbox_;
   std::unique_ptr<AttachedTerminal> terminal_;
   std::string typed_;
   bool ending_ = false;
@@ -94,6 +97,8 @@ class BootSession final : public machine::BackendEvents {
 Result<> boot_machine(const BootOptions& options) {
   scenario::Scenario scenario;
   if (auto applied = apply(options.overrides, scenario); !applied) return applied;
+  auto sandbox = make_sandbox(options.sandbox);
+  if (!sandbox) return std::unexpected(sandbox.error());
   auto loop = EventLoop::create();
   if (!loop) return std::unexpected(loop.error());
   machine::MachineConfig config{.name = "boot",
@@ -101,12 +106,13 @@ Result<> boot_machine(const BootOptions& options) {
                                 .kernel = options.kernel,
                                 .boot_archive = options.initrd,
                                 .vsock_socket = options.vsock,
-                                .log_file = {}};
+                                .log_file = {},
+                                .sandbox = *sandbox};
   const auto format = board::kernel_format_from(options.format);
   if (!format) return fail("--format " + options.format + " is not known", ExitCode::Usage);
   auto backend = make_native_kvm_with(std::move(config), *format, options.arguments);
   if (!backend) return std::unexpected(backend.error());
-  BootSession session(**loop, std::move(*backend));
+  BootSession session(**loop, std::move(*backend), *sandbox);
   return session.run(options.timeout_s);
 }
 

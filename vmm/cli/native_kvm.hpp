@@ -8,11 +8,16 @@
 #include "vmm/machine/backend.hpp"
 #include "vmm/machine/board/kernel_image.hpp"
 #include "vmm/machine/snapshot/state.hpp"
+#include "vmm/sandbox/sandbox.hpp"
 
 namespace vmm::cli {
 
 /// What is missing to run machines by it on this host, one sentence each. Empty: nothing.
 std::vector<std::string> missing_for_native_kvm();
+
+/// What confines the process that runs a machine; nothing if it is not `wanted`. To be called before the first thread
+/// is made. Errors: as sandbox::Sandbox::create().
+Result<sandbox::Sandbox> make_sandbox(bool wanted);
 
 /// Not to be called when something is missing.
 std::unique_ptr<machine::Backend> make_native_kvm(machine::MachineConfig config);

@@ -12,6 +12,8 @@ constexpr char kWhy[] = "the native KVM back end runs on ARM64 Linux hosts; this
 
 std::vector<std::string> missing_for_native_kvm() { return {kWhy}; }
 
+Result<sandbox::Sandbox> make_sandbox(bool) { return {}; }
+
 // The KVM build takes the configuration over.
 // NOLINTBEGIN(performance-unnecessary-value-param)
 std::unique_ptr<machine::Backend> make_native_kvm(machine::MachineConfig) {

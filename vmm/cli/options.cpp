@@ -38,6 +38,11 @@ std::vector<MachineOption> hardware_options() {
   };
 }
 
+void add_sandbox_option(CLI::App* command, bool& sandbox) {
+  command->add_flag("!--no-sandbox", sandbox,
+                    "Keep capabilities, refuse no system call: for debuggers (docs/sandbox.md)");
+}
+
 void add_boot(CLI::App* boot, BootOptions& options, std::vector<std::string>& given) {
   boot->add_option("KERNEL", options.kernel, "Image, ELF or flat file")->required();
   boot->add_option("--format", options.format, "auto, image, elf, or flat: loaded as it is, 512 KiB into memory")
@@ -47,6 +52,7 @@ void add_boot(CLI::App* boot, BootOptions& options, std::vector<std::string>& gi
   boot->add_option("--vsock", options.vsock, "Add a vsock device whose socket is here");
   boot->add_option("--timeout", options.timeout_s, "Stop after so many seconds, exit code 6")
       ->check(CLI::Range(0.001, kMaxSeconds));
+  add_sandbox_option(boot, options.sandbox);
   auto machine_options = hardware_options();
   machine_options.push_back({"--huge-pages", "machine.huge_pages", "true: the guest's memory in pages of 2 MiB"});
   add_machine_options(boot, machine_options, given, options.overrides);
@@ -68,6 +74,7 @@ void add_session_options(CLI::App* command, Options& options) {
       ->check(CLI::Range(0.001, kMaxSeconds));
   command->add_flag("-i,--interactive", options.interactive, "Attach the terminal to the guest's shell; Ctrl-] leaves");
   command->add_flag("--json", options.json, "Print summary.json and nothing else")->excludes("-i");
+  add_sandbox_option(command, options.sandbox);
 }
 
 void add_run(CLI::App* run, RunOptions& options, std::vector<std::string>& given) {

@@ -82,7 +82,7 @@ template <typename Options>
 Result<observe::Summary> run_session(Session session, const Options& options) {
   auto run_dir = machine::RunDirectory::open(session.run_dir, session.name);
   if (!run_dir) return std::unexpected(run_dir.error());
-  TextOutput output(STDOUT_FILENO);
+  TextOutput output(STDOUT_FILENO, session.options.sandbox);
   RunReporter reporter(output, options.json ? Echo::None : options.interactive ? Echo::Raw : Echo::Lines);
   session.options.timeout = milliseconds_of(options.timeout_s);
   session.options.stay = options.interactive;
@@ -110,6 +110,11 @@ Result<observe::Summary> run_machine(const RunOptions& options) {
   session.run_dir = options.run_dir.value_or("runs/" + session.name);
   session.options.scenario = std::move(*scenario);
   session.options.kernel = std::move(*kernel);
+  if (*backend == scenario::Backend::Kvm) {
+    auto sandbox = make_sandbox(options.sandbox);
+    if (!sandbox) return std::unexpected(sandbox.error());
+    session.options.sandbox = *sandbox;
+  }
   return run_session(std::move(session), options);
 }
 
@@ -124,6 +129,9 @@ Result<observe::Summary> restore_machine(const RestoreOptions& options) {
   session.options.scenario.name = session.name;
   session.options.scenario.machine = snapshot::machine_of(*state);
   session.options.snapshot = options.folder;
+  auto sandbox = make_sandbox(options.sandbox);
+  if (!sandbox) return std::unexpected(sandbox.error());
+  session.options.sandbox = *sandbox;
   session.make_backend = [&](machine::MachineConfig config) {
     return make_native_kvm_restored(std::move(config), std::move(*state), options.folder);
   };

@@ -17,22 +17,30 @@ std::atomic<bool> is_raw{false};
 
 constexpr std::array kCrashSignals = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
 
-void on_crash(int number) {
-  // tcsetattr and raise may be called from a handler (POSIX, "Signal Concepts").
-  if (is_raw.exchange(false)) ::tcsetattr(STDIN_FILENO, TCSANOW, &original_settings);
-  ::signal(number, SIG_DFL);
-  ::raise(number);
+void on_crash(int number, siginfo_t* info, void*) {
+  restore_terminal();
+  // SA_RESETHAND: the fault strikes again where it did, and then ends the process. A signal that was sent does not.
+  if (info->si_code <= 0) ::raise(number);
 }
 
 /// Handlers that somebody else has set (a sanitizer's) are left alone.
 void guard_against_crashes() {
   for (const int number : kCrashSignals) {
     struct sigaction present{};
-    if (::sigaction(number, nullptr, &present) == 0 && present.sa_handler == SIG_DFL) ::signal(number, on_crash);
+    if (::sigaction(number, nullptr, &present) != 0 || present.sa_handler != SIG_DFL) continue;
+    struct sigaction action{};
+    action.sa_sigaction = on_crash;
+    action.sa_flags = SA_SIGINFO | static_cast<int>(SA_RESETHAND);
+    ::sigaction(number, &action, nullptr);
   }
 }
 
 }  // namespace
+
+void restore_terminal() {
+  // tcsetattr may be called from a handler (POSIX, "Signal Concepts").
+  if (is_raw.exchange(false)) ::tcsetattr(STDIN_FILENO, TCSANOW, &original_settings);
+}
 
 bool write_output(std::string_view bytes) {
   while (!bytes.empty()) {

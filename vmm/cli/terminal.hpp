@@ -16,6 +16,9 @@ inline constexpr std::size_t kMaxTyped = 4096;
 /// Writes all of it to the standard output. False: it was closed, or cannot be written to.
 bool write_output(std::string_view bytes);
 
+/// Puts the terminal back if it is attached. May be called in a signal handler.
+void restore_terminal();
+
 /// While it lives, what is typed goes to `on_typed` byte by byte: no echo, no line editing, Ctrl-C is a byte. The
 /// terminal is put back when it ends, also when the program crashes. Input that is no terminal (a pipe, a file) is
 /// passed on as it is, without escape keys, until its end.

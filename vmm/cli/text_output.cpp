@@ -36,7 +36,8 @@ bool write_all(int fd, std::string_view text) {
 
 }  // namespace
 
-TextOutput::TextOutput(int fd) : fd_(fd), colours_(wants_colours(fd)), thread_([this] { run(); }) {}
+TextOutput::TextOutput(int fd, sandbox::Sandbox sandbox)
+    : fd_(fd), colours_(wants_colours(fd)), thread_([this, sandbox] { run(sandbox); }) {}
 
 TextOutput::~TextOutput() {
   {
@@ -75,7 +76,8 @@ void TextOutput::drain() {
   changed_.wait(lock, [this] { return waiting_.empty() && !writing_; });
 }
 
-void TextOutput::run() {
+void TextOutput::run(sandbox::Sandbox sandbox) {
+  sandbox.enter(sandbox::ThreadKind::Output);
   bool readable = true;
   std::unique_lock lock(mutex_);
   while (true) {

@@ -10,6 +10,8 @@
 #include <string_view>
 #include <thread>
 
+#include "vmm/sandbox/sandbox.hpp"
+
 namespace vmm::cli {
 
 /// Writes to one descriptor in the order of the calls. Safe from any thread.
@@ -18,7 +20,7 @@ class TextOutput {
   /// Console output that waits for its reader beyond this is left out, and the gap is told.
   static constexpr std::size_t kMaxWaiting = std::size_t{4} * 1024 * 1024;
 
-  explicit TextOutput(int fd);
+  TextOutput(int fd, sandbox::Sandbox sandbox);
   ~TextOutput();  ///< writes the rest first
   TextOutput(const TextOutput&) = delete;
   TextOutput& operator=(const TextOutput&) = delete;
@@ -34,7 +36,7 @@ class TextOutput {
   [[nodiscard]] bool colours() const { return colours_; }
 
  private:
-  void run();
+  void run(sandbox::Sandbox sandbox);
 
   int fd_;
   bool colours_;

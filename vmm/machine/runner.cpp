@@ -88,12 +88,15 @@ StepResult run_request(const scenario::Request& request, const ControlAddress& a
 }
 
 Runner::Runner(const std::vector<scenario::Step>& steps, ControlAddress address,
-               std::chrono::milliseconds connect_timeout, RunnerEvents events)
+               std::chrono::milliseconds connect_timeout, RunnerEvents events, sandbox::Sandbox sandbox)
     : steps_(steps),
       address_(std::move(address)),
       connect_timeout_(connect_timeout),
       events_(std::move(events)),
-      thread_([this] { run(); }) {}
+      thread_([this, sandbox] {
+        sandbox.enter(sandbox::ThreadKind::Control);
+        run();
+      }) {}
 
 Runner::~Runner() {
   cancel();

@@ -1,6 +1,7 @@
 #include "vmm/machine/supervisor.hpp"
 
 #include <sodium.h>
+#include <unistd.h>
 
 #include "abi/console.hpp"
 #include "vmm/base/file.hpp"
@@ -76,7 +77,7 @@ Supervisor::Supervisor(RunOptions options, RunDirectory& run_dir, Reporter& repo
 Supervisor::~Supervisor() {
   backend_.reset();
   runner_.reset();
-  if (shutdown_thread_.joinable()) shutdown_thread_.join();
+  shutdown_.reset();
 }
 
 Result<std::unique_ptr<Supervisor>> Supervisor::create(RunOptions options, RunDirectory& run_dir,
@@ -100,7 +101,8 @@ Result<> Supervisor::prepare(const BackendFactory& make_backend) {
                                .kernel = options_.kernel,
                                .boot_archive = boots ? run_dir_.path_of(file::kBootArchive) : std::filesystem::path(),
                                .vsock_socket = run_dir_.path_of(file::kVsockSocket),
-                               .log_file = run_dir_.path_of(file::kQemuLog)});
+                               .log_file = run_dir_.path_of(file::kQemuLog),
+                               .sandbox = options_.sandbox});
   if (!backend) return std::unexpected(std::move(backend.error()));
   backend_ = std::move(*backend);
   auto console = ConsoleHub::create(*loop_, run_dir_.path_of(file::kConsoleSocket), run_dir_.path_of(file::kConsoleLog),
@@ -141,7 +143,7 @@ Result<observe::Summary> Supervisor::run() {
   cancel_timers();
   // The device is gone, so every request under way has ended.
   runner_.reset();
-  if (shutdown_thread_.joinable()) shutdown_thread_.join();
+  shutdown_.reset();
   // What these threads posted last.
   if (auto ran = loop_->run_once(milliseconds(0)); !ran) return std::unexpected(ran.error());
   parser_.finish();
@@ -183,6 +185,17 @@ Result<> Supervisor::start() {
     run_timer_ = loop_->add_timer(timeouts.run, [this] { on_time_up(); });
   }
   start_runner();
+  shutdown_ = std::make_unique<ShutdownRequest>(
+      address_,
+      [this](control::ClientResult<nlohmann::json> answer) {
+        loop_->post([this, answer = std::move(answer)] { on_shutdown_answer(answer); });
+      },
+      options_.sandbox);
+  options_.sandbox.enter(sandbox::ThreadKind::Main);
+  // Root's privileges may have opened it; now they are gone, and the reports are to be written.
+  if (::access(run_dir_.path().c_str(), W_OK | X_OK) != 0) {
+    return fail_errno("cannot write to the run directory " + run_dir_.path().string(), errno, abi::ExitCode::Usage);
+  }
   return {};
 }
 
@@ -208,7 +221,8 @@ void Supervisor::start_runner() {
   };
   // The boot timer is what tells of a guest that does not boot; the runner's own limit is only there to end its wait.
   const auto connect_timeout = options_.scenario.timeouts.boot + kPowerOffGrace;
-  runner_ = std::make_unique<Runner>(options_.scenario.steps, address_, connect_timeout, std::move(events));
+  runner_ =
+      std::make_unique<Runner>(options_.scenario.steps, address_, connect_timeout, std::move(events), options_.sandbox);
 }
 
 void Supervisor::on_ready(nanoseconds after) {
@@ -306,13 +320,7 @@ void Supervisor::stop(StopCause cause, const std::string& detail) {
 
 void Supervisor::ask_guest_to_shut_down() {
   kill_if_still_there(stop_timeout_);
-  const auto deadline = std::chrono::steady_clock::now() + stop_timeout_;
-  shutdown_thread_ = std::thread([this, deadline] {
-    auto client = control::Client::connect(address_.socket.string(), address_.token, deadline);
-    auto answer = client ? client->call("shutdown", nlohmann::json::object(), deadline)
-                         : control::ClientResult<nlohmann::json>(std::unexpected(client.error()));
-    loop_->post([this, answer = std::move(answer)] { on_shutdown_answer(answer); });
-  });
+  shutdown_->send(std::chrono::steady_clock::now() + stop_timeout_);
 }
 
 void Supervisor::on_shutdown_answer(const control::ClientResult<nlohmann::json>& answer) {

@@ -19,6 +19,8 @@ LINUX = pathlib.Path(os.environ["SIS_LINUX"])
 ARGUMENTS = "console=ttyAMA0 quiet panic=-1"
 LIMIT_S = 240
 ECHO = 7
+CONNECTS_BACK = 1024
+HOST_PORT = 7000
 BYTES = 64 << 20
 
 
@@ -121,6 +123,28 @@ class LinuxGuest(unittest.TestCase):
         self.echo(guest, 1 << 20)
         guest.type("poweroff -f")
         self.assertEqual(guest.process.wait(LIMIT_S), 0, guest.console[-2000:])
+
+    def test_guest_connects_to_a_service_of_the_host_by_a_long_path(self):
+        folder = tempfile.TemporaryDirectory(prefix="linux-")
+        self.addCleanup(folder.cleanup)
+        # Longer than an address of a Unix socket; the test itself goes by the link.
+        long_folder = pathlib.Path(folder.name, *["long" * 25] * 2)
+        long_folder.mkdir(parents=True)
+        link = pathlib.Path(folder.name, "link")
+        link.symlink_to(long_folder)
+        guest = Guest(long_folder)
+        guest.socket = f"{link}/vsock.sock"
+        self.addCleanup(guest.end)
+        guest.wait_for(b"SHELL READY")
+        with socket.socket(socket.AF_UNIX) as service:
+            service.settimeout(LIMIT_S)
+            service.bind(f"{guest.socket}_{HOST_PORT}")
+            service.listen()
+            with guest.connect(CONNECTS_BACK):
+                connection, _ = service.accept()
+                with connection:
+                    connection.settimeout(LIMIT_S)
+                    self.assertEqual(connection.makefile("rb").read(), b"hello from the guest")
 
 
 if __name__ == "__main__":

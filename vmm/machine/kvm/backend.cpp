@@ -26,8 +26,9 @@ class DeviceThread {
   DeviceThread& operator=(const DeviceThread&) = delete;
 
   /// @param on_failure called on the thread, as its last act, if the loop cannot go on
-  void start(std::function<void(const Error&)> on_failure) {
-    thread_ = std::thread([this, on_failure = std::move(on_failure)] {
+  void start(sandbox::Sandbox sandbox, std::function<void(const Error&)> on_failure) {
+    thread_ = std::thread([this, sandbox, on_failure = std::move(on_failure)] {
+      sandbox.enter(sandbox::ThreadKind::Device);
       if (const auto ran = loop_.run(); !ran) on_failure(ran.error());
     });
   }
@@ -133,9 +134,11 @@ Result<> KvmBackend::start(EventLoop& loop, machine::BackendEvents& events) {
   if (!done) return done;
   options_.restored.reset();
   device_thread_.emplace(*device_loop_);
-  device_thread_->start(
-      [this](const Error& error) { post([error](KvmBackend& self) { self.end(std::unexpected(error)); }); });
-  for (unsigned i = 0; i < config_.machine.cpus; ++i) vcpu_threads_.push_back(std::make_unique<VcpuThread>());
+  device_thread_->start(config_.sandbox, [this](const Error& error) {
+    post([error](KvmBackend& self) { self.end(std::unexpected(error)); });
+  });
+  for (unsigned i = 0; i < config_.machine.cpus; ++i)
+    vcpu_threads_.push_back(std::make_unique<VcpuThread>(config_.sandbox));
   hardware_->start(vcpu_threads_);
   return {};
 }

@@ -22,13 +22,15 @@ void install_kick_handler() {
   });
 }
 
-/// All signals of the process are the main thread's; this one's only the kick.
+/// All signals of the process are the main thread's; this one's are the kick and its own faults, whose handlers put the
+/// terminal back and tell of a refused system call.
 class SignalsBlocked {
  public:
   SignalsBlocked() {
     sigset_t set;
     ::sigfillset(&set);
-    ::sigdelset(&set, kick_signal());
+    for (const int number : {kick_signal(), SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGSYS})
+      ::sigdelset(&set, number);
     ::pthread_sigmask(SIG_SETMASK, &set, &before_);
   }
   ~SignalsBlocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
@@ -41,10 +43,13 @@ class SignalsBlocked {
 
 }  // namespace
 
-VcpuThread::VcpuThread() {
+VcpuThread::VcpuThread(sandbox::Sandbox sandbox) {
   install_kick_handler();
   const SignalsBlocked blocked;  // the new thread inherits the mask
-  thread_ = std::thread([this] { serve(); });
+  thread_ = std::thread([this, sandbox] {
+    sandbox.enter(sandbox::ThreadKind::Vcpu);
+    serve();
+  });
 }
 
 VcpuThread::~VcpuThread() {

@@ -11,6 +11,7 @@
 
 #include "vmm/hypervisor/kvm/vcpu.hpp"
 #include "vmm/mmio/bus.hpp"
+#include "vmm/sandbox/sandbox.hpp"
 
 namespace vmm::machine_kvm {
 
@@ -25,7 +26,7 @@ struct VcpuEvents {
 /// Thread: any one, which calls all of it.
 class VcpuThread {
  public:
-  VcpuThread();
+  explicit VcpuThread(sandbox::Sandbox sandbox);
   /// Stops what it runs.
   ~VcpuThread();
   VcpuThread(const VcpuThread&) = delete;

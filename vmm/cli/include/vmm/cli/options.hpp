@@ -23,6 +23,7 @@ struct RunOptions {
   std::optional<double> timeout_s;
   bool interactive = false;
   bool json = false;
+  bool sandbox = true;
   std::vector<Override> overrides;
 };
 /// Goes on with a saved machine.
@@ -33,6 +34,7 @@ struct RestoreOptions {
   std::optional<double> timeout_s;
   bool interactive = false;
   bool json = false;
+  bool sandbox = true;
 };
 /// Boots a kernel without a scenario.
 struct BootOptions {
@@ -42,6 +44,7 @@ struct BootOptions {
   std::string arguments;        ///< the kernel's command line
   std::string vsock;            ///< path of the vsock device's socket; empty: no device
   std::optional<double> timeout_s;
+  bool sandbox = true;
   std::vector<Override> overrides;
 };
 struct DumpDtbOptions {

@@ -12,6 +12,7 @@
 
 #include "vmm/control/client.hpp"
 #include "vmm/observe/summary.hpp"
+#include "vmm/sandbox/sandbox.hpp"
 #include "vmm/scenario/scenario.hpp"
 
 namespace vmm::machine {
@@ -48,7 +49,7 @@ class Runner {
   /// @param steps   outlive the runner
   /// @param connect_timeout how long a connection may take to come about; the first one waits for the guest to boot
   Runner(const std::vector<scenario::Step>& steps, ControlAddress address, std::chrono::milliseconds connect_timeout,
-         RunnerEvents events);
+         RunnerEvents events, sandbox::Sandbox sandbox);
   /// Waits for the thread. A request under way ends when its time is up or when the vsock device closes its
   /// connection, so destroy this after the device was stopped.
   ~Runner();

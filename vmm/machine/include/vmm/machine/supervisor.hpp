@@ -21,9 +21,11 @@
 #include "vmm/machine/registry.hpp"
 #include "vmm/machine/reporter.hpp"
 #include "vmm/machine/runner.hpp"
+#include "vmm/machine/shutdown_request.hpp"
 #include "vmm/machine/verdict.hpp"
 #include "vmm/observe/summary.hpp"
 #include "vmm/observe/text_watch.hpp"
+#include "vmm/sandbox/sandbox.hpp"
 #include "vmm/scenario/scenario.hpp"
 
 namespace vmm::machine {
@@ -35,6 +37,7 @@ struct RunOptions {
   std::optional<std::chrono::milliseconds> timeout;  ///< of the whole run until it begins to stop
   bool stay = false;                                 ///< go on after the steps: a user is at the console
   std::string version;
+  sandbox::Sandbox sandbox;  ///< for the threads of this process
 };
 
 using BackendFactory = std::function<Result<std::unique_ptr<Backend>>(MachineConfig)>;
@@ -106,7 +109,7 @@ class Supervisor {
   std::unique_ptr<Events> events_;
   std::unique_ptr<Backend> backend_;
   std::unique_ptr<Runner> runner_;
-  std::thread shutdown_thread_;
+  std::unique_ptr<ShutdownRequest> shutdown_;
 
   std::chrono::steady_clock::time_point start_;
   std::chrono::system_clock::time_point start_wall_;

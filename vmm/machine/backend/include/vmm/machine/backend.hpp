@@ -10,6 +10,7 @@
 
 #include "vmm/base/event_loop.hpp"
 #include "vmm/base/result.hpp"
+#include "vmm/sandbox/sandbox.hpp"
 #include "vmm/scenario/scenario.hpp"
 
 namespace vmm::machine {
@@ -22,6 +23,7 @@ struct MachineConfig {
   std::filesystem::path boot_archive;
   std::filesystem::path vsock_socket;  ///< where the public socket of the vsock device is to listen
   std::filesystem::path log_file;      ///< for what the back end itself has to say
+  sandbox::Sandbox sandbox = {};       ///< for the threads of a back end that runs the guest in this process
 };
 
 struct BackendInfo {

@@ -1,0 +1,219 @@
+"""The sandbox: every thread of a running machine is confined, and a filter refuses what it has to refuse.
+
+Runs on the ARM64 host itself, real or nested; tests/kvm/test_sandbox.py brings it there. Environment: as harness.py says,
+and SIS_INJECT, the program inject_call.
+"""
+
+import fcntl
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import time
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "integration"))
+import harness  # noqa: E402
+
+SCENARIO = "apiVersion: sis/v1\nname: confined\nmachine: {cpus: 2}\ncontrol: {test_services: true}\n"
+KINDS = ["control", "control", "device", "output", "sisvmm", "vcpu", "vcpu"]
+PIPE_BYTES = 4096
+# Numbers of ARM64 Linux.
+PTRACE, SOCKET, OPENAT, EXECVE, IOCTL, MPROTECT, MMAP, CLONE, WRITE = 117, 198, 56, 221, 29, 226, 222, 220, 64
+KVM_CREATE_VM, KVM_RUN, TIOCSTI = 0xae01, 0xae80, 0x5412
+PROT_READ, PROT_WRITE, PROT_EXEC, MAP_PRIVATE_ANONYMOUS = 1, 2, 4, 0x22
+AF_INET, SOCK_STREAM, AT_FDCWD, O_RDWR, SIGCHLD = 2, 1, -100, 2, 17
+
+
+def threads(pid):
+    """Of each thread: its name, its id, and the lines of its status as a dictionary."""
+    found = []
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        status = dict(line.split(":\t", 1) for line in (task / "status").read_text().splitlines())
+        found.append((status["Name"], int(task.name), status))
+    return sorted(found, key=lambda thread: thread[:2])
+
+
+class Confinement(harness.MachineTest):
+    def assert_confined(self, machine, kinds=None):
+        found = threads(machine.process.pid)
+        if kinds:
+            self.assertEqual([name for name, _, _ in found], kinds)
+        for name, _, status in found:
+            told = {key: status[key].strip() for key in ("CapInh", "CapPrm", "CapEff", "CapAmb", "NoNewPrivs", "Seccomp",
+                                                         "Seccomp_filters")}
+            self.assertEqual(told, {"CapInh": "0" * 16, "CapPrm": "0" * 16, "CapEff": "0" * 16, "CapAmb": "0" * 16,
+                                    "NoNewPrivs": "1", "Seccomp": "2", "Seccomp_filters": "1"}, name)
+
+    def test_every_thread_is_confined_by_one_filter_for_as_long_as_the_machine_lives(self):
+        machine = self.machine(SCENARIO).wait_ready()
+        # The runner of a scenario without steps has ended.
+        kinds = [kind for kind in KINDS if kind != "control"] + ["control"]
+        self.assert_confined(machine, sorted(kinds))
+        self.assertEqual(machine.ctl("shell", "reboot").returncode, 0)
+        harness.wait_until(lambda: machine.console().count("LAUNCHING SHELL") == 2, "the shell after the reboot")
+        self.assert_confined(machine, sorted(kinds))
+        self.assertEqual(machine.ctl("snapshot", self.folder / "saved").returncode, 0)
+        self.assert_confined(machine, sorted(kinds))
+        self.assertEqual(machine.stop(), 130, machine.output())
+        restored = self.machine(name="restored", restore=self.folder / "saved").wait_ready()
+        self.assert_confined(restored)
+        self.assertEqual(restored.ctl("shutdown").returncode, 0)
+        self.assertEqual(restored.wait(), 0, restored.output())
+
+    def test_threads_of_parallel_steps_and_of_a_stop_are_confined(self):
+        steps = "".join("      - {op: sleep, args: {ms: 4000}}\n" for _ in range(3))
+        machine = self.machine(SCENARIO + "steps:\n  - parallel:\n" + steps)
+        harness.wait_until(lambda: len(threads(machine.process.pid)) > len(KINDS), "the threads of the parallel step")
+        self.assert_confined(machine, sorted([*KINDS, "control", "control"]))
+        machine.process.send_signal(signal.SIGTERM)
+        while machine.process.poll() is None:
+            try:
+                self.assert_confined(machine)
+            except (FileNotFoundError, ProcessLookupError):
+                pass  # a thread that ended meanwhile
+        self.assertEqual(machine.wait(), 130, machine.output())
+
+    def test_without_the_sandbox_nothing_is_confined(self):
+        machine = self.machine(SCENARIO, arguments=["--no-sandbox"]).wait_ready()
+        for name, _, status in threads(machine.process.pid):
+            self.assertEqual((status["NoNewPrivs"], status["Seccomp"]), ("0", "0"), name)
+
+    @unittest.skipUnless(os.geteuid() == 0, "about root, who needs no permissions before the sandbox takes that away")
+    def test_root_is_told_of_a_run_directory_that_it_may_not_write_to(self):
+        run_dir = self.folder / "run-m"
+        run_dir.mkdir(0o755)
+        os.chown(run_dir, 65534, 65534)
+        machine = self.machine(SCENARIO)
+        self.assertEqual(machine.wait(), 2, machine.output())
+        self.assertIn("cannot write to the run directory", machine.output())
+
+
+class Refusals(harness.MachineTest):
+    """A thread makes a call that its kind may not make: the process ends, and says which call it was."""
+
+    def inject(self, machine, kind, number, *arguments):
+        thread = next(tid for name, tid, _ in threads(machine.process.pid) if name == kind)
+        done = harness.run(os.environ["SIS_INJECT"], thread, number, *(a & 0xffff_ffff_ffff_ffff for a in arguments))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout.strip()
+
+    def assert_refused(self, kind, call, number, *arguments):
+        machine = self.machine(SCENARIO, name=f"{kind}-{call}-{len(arguments)}").wait_ready()
+        self.assertEqual(self.inject(machine, kind, number, *arguments), "refused")
+        self.assertEqual(machine.wait(), 7, machine.output())
+        kind = "main" if kind == "sisvmm" else kind
+        self.assertIn(f"the {kind} thread made a system call that its sandbox refuses: {call}(", machine.output())
+
+    def test_injected_call_that_is_allowed_changes_nothing(self):
+        machine = self.machine(SCENARIO).wait_ready()
+        for kind in sorted(set(KINDS)):
+            self.assertEqual(self.inject(machine, kind, WRITE, -1), "returned -9", kind)  # EBADF
+        self.assert_alive(machine)
+
+    def test_virtual_cpus_open_nothing_and_make_no_machines(self):
+        self.assert_refused("vcpu", "openat", OPENAT, AT_FDCWD)
+        self.assert_refused("vcpu", "ioctl", IOCTL, -1, KVM_CREATE_VM)
+
+    def test_request_with_more_bits_than_the_kernel_looks_at_is_refused_too(self):
+        self.assert_refused("device", "ioctl", IOCTL, -1, KVM_RUN)
+        self.assert_refused("vcpu", "ioctl", IOCTL, -1, TIOCSTI | KVM_RUN << 32)
+
+    def test_devices_open_no_internet_sockets(self):
+        self.assert_refused("device", "socket", SOCKET, AF_INET, SOCK_STREAM)
+
+    def test_nobody_gets_executable_memory(self):
+        self.assert_refused("device", "mmap", MMAP, 0, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE_ANONYMOUS, -1)
+        self.assert_refused("control", "mprotect", MPROTECT, 0, 0, PROT_EXEC)
+
+    def test_nobody_makes_a_process(self):
+        self.assert_refused("control", "clone", CLONE, SIGCHLD)
+        self.assert_refused("sisvmm", "execve", EXECVE)
+
+    def test_main_and_output_threads_are_refused_what_they_do_not_need(self):
+        self.assert_refused("sisvmm", "socket", SOCKET, 1, SOCK_STREAM)
+        self.assert_refused("output", "ptrace", PTRACE)
+
+    def test_only_the_main_thread_opens_files(self):
+        self.assert_refused("device", "openat", OPENAT, AT_FDCWD, 0, O_RDWR)
+        self.assert_refused("control", "openat", OPENAT, AT_FDCWD, 0, O_RDWR)
+
+
+
+# A kernel that makes its clock (PL031) ring a second later and waits.
+ALARM = (0xd2a12021,  # movz x1, #0x0901, lsl #16
+         0xb9400022,  # ldr  w2, [x1]           the time
+         0x11000442,  # add  w2, w2, #1
+         0xb9000422,  # str  w2, [x1, #4]       the match register
+         0x52800023,  # movz w3, #1
+         0xb9001023,  # str  w3, [x1, #0x10]    the interrupt mask
+         0xd503207f,  # wfi
+         0x17ffffff)  # b    .-4
+# A kernel that reads with write-back where nothing is, gets an abort for it, and powers off in its handler.
+ABORTED = (0x10004002,  # adr  x2, .+0x800
+           0xd518c002,  # msr  vbar_el1, x2
+           0xd2820001,  # movz x1, #0x1000
+           0xf8408420,  # ldr  x0, [x1], #8
+           *[0x14000000] * (0xa00 // 4 - 4),  # b .
+           0x52800100,  # movz w0, #8           current EL with SPx, synchronous
+           0x72b08000,  # movk w0, #0x8400, lsl #16
+           0xd4000002)  # hvc  #0               PSCI SYSTEM_OFF
+
+
+class RareCalls(harness.MachineTest):
+    """What other tests do not bring about: every rule of the sandbox shall be made use of."""
+
+    def boot(self, words, *arguments):
+        kernel = self.folder / "kernel"
+        kernel.write_bytes(b"".join(word.to_bytes(4, "little") for word in words))
+        return [str(word) for word in (harness.SISVMM, "boot", kernel, "--format", "flat", *arguments)]
+
+    def test_access_that_cannot_be_emulated(self):
+        done = harness.run(*self.boot(ABORTED))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("cannot be emulated", done.stderr)
+
+    def test_alarm_and_suspension(self):
+        with subprocess.Popen(self.boot(ALARM, "--timeout", "3"), stdin=subprocess.DEVNULL) as process:
+            status = pathlib.Path(f"/proc/{process.pid}/status")
+            harness.wait_until(lambda: "vcpu" in [name for name, _, _ in threads(process.pid)], "the machine")
+            time.sleep(0.2)
+            process.send_signal(signal.SIGTSTP)
+            harness.wait_until(lambda: "State:\tT" in status.read_text() or "State:\tt" in status.read_text(), "the stop")
+            process.send_signal(signal.SIGCONT)
+            self.assertEqual(process.wait(harness.LIMIT_S), 6)
+
+    def test_terminal_that_is_slow_and_does_not_block(self):
+        ours, theirs = os.pipe()
+        os.set_blocking(theirs, False)
+        fcntl.fcntl(theirs, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+        command = [str(word) for word in (harness.SISVMM, "run", "--backend", harness.BACKEND, "--name", self.folder.name,
+                                          "--run-dir", self.folder / "run", self.folder / "m.yaml")]
+        (self.folder / "m.yaml").write_text(SCENARIO)
+        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=theirs, env=harness.environment()) as process:
+            self.addCleanup(process.kill)
+            os.close(theirs)
+            log = self.folder / "run" / "console.log"
+            harness.wait_until(lambda: log.exists() and b"LAUNCHING SHELL" in log.read_bytes(), "the shell")
+            with socket.socket(socket.AF_UNIX) as console:
+                console.connect(str(self.folder / "run" / "console.sock"))
+                harness.wait_until(lambda: console.sendall(b"help\n") or log.stat().st_size > 2 * PIPE_BYTES,
+                                   "more than the pipe holds")
+            process.send_signal(signal.SIGTERM)
+            with open(ours, "rb") as output:
+                self.assertGreater(len(output.read()), 2 * PIPE_BYTES)
+            self.assertEqual(process.wait(harness.LIMIT_S), 130)
+
+    def test_list_of_machines_that_was_opened_to_others_is_closed(self):
+        machine = self.machine(SCENARIO, env=harness.environment(XDG_RUNTIME_DIR=str(self.folder))).wait_ready()
+        machines = self.folder / "sis" / "machines"
+        machines.chmod(0o755)
+        machine.stop()
+        self.assertEqual(machines.stat().st_mode & 0o777, 0o700)
+        self.assertEqual(list(machines.glob("m-*")), [])
+
+
+if __name__ == "__main__":
+    unittest.main()
