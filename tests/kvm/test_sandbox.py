@@ -1,5 +1,6 @@
 """The sandbox on a real KVM: it confines every thread, it refuses what it has to, and it has no rule too many."""
 
+import os
 import pathlib
 import shutil
 import subprocess
@@ -43,6 +44,7 @@ class Sandbox(OnKvm):
         files = {**guest_files(), "inject_call": program("tests/kvm/sandbox/inject_call")}
         self.run_tests("tests/kvm/inside", ("test_sandbox",), files, 15)
 
+    @unittest.skipUnless(os.environ.get("SIS_KVM_ALL"), "runs machines for some minutes: SIS_KVM_ALL=1")
     @unittest.skipIf(nested_host.has_kvm(), "the paths of the script are those of the nested host")
     def test_every_rule_is_used(self):
         folder = pathlib.Path(tempfile.mkdtemp(prefix="sis-linux-"))

@@ -49,8 +49,9 @@ class Confinement(harness.MachineTest):
 
     def test_every_thread_is_confined_by_one_filter_for_as_long_as_the_machine_lives(self):
         machine = self.machine(SCENARIO).wait_ready()
-        # The runner of a scenario without steps has ended.
+        # The runner of a scenario without steps ends.
         kinds = [kind for kind in KINDS if kind != "control"] + ["control"]
+        harness.wait_until(lambda: len(threads(machine.process.pid)) == len(kinds), "the end of the runner")
         self.assert_confined(machine, sorted(kinds))
         self.assertEqual(machine.ctl("shell", "reboot").returncode, 0)
         harness.wait_until(lambda: machine.console().count("LAUNCHING SHELL") == 2, "the shell after the reboot")
