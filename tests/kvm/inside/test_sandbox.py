@@ -4,6 +4,7 @@ Runs on the ARM64 host itself, real or nested; tests/kvm/test_sandbox.py brings 
 and SIS_INJECT, the program inject_call.
 """
 
+import contextlib
 import fcntl
 import os
 import pathlib
@@ -28,20 +29,21 @@ AF_INET, SOCK_STREAM, AT_FDCWD, O_RDWR, SIGCHLD = 2, 1, -100, 2, 17
 
 
 def threads(pid):
-    """Of each thread: its name, its id, and the lines of its status as a dictionary."""
+    """Of each thread: its name, its id, and the lines of its status as a dictionary. Nothing of one that has ended."""
     found = []
-    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
-        status = dict(line.split(":\t", 1) for line in (task / "status").read_text().splitlines())
-        found.append((status["Name"], int(task.name), status))
+    with contextlib.suppress(FileNotFoundError):
+        for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                status = dict(line.split(":\t", 1) for line in (task / "status").read_text().splitlines())
+                found.append((status["Name"], int(task.name), status))
     return sorted(found, key=lambda thread: thread[:2])
 
 
 class Confinement(harness.MachineTest):
     def assert_confined(self, machine, kinds=None):
-        found = threads(machine.process.pid)
         if kinds:
-            self.assertEqual([name for name, _, _ in found], kinds)
-        for name, _, status in found:
+            harness.wait_until(lambda: [name for name, _, _ in threads(machine.process.pid)] == kinds, f"threads {kinds}")
+        for name, _, status in threads(machine.process.pid):
             told = {key: status[key].strip() for key in ("CapInh", "CapPrm", "CapEff", "CapAmb", "NoNewPrivs", "Seccomp",
                                                          "Seccomp_filters")}
             self.assertEqual(told, {"CapInh": "0" * 16, "CapPrm": "0" * 16, "CapEff": "0" * 16, "CapAmb": "0" * 16,
@@ -51,7 +53,6 @@ class Confinement(harness.MachineTest):
         machine = self.machine(SCENARIO).wait_ready()
         # The runner of a scenario without steps ends.
         kinds = [kind for kind in KINDS if kind != "control"] + ["control"]
-        harness.wait_until(lambda: len(threads(machine.process.pid)) == len(kinds), "the end of the runner")
         self.assert_confined(machine, sorted(kinds))
         self.assertEqual(machine.ctl("shell", "reboot").returncode, 0)
         harness.wait_until(lambda: machine.console().count("LAUNCHING SHELL") == 2, "the shell after the reboot")
@@ -67,14 +68,10 @@ class Confinement(harness.MachineTest):
     def test_threads_of_parallel_steps_and_of_a_stop_are_confined(self):
         steps = "".join("      - {op: sleep, args: {ms: 4000}}\n" for _ in range(3))
         machine = self.machine(SCENARIO + "steps:\n  - parallel:\n" + steps)
-        harness.wait_until(lambda: len(threads(machine.process.pid)) > len(KINDS), "the threads of the parallel step")
         self.assert_confined(machine, sorted([*KINDS, "control", "control"]))
         machine.process.send_signal(signal.SIGTERM)
         while machine.process.poll() is None:
-            try:
-                self.assert_confined(machine)
-            except (FileNotFoundError, ProcessLookupError):
-                pass  # a thread that ended meanwhile
+            self.assert_confined(machine)
         self.assertEqual(machine.wait(), 130, machine.output())
 
     def test_without_the_sandbox_nothing_is_confined(self):
