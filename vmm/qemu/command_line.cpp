@@ -104,7 +104,7 @@ std::vector<std::string> command_line(const machine::MachineConfig& config, cons
 }
 
 std::vector<std::string> environment() {
-  return {"GLIBC_TUNABLES=glibc.malloc.hugetlb=1:glibc.malloc.top_pad=16777216"};
+  return {"GLIBC_TUNABLES=glibc.malloc.hugetlb=1:glibc.malloc.top_pad=16777216:glibc.malloc.arena_max=1"};
 }
 
 }  // namespace vmm::qemu
