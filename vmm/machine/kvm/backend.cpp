@@ -276,17 +276,20 @@ void KvmBackend::pause() {
 Result<> KvmBackend::snapshot(const std::filesystem::path& folder) {
   if (!hardware_ || ended_) return fail("the machine does not run");
   pause();
+  // The news is on its way here; nothing of the hardware goes on until then.
+  if (stopped_life_ == life_) return fail("the guest powers off or resets itself just now");
   Result<> saved;
   Result<> resumed;
-  // Of a guest that has ended itself the news is on its way here.
-  const bool runs = stopped_life_ != life_;
   snapshot::MachineState state;
-  device_thread_->call([&] { saved = runs ? save(state) : fail("the guest powers off or resets itself just now"); });
+  device_thread_->call([&] { saved = save(state); });
   // Not on the devices' thread, which may open no files: without their queues devices do not touch the guest's memory.
   if (saved) saved = write(state, folder);
   device_thread_->call([&] { resumed = hardware_->resume_devices(); });
-  if (!resumed) post([error = resumed.error()](KvmBackend& self) { self.end(std::unexpected(error)); });
-  if (runs && resumed) hardware_->start(vcpu_threads_);
+  if (resumed) {
+    hardware_->start(vcpu_threads_);
+  } else {
+    post([error = resumed.error()](KvmBackend& self) { self.end(std::unexpected(error)); });
+  }
   if (!saved) return saved;
   return resumed;
 }
