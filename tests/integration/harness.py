@@ -129,12 +129,10 @@ class Machine:
         return protocol.Connection(self.socket, port, timeout=LIMIT_S)
 
     def guest_pid(self):
-        """The process that runs the guest: QEMU, or the monitor itself."""
-        return self.qemu_pid() if BACKEND == "qemu" else self.process.pid
-
-    def qemu_pid(self):
+        """The process that runs the guest: QEMU, or sisvmm-kvm."""
+        program = b"qemu" if BACKEND == "qemu" else b"sisvmm-kvm"
         pids = [pid for pid in children_of(self.process.pid)
-                if b"qemu" in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()]
+                if program in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()]
         assert len(pids) == 1, f"children of sisvmm: {pids}"
         return pids[0]
 

@@ -140,6 +140,11 @@ def stripped(program):
         return pathlib.Path(copy.name).read_bytes()
 
 
+def monitor(folder=""):
+    """sisvmm and the program that runs its machines, beside each other, as files for run()."""
+    return {f"{folder}{name}": stripped(ROOT / "build/vmm-arm64/vmm/cli" / name) for name in ("sisvmm", "sisvmm-kvm")}
+
+
 def base_layer():
     """The initramfs without the files of a run."""
     def make(path):

@@ -12,7 +12,6 @@ import nested_host  # noqa: E402
 import linux_guest  # noqa: E402
 
 ROOT = nested_host.ROOT
-SISVMM = ROOT / "build/vmm-arm64/vmm/cli/sisvmm"
 MODULES = ("virtio_mmio", "vsock", "vmw_vsock_virtio_transport_common", "vmw_vsock_virtio_transport")
 
 # In the Linux guest: it says what it found, then does what its console is told.
@@ -60,7 +59,7 @@ class Boot(unittest.TestCase):
                        check=True)
 
     def boot(self, options, script, **host):
-        files = {"sisvmm": nested_host.stripped(SISVMM), "vmlinuz": self.kernel, "guest.cpio": self.initramfs}
+        files = {**nested_host.monitor(), "vmlinuz": self.kernel, "guest.cpio": self.initramfs}
         # Time that counts instructions: with the real clock an overloaded machine made Linux give up in mid-boot.
         host = nested_host.Options(icount=not nested_host.has_kvm(), **host)
         with nested_host.run(["sh", "-c", HOST.format(options=options, script=script)], files, host) as done:
@@ -104,7 +103,7 @@ class Boot(unittest.TestCase):
                   "boot='./sisvmm boot guest --memory 64MiB --huge-pages'; echo 40 >/proc/sys/vm/nr_hugepages;"
                   "$boot true; echo \"code $?\"; $boot false; echo \"code $?\"; echo 31 >/proc/sys/vm/nr_hugepages;"
                   "$boot true; echo \"code $?\"; reserve Total; reserve Free")
-        files = {"sisvmm": nested_host.stripped(SISVMM),
+        files = {**nested_host.monitor(),
                  "guest": ROOT / "build/vmm-arm64/tests/kvm/floor/guest_0.Image"}
         with nested_host.run(["sh", "-c", script], files) as done:
             self.assertEqual(done.stdout, "code 0\ncode 0\ncode 3\n31\n31\n", done.stderr)
@@ -113,7 +112,7 @@ class Boot(unittest.TestCase):
     def test_kernel_that_cannot_be_booted_is_refused_by_name(self):
         script = ("for file in sh guest.cpio missing; do ./sisvmm boot $file; echo \"code $?\"; done;"
                   "./sisvmm boot guest.cpio --format image; echo \"code $?\"")
-        files = {"sisvmm": nested_host.stripped(SISVMM), "guest.cpio": self.initramfs, "sh": b"\x7fELF" + bytes(100)}
+        files = {**nested_host.monitor(), "guest.cpio": self.initramfs, "sh": b"\x7fELF" + bytes(100)}
         with nested_host.run(["sh", "-c", script], files) as done:
             self.assertEqual(done.stdout, "code 2\n" * 4)
             self.assertRegex(done.stderr, "cannot boot sh: ELF header: EI_CLASS is 0, expected 2")

@@ -31,7 +31,7 @@ WHAT_MACHINES_DO = {
         "test_sandbox.RareCalls"),
 }
 TRACED = """#!/bin/sh
-exec /cwd/rule_tracer /cwd/out/rules /cwd/sisvmm_traced "$@"
+exec /cwd/rule_tracer /cwd/out/rules /cwd/traced/sisvmm "$@"
 """
 
 
@@ -49,7 +49,8 @@ class Sandbox(OnKvm):
     def test_every_rule_is_used(self):
         folder = pathlib.Path(tempfile.mkdtemp(prefix="sis-linux-"))
         self.addCleanup(shutil.rmtree, folder)
-        files = {"build/vmm/cli/sisvmm": TRACED.encode(), "sisvmm_traced": program("vmm/cli/sisvmm_traced"),
+        files = {"build/vmm/cli/sisvmm": TRACED.encode(), "traced/sisvmm": program("vmm/cli/traced/sisvmm"),
+                 "traced/sisvmm-kvm": program("vmm/cli/traced/sisvmm-kvm"),
                  "rule_tracer": program("tests/kvm/sandbox/rule_tracer"), "tests": nested_host.ROOT / "tests",
                  **guest_files(), **linux_files(folder)}
         command = ENVIRONMENT + " && ".join(f"python3 tests/run_unittest.py {where} {' '.join(names)}"

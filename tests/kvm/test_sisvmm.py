@@ -49,8 +49,7 @@ class OnKvm(unittest.TestCase):
     def run_tests(self, folder, names, files, at_least, **host):
         """Runs Python tests on the host with KVM: all must pass, and there must be at least so many."""
         layers = () if nested_host.has_kvm() else (python_layer.layer(),)
-        files = {"build/vmm/cli/sisvmm": nested_host.stripped(ROOT / "build/vmm-arm64/vmm/cli/sisvmm"),
-                 "tests": ROOT / "tests", **files}
+        files = {**nested_host.monitor("build/vmm/cli/"), "tests": ROOT / "tests", **files}
         command = ENVIRONMENT + f"python3 tests/run_unittest.py {folder} {' '.join(names)}"
         # Time that counts instructions: limits hold however loaded the machine is that emulates, and nobody idles.
         host = {"icount": not nested_host.has_kvm(), "layers": layers, "forward": True, "limit_s": 580, **host}

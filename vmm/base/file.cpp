@@ -4,26 +4,35 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
-
-#include "vmm/base/unique_fd.hpp"
 
 namespace vmm {
 namespace {
 
-Result<> write_all(int fd, const char* data, std::size_t size, const std::string& name) {
-  while (size > 0) {
-    const ssize_t written = ::write(fd, data, size);
+constexpr std::size_t kMaxLogBytes = std::size_t{1} << 20;
+
+}  // namespace
+
+Result<> write_all(const UniqueFd& file, std::span<const std::byte> bytes, const std::string& name) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(file.get(), bytes.data(), bytes.size());
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) return fail_errno("cannot write " + name);
-    data += written;
-    size -= static_cast<std::size_t>(written);
+    bytes = bytes.subspan(static_cast<std::size_t>(written));
   }
   return {};
 }
 
-}  // namespace
+std::string end_of_log(const std::filesystem::path& path, std::size_t max_chars) {
+  auto text = read_file(path, kMaxLogBytes);
+  if (!text) return {};
+  while (text->ends_with('\n')) text->pop_back();
+  if (text->size() > max_chars) text = "... " + text->substr(text->size() - max_chars);
+  std::ranges::replace(*text, '\n', ' ');
+  return *text;
+}
 
 Result<std::string> read_file(const std::filesystem::path& path, std::size_t max_bytes) {
   // O_NONBLOCK: opening a FIFO would otherwise wait for its other end before its kind can be seen.
@@ -51,7 +60,7 @@ Result<> write_file(const std::filesystem::path& path, std::string_view text, mo
   std::string temporary = path.string() + ".XXXXXX";
   const UniqueFd fd(::mkostemp(temporary.data(), O_CLOEXEC));
   if (!fd.valid()) return fail_errno("cannot create " + path.string());
-  auto written = write_all(fd.get(), text.data(), text.size(), path.string());
+  auto written = write_all(fd, std::as_bytes(std::span(text)), path.string());
   if (written && ::fchmod(fd.get(), mode) != 0) written = fail_errno("cannot set the mode of " + path.string());
   if (written && ::rename(temporary.c_str(), path.c_str()) != 0) written = fail_errno("cannot create " + path.string());
   if (!written) ::unlink(temporary.c_str());

@@ -1,5 +1,6 @@
 #include "vmm/base/socket_stream.hpp"
 
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -66,9 +67,24 @@ void SocketStream::flush() {
   update_interest();
 }
 
+void SocketStream::drain() {
+  for (flush(); socket_.valid() && !pending_.empty(); flush()) {
+    pollfd wanted{.fd = socket_.get(), .events = POLLOUT, .revents = 0};
+    // Whatever it returns, the next attempt to write tells.
+    static_cast<void>(::poll(&wanted, 1, -1));
+  }
+}
+
 void SocketStream::set_reading(bool reading) {
   reading_ = reading;
   update_interest();
+}
+
+void SocketStream::rest_reading(std::chrono::milliseconds pause) {
+  set_reading(false);
+  loop_.add_timer(pause, [this, alive = alive_] {
+    if (*alive) set_reading(true);
+  });
 }
 
 void SocketStream::update_interest() {

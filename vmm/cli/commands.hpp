@@ -29,6 +29,9 @@ Result<> apply(const std::vector<Override>& overrides, scenario::Scenario& scena
 /// "sisvmm: message" on the standard error; returns the error's exit code.
 int report(const Error& error);
 
+/// Of this program; empty if that cannot be found out.
+std::filesystem::path executable_path();
+
 /// The guest image to boot: `given` (--kernel), the scenario's, $SIS_KERNEL, the one built with this program, or the
 /// one installed with it. Errors: a named one that is no readable file (ExitCode::Usage), none at all (HostLacks).
 Result<std::filesystem::path> find_kernel(const std::optional<std::string>& given, const scenario::Scenario& scenario);

@@ -4,11 +4,11 @@
 #include <cstdio>
 
 #include "commands.hpp"
-#include "signals.hpp"
-#include "terminal.hpp"
 #include "vmm/base/socket_stream.hpp"
 #include "vmm/base/unix_socket.hpp"
 #include "vmm/machine/registry.hpp"
+#include "vmm/terminal/signals.hpp"
+#include "vmm/terminal/terminal.hpp"
 
 namespace vmm::cli {
 namespace {

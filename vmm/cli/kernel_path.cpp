@@ -18,17 +18,6 @@ namespace fs = std::filesystem;
 
 constexpr char kImage[] = "sis.Image";
 
-fs::path executable_path() {
-#ifdef __APPLE__
-  char path[PATH_MAX];  // has not been run on a Mac
-  std::uint32_t size = sizeof path;
-  return ::_NSGetExecutablePath(path, &size) == 0 ? fs::path(path) : fs::path();
-#else
-  std::error_code error;
-  return fs::read_symlink("/proc/self/exe", error);
-#endif
-}
-
 /// Why the file cannot be booted; empty if it can be read.
 std::string problem_with(const fs::path& path) {
   struct stat status{};
@@ -47,6 +36,17 @@ Result<fs::path> named(const std::string& path, const char* source) {
 }
 
 }  // namespace
+
+fs::path executable_path() {
+#ifdef __APPLE__
+  char path[PATH_MAX];  // has not been run on a Mac
+  std::uint32_t size = sizeof path;
+  return ::_NSGetExecutablePath(path, &size) == 0 ? fs::path(path) : fs::path();
+#else
+  std::error_code error;
+  return fs::read_symlink("/proc/self/exe", error);
+#endif
+}
 
 Result<fs::path> find_kernel(const std::optional<std::string>& given, const scenario::Scenario& scenario) {
   if (given) return named(*given, "--kernel");

@@ -3,8 +3,8 @@
 #include <exception>
 
 #include "commands.hpp"
-#include "signals.hpp"
 #include "vmm/cli/options.hpp"
+#include "vmm/terminal/signals.hpp"
 
 namespace vmm::cli {
 namespace {

@@ -20,15 +20,14 @@ std::unique_ptr<machine::Backend> make_native_kvm(machine::MachineConfig) {
   std::abort();  // the caller has not asked what is missing
 }
 
-Result<std::unique_ptr<machine::Backend>> make_native_kvm_with(machine::MachineConfig, board::KernelFormat,
-                                                               const std::string&) {
-  return fail(kWhy, abi::ExitCode::HostLacks);
-}
-
-Result<std::unique_ptr<machine::Backend>> make_native_kvm_restored(machine::MachineConfig, snapshot::MachineState,
+Result<std::unique_ptr<machine::Backend>> make_native_kvm_restored(machine::MachineConfig,
                                                                    const std::filesystem::path&) {
   return fail(kWhy, abi::ExitCode::HostLacks);
 }
 // NOLINTEND(performance-unnecessary-value-param)
+
+Error become_native_kvm(const std::vector<std::string>&) {
+  return {.message = kWhy, .exit_code = abi::ExitCode::HostLacks};
+}
 
 }  // namespace vmm::cli

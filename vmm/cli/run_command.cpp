@@ -7,15 +7,16 @@
 #include "commands.hpp"
 #include "native_kvm.hpp"
 #include "run_reporter.hpp"
-#include "signals.hpp"
-#include "terminal.hpp"
 #include "text_output.hpp"
 #include "vmm/cli/backend_choice.hpp"
 #include "vmm/cli/format.hpp"
 #include "vmm/machine/registry.hpp"
+#include "vmm/machine/snapshot/state.hpp"
 #include "vmm/machine/supervisor.hpp"
 #include "vmm/qemu/backend.hpp"
 #include "vmm/scenario/load.hpp"
+#include "vmm/terminal/signals.hpp"
+#include "vmm/terminal/terminal.hpp"
 
 namespace vmm::cli {
 namespace {
@@ -133,7 +134,7 @@ Result<observe::Summary> restore_machine(const RestoreOptions& options) {
   if (!sandbox) return std::unexpected(sandbox.error());
   session.options.sandbox = *sandbox;
   session.make_backend = [&](machine::MachineConfig config) {
-    return make_native_kvm_restored(std::move(config), std::move(*state), options.folder);
+    return make_native_kvm_restored(std::move(config), options.folder);
   };
   return run_session(std::move(session), options);
 }

@@ -45,8 +45,14 @@ void MonitorServer::on_client(UniqueFd socket) {
 }
 
 void MonitorServer::on_bytes(ClientPlace client, std::string_view bytes) {
-  for (const char c : bytes) {
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
     if (client->dropped) return;
+    if (client->waits_for_answer) {
+      // Answers come in the order of the requests.
+      client->unread = bytes.substr(i);
+      return client->stream->set_reading(false);
+    }
+    const char c = bytes[i];
     if (c != '\n') {
       client->line.push_back(c);
       if (client->line.size() <= kMaxLineBytes) continue;
@@ -54,24 +60,28 @@ void MonitorServer::on_bytes(ClientPlace client, std::string_view bytes) {
     const bool too_long = client->line.size() > kMaxLineBytes;
     const std::string line = std::exchange(client->line, {});
     const auto reply =
-        too_long ? fail("the line has more than " + std::to_string(kMaxLineBytes) + " bytes") : answer(*client, line);
-    const json text = reply ? *reply : json{{"status", "error"}, {"message", reply.error().message}};
-    const std::string out = as_line(text);
-    if (client->stream->send(out) < out.size() || !reply) drop_later(client);
+        too_long ? fail("the line has more than " + std::to_string(kMaxLineBytes) + " bytes") : answer(client, line);
+    if (reply) send(client, *reply);
   }
 }
 
-Result<json> MonitorServer::answer(Client& client, const std::string& line) {
+void MonitorServer::send(ClientPlace client, const Answer& answer) {
+  const json text = answer ? *answer : json{{"status", "error"}, {"message", answer.error().message}};
+  const std::string out = as_line(text);
+  if (client->stream->send(out) < out.size() || !answer) drop_later(client);
+}
+
+std::optional<MonitorServer::Answer> MonitorServer::answer(ClientPlace client, const std::string& line) {
   const json request = json::parse(line, nullptr, false);
   const auto op = request.is_object() ? request.find("op") : request.end();
   if (!request.is_object() || op == request.end() || !op->is_string()) return fail("not a JSON object with an op");
   if (*op == "status") return handlers_.status();
-  if (*op == "stop") return answer_stop(client, request);
-  if (*op == "snapshot") return answer_snapshot(request);
+  if (*op == "stop") return answer_stop(*client, request);
+  if (*op == "snapshot") return answer_snapshot(client, request);
   return fail("unknown op, allowed: status, stop, snapshot");
 }
 
-Result<json> MonitorServer::answer_stop(Client& client, const json& request) {
+MonitorServer::Answer MonitorServer::answer_stop(Client& client, const json& request) {
   std::optional<std::chrono::milliseconds> timeout;
   if (const auto given = request.find("timeout_ms"); given != request.end()) {
     if (!given->is_number_unsigned() ||
@@ -85,7 +95,7 @@ Result<json> MonitorServer::answer_stop(Client& client, const json& request) {
   return json{{"status", "stopping"}};
 }
 
-Result<json> MonitorServer::answer_snapshot(const json& request) {
+std::optional<MonitorServer::Answer> MonitorServer::answer_snapshot(ClientPlace client, const json& request) {
   const auto given = request.find("folder");
   if (given == request.end() || !given->is_string()) return fail("folder: the name of a folder is expected");
   const std::filesystem::path folder = given->get<std::string>();
@@ -93,12 +103,25 @@ Result<json> MonitorServer::answer_snapshot(const json& request) {
   if (!folder.is_absolute() || folder.native().find('\0') != std::string::npos) {
     return fail("folder: an absolute path is expected");
   }
-  if (auto saved = handlers_.snapshot(folder); !saved) return std::unexpected(std::move(saved.error()));
-  return json{{"status", "saved"}};
+  client->waits_for_answer = true;
+  handlers_.snapshot(folder, [this, client, alive = alive_](const Result<>& saved) {
+    if (!*alive) return;
+    client->waits_for_answer = false;
+    if (client->dropped) return erase_later(client);
+    send(client, saved ? Answer(json{{"status", "saved"}}) : std::unexpected(saved.error()));
+    client->stream->set_reading(true);
+    on_bytes(client, std::exchange(client->unread, {}));
+  });
+  return std::nullopt;
 }
 
 void MonitorServer::drop_later(ClientPlace client) {
   if (std::exchange(client->dropped, true)) return;
+  // Somebody who waits for the answer has its place.
+  if (!client->waits_for_answer) erase_later(client);
+}
+
+void MonitorServer::erase_later(ClientPlace client) {
   loop_.post([this, client, alive = alive_] {
     if (*alive) clients_.erase(client);
   });

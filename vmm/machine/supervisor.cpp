@@ -101,8 +101,8 @@ Result<> Supervisor::prepare(const BackendFactory& make_backend) {
                                .kernel = options_.kernel,
                                .boot_archive = boots ? run_dir_.path_of(file::kBootArchive) : std::filesystem::path(),
                                .vsock_socket = run_dir_.path_of(file::kVsockSocket),
-                               .log_file = run_dir_.path_of(file::kQemuLog),
-                               .sandbox = options_.sandbox});
+                               .log_file = run_dir_.path_of(file::kBackendLog),
+                               .sandbox = options_.sandbox.confines()});
   if (!backend) return std::unexpected(std::move(backend.error()));
   backend_ = std::move(*backend);
   auto console = ConsoleHub::create(*loop_, run_dir_.path_of(file::kConsoleSocket), run_dir_.path_of(file::kConsoleLog),
@@ -162,14 +162,15 @@ Result<> Supervisor::start() {
   start_wall_ = std::chrono::system_clock::now();
   if (auto started = backend_->start(*loop_, *events_); !started) return started;
   // What the machine's start need not wait for.
-  auto monitor = MonitorServer::create(*loop_, run_dir_.path_of(file::kMonitorSocket),
-                                       {.status = [this] { return status(); },
-                                        .stop =
-                                            [this](std::optional<milliseconds> timeout) {
-                                              if (timeout) stop_timeout_ = *timeout;
-                                              stop(StopCause::Requested, "sisvmm stop");
-                                            },
-                                        .snapshot = [this](const auto& folder) { return save(folder); }});
+  auto monitor =
+      MonitorServer::create(*loop_, run_dir_.path_of(file::kMonitorSocket),
+                            {.status = [this] { return status(); },
+                             .stop =
+                                 [this](std::optional<milliseconds> timeout) {
+                                   if (timeout) stop_timeout_ = *timeout;
+                                   stop(StopCause::Requested, "sisvmm stop");
+                                 },
+                             .snapshot = [this](const auto& folder, auto done) { save(folder, std::move(done)); }});
   if (!monitor) return std::unexpected(monitor.error());
   monitor_ = std::move(*monitor);
   if (options_.snapshot.empty()) {
@@ -372,14 +373,20 @@ nlohmann::json Supervisor::status() const {
           {"uptime_ns", std::chrono::duration_cast<nanoseconds>(uptime).count()}};
 }
 
-Result<> Supervisor::save(const std::filesystem::path& folder) {
-  if (exited_ || facts_.cause != StopCause::None) return fail("the machine is being stopped");
+void Supervisor::save(const std::filesystem::path& folder, const SnapshotDone& done) {
+  if (exited_ || facts_.cause != StopCause::None) return done(fail("the machine is being stopped"));
   auto made = snapshot::NewFolder::create(folder);
-  if (!made) return std::unexpected(std::move(made.error()));
-  if (auto saved = backend_->snapshot(made->partial()); !saved) return saved;
-  const auto key_file = made->partial() / snapshot::file::kControlKey;
-  if (auto written = write_file(key_file, std::as_bytes(std::span(key_)), 0600); !written) return written;
-  return made->commit();
+  if (!made) return done(std::unexpected(std::move(made.error())));
+  auto files = made->create_files();
+  if (!files) return done(std::unexpected(std::move(files.error())));
+  // Shared, since a std::function must be copyable.
+  auto kept = std::make_shared<snapshot::NewFolder>(std::move(*made));
+  backend_->snapshot(std::move(*files), [this, kept, done](Result<> saved) {
+    const auto key_file = kept->partial() / snapshot::file::kControlKey;
+    if (saved) saved = write_file(key_file, std::as_bytes(std::span(key_)), 0600);
+    if (saved) saved = kept->commit();
+    done(std::move(saved));
+  });
 }
 
 observe::Summary Supervisor::summarise() {

@@ -22,8 +22,11 @@ std::unexpected<Error> too_many_pages() {
 
 }  // namespace
 
-Bus::Bus(UnknownAccessCallback unknown)
-    : pages_(kSmallestTable), mask_(kSmallestTable - 1), unknown_(std::move(unknown)) {}
+Bus::Bus(UnknownAccessCallback unknown, std::atomic<std::uint64_t>* unknown_count)
+    : pages_(kSmallestTable),
+      mask_(kSmallestTable - 1),
+      unknown_(std::move(unknown)),
+      unknown_count_(unknown_count != nullptr ? *unknown_count : own_unknown_count_) {}
 
 Result<> Bus::check(const Range& range) const {
   const std::uint64_t first_page = range.base / kPageBytes;
@@ -108,7 +111,7 @@ const Bus::Range* Bus::find_in(const Page& page, std::uint64_t address, unsigned
 }
 
 void Bus::unknown(UnknownAccess access) {
-  unknown_accesses_.fetch_add(1, std::memory_order_relaxed);  // a statistic
+  unknown_count_.fetch_add(1, std::memory_order_relaxed);  // a statistic
   if (!unknown_ || !first_at(access.address)) return;
   // Relaxed, here and below: the set only decides who reports; no data is published through it.
   const std::size_t number = reports_.fetch_add(1, std::memory_order_relaxed) + 1;

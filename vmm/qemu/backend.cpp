@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 
-#include <algorithm>
 #include <optional>
 #include <thread>
 
@@ -20,7 +19,7 @@ namespace {
 
 constexpr std::size_t kMaxConsoleInput = 4096;
 constexpr std::size_t kMaxQmpOutput = 64 * 1024;
-constexpr std::size_t kMaxLogBytes = 1024 * 1024;
+constexpr std::size_t kShownLog = 500;  // characters
 /// How long bytes of the console may gather.
 constexpr std::chrono::milliseconds kConsolePause{1};
 
@@ -84,9 +83,9 @@ class QemuBackend final : public machine::Backend {
   Result<> start(EventLoop& loop, machine::BackendEvents& events) override;
   void stop() override;
   void kill() override;
-  Result<> snapshot(const std::filesystem::path&) override {
-    return fail("QEMU runs this machine, and only the KVM back end's can be saved (machine.backend: kvm)",
-                abi::ExitCode::HostLacks);
+  void snapshot(machine::SnapshotFiles, machine::SnapshotDone done) override {
+    done(fail("QEMU runs this machine, and only the KVM back end's can be saved (machine.backend: kvm)",
+              abi::ExitCode::HostLacks));
   }
   std::size_t write_console(std::string_view bytes) override { return console_ ? console_->send(bytes) : bytes.size(); }
   [[nodiscard]] machine::BackendInfo info() const override { return {"qemu", qmp_session_.version(), accel_}; }
@@ -102,7 +101,6 @@ class QemuBackend final : public machine::Backend {
   void give_up(const std::string& reason);
   void on_process_exit();
   [[nodiscard]] Result<> judge(const ExitStatus& status) const;
-  [[nodiscard]] std::string last_log_lines() const;
 
   machine::MachineConfig config_;
   std::string accel_;
@@ -189,11 +187,7 @@ Result<> QemuBackend::connect_streams(UniqueFd console, UniqueFd qmp) {
 void QemuBackend::on_console_bytes(std::string_view bytes) {
   events_->on_console(bytes);
   // QEMU writes single bytes, while its virtual CPU waits: it shall not have to wake us for each.
-  if (!console_) return;
-  console_->set_reading(false);
-  loop_->add_timer(kConsolePause, [self = self_] {
-    if (*self != nullptr && (*self)->console_) (*self)->console_->set_reading(true);
-  });
+  if (console_) console_->rest_reading(kConsolePause);
 }
 
 void QemuBackend::on_qmp_bytes(std::string_view bytes) {
@@ -265,7 +259,7 @@ Result<> QemuBackend::judge(const ExitStatus& status) const {
   if (end_requested_ || status.ok()) return {};
   if (!failure_.empty()) return fail(failure_);
   std::string message = "QEMU " + status.describe();
-  if (const auto log = last_log_lines(); !log.empty()) message += "; it said: " + log;
+  if (const auto log = end_of_log(config_.log_file, kShownLog); !log.empty()) message += "; it said: " + log;
   // QEMU that runs the machine answers; one that refuses it (an unknown CPU model, no memory) does not get that far.
   if (status.signal == 0 && !qmp_session_.negotiated()) {
     const auto missing = missing_for(probe(), accel_);
@@ -274,16 +268,6 @@ Result<> QemuBackend::judge(const ExitStatus& status) const {
                 abi::ExitCode::HostLacks);
   }
   return fail(message);
-}
-
-std::string QemuBackend::last_log_lines() const {
-  constexpr std::size_t kShown = 500;
-  auto text = read_file(config_.log_file, kMaxLogBytes);
-  if (!text) return {};
-  while (text->ends_with('\n')) text->pop_back();
-  if (text->size() > kShown) text = "... " + text->substr(text->size() - kShown);
-  std::ranges::replace(*text, '\n', ' ');
-  return *text;
 }
 
 std::map<std::string, std::uint64_t, std::less<>> QemuBackend::counters() const {

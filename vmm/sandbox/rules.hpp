@@ -17,7 +17,7 @@ namespace vmm::sandbox {
 using Kinds = unsigned;
 constexpr Kinds one(ThreadKind kind) { return 1u << static_cast<unsigned>(kind); }
 inline constexpr Kinds kMain = one(ThreadKind::Main);
-inline constexpr Kinds kDevice = one(ThreadKind::Device);
+inline constexpr Kinds kMachine = one(ThreadKind::Machine);
 inline constexpr Kinds kVcpu = one(ThreadKind::Vcpu);
 inline constexpr Kinds kControl = one(ThreadKind::Control);
 inline constexpr Kinds kOutput = one(ThreadKind::Output);
@@ -61,6 +61,7 @@ constexpr Rule not_tried(const char* why, Rule rule) {
 inline constexpr std::uint32_t kProtExec = 4;
 inline constexpr std::uint32_t kAfUnix = 1;
 inline constexpr std::uint32_t kOpenPath = 0x20'0000;  ///< O_PATH: nothing of the file can be read or written
+inline constexpr std::uint32_t kSigKill = 9;
 inline constexpr std::uint32_t kSigStop = 19;
 inline constexpr std::uint32_t kSigKick = 34;        ///< SIGRTMIN of the GNU C library
 inline constexpr std::uint32_t kSetCloseOnExec = 2;  ///< F_SETFD
@@ -70,55 +71,58 @@ inline constexpr std::uint32_t kLockWait = 38;       ///< F_OFD_SETLKW
 /// CLONE_VM | _FS | _FILES | _SIGHAND | _THREAD | _SYSVSEM | _SETTLS | _PARENT_SETTID | _CHILD_CLEARTID
 inline constexpr std::uint64_t kNewThread = 0x3d0f00;
 
-inline constexpr Kinds kThreads = kAll & ~kMain;
+/// Main threads of the two processes, and the others.
+inline constexpr Kinds kMains = kMain | kMachine;
+inline constexpr Kinds kThreads = kAll & ~kMains;
 
 inline constexpr Rule kRules[] = {
     // Running the guest.
     kvm(kVcpu, request::kRun, "KVM_RUN", "run the guest"),
     kvm(kVcpu, request::kSetVcpuEvents, "KVM_SET_VCPU_EVENTS", "a fault for an access that cannot be emulated"),
-    kvm(kMain | kDevice | kVcpu, request::kIrqLine, "KVM_IRQ_LINE", "interrupts of console and clock"),
+    kvm(kMachine | kVcpu, request::kIrqLine, "KVM_IRQ_LINE", "interrupts of console and clock"),
 
     // Every thread.
     {kAll, "futex", "locks, waiting for other threads"},
-    {kAll, "write", "wake an event loop; messages, logs, the terminal"},
+    {kAll, "write", "wake an event loop; files, logs, the terminal"},
     not_tried("whose allocation makes the heap grow is chance", {kAll, "brk", "the heap"}),
-    {kMain | kDevice | kControl, "mmap", "large allocations; files of KVM", {has_no(2, kProtExec)}, "no PROT_EXEC"},
-    {kMain | kDevice | kControl, "munmap", "large allocations; files of KVM"},
+    {kMains | kControl, "mmap", "large allocations; files of KVM", {has_no(2, kProtExec)}, "no PROT_EXEC"},
+    {kMains | kControl, "munmap", "large allocations; files of KVM"},
     not_tried("the terminal must be 64 KiB behind", {kOutput, "munmap", "large allocations"}),
-    {kMain, "exit_group", "the end of the process"},
+    {kMains, "exit_group", "the end of the process"},
     not_tried("the tests of refused calls do", {kThreads, "exit_group", "the end of the process after a refused call"}),
     not_tried("which thread handles a signal is the kernel's choice",
               {kAll, "rt_sigreturn", "the end of a signal handler"}),
-    {kAll, "rt_sigprocmask", "around sending signals, making and ending threads"},
-    not_tried("sisvmm would have to crash", {kAll,
-                                             "ioctl",
-                                             "put the terminal back in a crash",
-                                             {is(0, 0), is(1, request::kSetTerminal)},
-                                             "TCSETS of the standard input"}),
+    {kAll & ~kMain, "rt_sigprocmask", "around sending signals, making and ending threads"},
+    not_tried("only Ctrl-Z makes it", {kMain, "rt_sigprocmask", "around sending signals"}),
+    not_tried("the program would have to crash", {kAll,
+                                                  "ioctl",
+                                                  "put the terminal back in a crash",
+                                                  {is(0, 0), is(1, request::kSetTerminal)},
+                                                  "TCSETS of the standard input"}),
     not_tried("only on hosts whose clock the vDSO cannot read",
-              {kMain | kDevice | kVcpu | kControl, "clock_gettime", "the time"}),
+              {kMains | kVcpu | kControl, "clock_gettime", "the time"}),
     not_tried("the thread must just then wait with a time limit",
-              {kMain | kControl, "restart_syscall", "go on waiting after SIGSTOP and SIGCONT"}),
+              {kMains | kControl, "restart_syscall", "go on waiting after SIGSTOP and SIGCONT"}),
     {kThreads, "madvise", "give back the stack of a thread that ends"},
     {kThreads, "exit", "the end of a thread"},
 
     // Event loops, sockets, files.
-    {kMain | kDevice, "read", "what woke an event loop; the terminal"},
-    {kMain | kDevice | kControl, "ppoll", "wait in an event loop, or for a reply"},
+    {kMains, "read", "what woke an event loop; the terminal"},
+    {kMains | kControl, "ppoll", "wait in an event loop, or for a reply"},
     {kOutput, "ppoll", "wait for a terminal that another program made non-blocking"},
-    {kMain | kDevice | kControl, "close", "descriptors"},
-    {kMain | kDevice, "accept4", "clients of console.sock, monitor.sock and vsock.sock"},
-    {kMain | kDevice | kControl, "recvfrom", "bytes of a socket"},
-    {kMain | kDevice | kControl, "sendto", "bytes for a socket"},
-    {kMain | kDevice | kControl, "fcntl", "make a socket non-blocking", {is(1, kGetFlags)}, "F_GETFL"},
-    {kMain | kDevice | kControl, "fcntl", "make a socket non-blocking", {is(1, kSetFlags)}, "F_SETFL"},
-    {kDevice | kControl, "socket", "connect to a service of the host, or to the guest", {is(0, kAfUnix)}, "AF_UNIX"},
-    {kDevice | kControl, "connect", "connect to such a socket"},
-    {kDevice, "recvmsg", "a stream's bytes, from a socket to the guest's buffers"},
-    {kDevice, "sendmsg", "a stream's bytes, from the guest's buffers to a socket"},
-    {kDevice, "getsockopt", "which process a client is"},
-    {kDevice, "shutdown", "one direction of a stream"},
-    {kDevice | kControl, "openat", "the folder of a socket with a long path", {has(2, kOpenPath)}, "O_PATH"},
+    {kMains | kControl, "close", "descriptors"},
+    {kMains, "accept4", "clients of console.sock, monitor.sock and vsock.sock"},
+    {kMains | kControl, "recvfrom", "bytes of a socket"},
+    {kMains | kControl, "sendto", "bytes for a socket"},
+    {kMains | kControl, "fcntl", "make a socket non-blocking", {is(1, kGetFlags)}, "F_GETFL"},
+    {kMains | kControl, "fcntl", "make a socket non-blocking", {is(1, kSetFlags)}, "F_SETFL"},
+    {kMachine | kControl, "socket", "connect to a service of the host, or to the guest", {is(0, kAfUnix)}, "AF_UNIX"},
+    {kMachine | kControl, "connect", "connect to such a socket"},
+    {kMains, "recvmsg", "messages between sisvmm and its machine; a stream's bytes, to the guest's buffers"},
+    {kMains, "sendmsg", "messages between sisvmm and its machine; a stream's bytes, from the guest's buffers"},
+    {kMachine, "getsockopt", "which process a client is"},
+    {kMachine, "shutdown", "one direction of a stream"},
+    {kMachine | kControl, "openat", "the folder of a socket with a long path", {has(2, kOpenPath)}, "O_PATH"},
     not_tried("only when 128 clients wait to be accepted",
               {kControl, "clock_nanosleep", "wait until the machine accepts one more client"}),
 
@@ -129,48 +133,53 @@ inline constexpr Rule kRules[] = {
     {kControl, "rseq", "such a thread's second act"},
 
     // Reboot: the hardware is made anew.
-    kvm(kDevice, request::kCheckExtension, "KVM_CHECK_EXTENSION", "reboot"),
-    kvm(kDevice, request::kCreateVm, "KVM_CREATE_VM", "reboot"),
-    kvm(kDevice, request::kCreateVcpu, "KVM_CREATE_VCPU", "reboot"),
-    kvm(kDevice, request::kCreateDevice, "KVM_CREATE_DEVICE", "reboot"),
-    kvm(kDevice, request::kSetUserMemoryRegion, "KVM_SET_USER_MEMORY_REGION", "reboot"),
-    kvm(kDevice, request::kIrqfd, "KVM_IRQFD", "reboot"),
-    kvm(kDevice, request::kIoeventfd, "KVM_IOEVENTFD", "reboot"),
-    kvm(kDevice, request::kEnableCap, "KVM_ENABLE_CAP", "reboot"),
-    kvm(kDevice, request::kPreferredTarget, "KVM_ARM_PREFERRED_TARGET", "reboot"),
-    kvm(kDevice, request::kVcpuInit, "KVM_ARM_VCPU_INIT", "reboot"),
-    kvm(kDevice, request::kGetOneReg, "KVM_GET_ONE_REG", "reboot, snapshot"),
-    kvm(kDevice, request::kSetOneReg, "KVM_SET_ONE_REG", "reboot, snapshot"),
-    kvm(kDevice, request::kHasDeviceAttr, "KVM_HAS_DEVICE_ATTR", "reboot"),
-    kvm(kDevice, request::kSetDeviceAttr, "KVM_SET_DEVICE_ATTR", "reboot"),
-    {kDevice, "eventfd2", "reboot: notifiers of interrupts and queues"},
-    {kDevice, "newfstatat", "reboot: the size of what is to be mapped"},
-    {kDevice, "fallocate", "reboot: empty the guest's memory"},
-    {kDevice | kMain, "pread64", "reboot, snapshot: kernel and initrd"},
-    {kDevice | kMain, "getrandom", "reboot: the guest's seed; names of new files"},
+    kvm(kMachine, request::kCheckExtension, "KVM_CHECK_EXTENSION", "reboot"),
+    kvm(kMachine, request::kCreateVm, "KVM_CREATE_VM", "reboot"),
+    kvm(kMachine, request::kCreateVcpu, "KVM_CREATE_VCPU", "reboot"),
+    kvm(kMachine, request::kCreateDevice, "KVM_CREATE_DEVICE", "reboot"),
+    kvm(kMachine, request::kSetUserMemoryRegion, "KVM_SET_USER_MEMORY_REGION", "reboot"),
+    kvm(kMachine, request::kIrqfd, "KVM_IRQFD", "reboot"),
+    kvm(kMachine, request::kIoeventfd, "KVM_IOEVENTFD", "reboot"),
+    kvm(kMachine, request::kEnableCap, "KVM_ENABLE_CAP", "reboot"),
+    kvm(kMachine, request::kPreferredTarget, "KVM_ARM_PREFERRED_TARGET", "reboot"),
+    kvm(kMachine, request::kVcpuInit, "KVM_ARM_VCPU_INIT", "reboot"),
+    kvm(kMachine, request::kGetOneReg, "KVM_GET_ONE_REG", "reboot, snapshot"),
+    kvm(kMachine, request::kSetOneReg, "KVM_SET_ONE_REG", "reboot, snapshot"),
+    kvm(kMachine, request::kHasDeviceAttr, "KVM_HAS_DEVICE_ATTR", "reboot"),
+    kvm(kMachine, request::kSetDeviceAttr, "KVM_SET_DEVICE_ATTR", "reboot"),
+    {kMachine, "eventfd2", "reboot: notifiers of interrupts and queues"},
+    {kMachine, "newfstatat", "reboot: the size of what is to be mapped"},
+    {kMachine, "fallocate", "reboot: empty the guest's memory"},
+    {kMachine, "pread64", "reboot, snapshot: kernel and initrd"},
+    {kMachine, "getrandom", "reboot: the guest's seed"},
 
-    // Snapshot: the machine's state, and the files that hold it.
-    kvm(kDevice, request::kGetRegList, "KVM_GET_REG_LIST", "snapshot"),
-    kvm(kDevice, request::kGetMpState, "KVM_GET_MP_STATE", "snapshot"),
-    kvm(kDevice, request::kGetVcpuEvents, "KVM_GET_VCPU_EVENTS", "snapshot"),
-    kvm(kDevice, request::kGetDeviceAttr, "KVM_GET_DEVICE_ATTR", "snapshot"),
-    {kMain, "ftruncate", "snapshot: the size of the memory's file"},
-    {kMain, "lseek", "snapshot: memory that the guest has not touched"},
-    {kMain, "pwrite64", "snapshot: the guest's memory"},
+    // Snapshot: the machine's state, and the files that hold it, which sisvmm makes and hands over.
+    kvm(kMachine, request::kGetRegList, "KVM_GET_REG_LIST", "snapshot"),
+    kvm(kMachine, request::kGetMpState, "KVM_GET_MP_STATE", "snapshot"),
+    kvm(kMachine, request::kGetVcpuEvents, "KVM_GET_VCPU_EVENTS", "snapshot"),
+    kvm(kMachine, request::kGetDeviceAttr, "KVM_GET_DEVICE_ATTR", "snapshot"),
+    {kMachine, "ftruncate", "snapshot: the size of the memory's file"},
+    {kMachine, "lseek", "snapshot: memory that the guest has not touched"},
+    {kMachine, "pwrite64", "snapshot: the guest's memory"},
     {kMain, "getdents64", "snapshot: is the folder empty"},
     {kMain, "fcntl", "snapshot: read the folder", {is(1, kSetCloseOnExec)}, "F_SETFD"},
 
-    // The supervisor: stopping the machine, its files, its sockets, the terminal.
-    {kMain, "tgkill", "end KVM_RUN of a virtual CPU", {is(2, kSigKick)}, "SIGRTMIN"},
-    {kMain, "tgkill", "Ctrl-Z", {is(2, kSigStop)}, "SIGSTOP"},
-    {kMain, "getpid", "whom to send a signal"},
-    {kMain, "gettid", "whom to send a signal"},
-    {kMain, "rt_sigaction", "signals after the machine's end"},
+    // Ends.
+    {kMachine, "tgkill", "end KVM_RUN of a virtual CPU", {is(2, kSigKick)}, "SIGRTMIN"},
+    {kMains, "tgkill", "Ctrl-Z", {is(2, kSigStop)}, "SIGSTOP"},
+    {kMains, "getpid", "whom to send a signal"},
+    {kMains, "gettid", "whom to send a signal"},
+    {kMains, "rt_sigaction", "signals after the machine's end"},
+    {kMains, "unlinkat", "sockets at the end"},
+    {kMain, "kill", "end a machine that does not end by itself", {is(1, kSigKill)}, "SIGKILL"},
+    {kMain, "wait4", "how the machine's process has ended"},
+
+    // The supervisor: its files, its sockets, the terminal.
     {kMain, "openat", "reports, a snapshot's files, the lock of the list of machines"},
     {kMain, "newfstatat", "what is there already; the size of what is to be read"},
+    {kMain, "getrandom", "names of new files"},
     {kMain, "fchmod", "the modes of new files"},
     {kMain, "renameat", "give new files their names"},
-    {kMain, "unlinkat", "sockets at the end"},
     {kMain, "mkdirat", "a snapshot's folder, the list of machines"},
     {kMain, "fchmodat", "close the list of machines to others"},
     {kMain, "readlinkat", "is the machine's entry in that list its own"},
@@ -179,7 +188,7 @@ inline constexpr Rule kRules[] = {
     {kMain, "fcntl", "lock that list", {is(1, kLockWait)}, "F_OFD_SETLKW"},
     {kMain, "uname", "the host's kernel, for summary.json"},
     {kMain, "ioctl", "is the standard output a terminal", {is(1, request::kGetTerminal)}, "TCGETS"},
-    {kMain,
+    {kMains,
      "ioctl",
      "take and put back the terminal",
      {is(0, 0), is(1, request::kSetTerminalDrained)},

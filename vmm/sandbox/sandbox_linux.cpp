@@ -123,8 +123,8 @@ Result<Sandbox> Sandbox::create(void (*before_exit)()) {
 
 void Sandbox::enter(ThreadKind kind) const {
   this_thread = kind;
-  // The main thread's is the name of the process.
-  if (kind != ThreadKind::Main) ::prctl(PR_SET_NAME, name_of(kind));
+  // A main thread's is the name of the process.
+  if (kind != ThreadKind::Main && kind != ThreadKind::Machine) ::prctl(PR_SET_NAME, name_of(kind));
   if (!confines_) return;
   drop_capabilities();
   set_filter(filter_of(kind));

@@ -56,7 +56,7 @@ class HostileGuest(unittest.TestCase):
         self.assertEqual(code, 0, warnings[-5:])
         self.assertLess(len(warnings), MOST_WARNINGS)
         for line in warnings:
-            self.assertRegex(line, "^sisvmm: warning: ")
+            self.assertRegex(line, "^sisvmm-kvm: warning: ")
         found = re.search(rb"HOSTILE accesses=(\d+) set_up=(\d+) needs_reset=(\d+)", (folder / "out").read_bytes())
         accesses, set_up, needs_reset = (int(number) for number in found.groups())
         self.assertGreater(accesses, 10_000)

@@ -19,7 +19,9 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "integratio
 import harness  # noqa: E402
 
 SCENARIO = "apiVersion: sis/v1\nname: confined\nmachine: {cpus: 2}\ncontrol: {test_services: true}\n"
-KINDS = ["control", "control", "device", "output", "sisvmm", "vcpu", "vcpu"]
+# Names of the threads of both processes; a main thread has the name of its program.
+KINDS = ["control", "control", "output", "sisvmm", "sisvmm-kvm", "vcpu", "vcpu"]
+KIND_OF = {"sisvmm": "main", "sisvmm-kvm": "machine"}
 PIPE_BYTES = 4096
 # Numbers of ARM64 Linux.
 PTRACE, SOCKET, OPENAT, EXECVE, IOCTL, MPROTECT, MMAP, CLONE, WRITE = 117, 198, 56, 221, 29, 226, 222, 220, 64
@@ -39,11 +41,19 @@ def threads(pid):
     return sorted(found, key=lambda thread: thread[:2])
 
 
+def threads_of(machine):
+    """The same of sisvmm and of the process that runs its machine."""
+    found = threads(machine.process.pid)
+    for child in harness.children_of(machine.process.pid):
+        found += threads(child)
+    return sorted(found, key=lambda thread: thread[:2])
+
+
 class Confinement(harness.MachineTest):
     def assert_confined(self, machine, kinds=None):
         if kinds:
-            harness.wait_until(lambda: [name for name, _, _ in threads(machine.process.pid)] == kinds, f"threads {kinds}")
-        for name, _, status in threads(machine.process.pid):
+            harness.wait_until(lambda: [name for name, _, _ in threads_of(machine)] == kinds, f"threads {kinds}")
+        for name, _, status in threads_of(machine):
             told = {key: status[key].strip() for key in ("CapInh", "CapPrm", "CapEff", "CapAmb", "NoNewPrivs", "Seccomp",
                                                          "Seccomp_filters")}
             self.assertEqual(told, {"CapInh": "0" * 16, "CapPrm": "0" * 16, "CapEff": "0" * 16, "CapAmb": "0" * 16,
@@ -76,7 +86,7 @@ class Confinement(harness.MachineTest):
 
     def test_without_the_sandbox_nothing_is_confined(self):
         machine = self.machine(SCENARIO, arguments=["--no-sandbox"]).wait_ready()
-        for name, _, status in threads(machine.process.pid):
+        for name, _, status in threads_of(machine):
             self.assertEqual((status["NoNewPrivs"], status["Seccomp"]), ("0", "0"), name)
 
     @unittest.skipUnless(os.geteuid() == 0, "about root, who needs no permissions before the sandbox takes that away")
@@ -93,7 +103,7 @@ class Refusals(harness.MachineTest):
     """A thread makes a call that its kind may not make: the process ends, and says which call it was."""
 
     def inject(self, machine, kind, number, *arguments):
-        thread = next(tid for name, tid, _ in threads(machine.process.pid) if name == kind)
+        thread = next(tid for name, tid, _ in threads_of(machine) if name == kind)
         done = harness.run(os.environ["SIS_INJECT"], thread, number, *(a & 0xffff_ffff_ffff_ffff for a in arguments))
         self.assertEqual(done.returncode, 0, done.stderr)
         return done.stdout.strip()
@@ -102,8 +112,7 @@ class Refusals(harness.MachineTest):
         machine = self.machine(SCENARIO, name=f"{kind}-{call}-{len(arguments)}").wait_ready()
         self.assertEqual(self.inject(machine, kind, number, *arguments), "refused")
         self.assertEqual(machine.wait(), 7, machine.output())
-        kind = "main" if kind == "sisvmm" else kind
-        self.assertIn(f"the {kind} thread made a system call that its sandbox refuses: {call}(", machine.output())
+        self.assertIn(f"the {KIND_OF.get(kind, kind)} thread made a system call that its sandbox refuses: {call}(", machine.output())
 
     def test_injected_call_that_is_allowed_changes_nothing(self):
         machine = self.machine(SCENARIO).wait_ready()
@@ -116,26 +125,27 @@ class Refusals(harness.MachineTest):
         self.assert_refused("vcpu", "ioctl", IOCTL, -1, KVM_CREATE_VM)
 
     def test_request_with_more_bits_than_the_kernel_looks_at_is_refused_too(self):
-        self.assert_refused("device", "ioctl", IOCTL, -1, KVM_RUN)
+        self.assert_refused("sisvmm-kvm", "ioctl", IOCTL, -1, KVM_RUN)
         self.assert_refused("vcpu", "ioctl", IOCTL, -1, TIOCSTI | KVM_RUN << 32)
 
-    def test_devices_open_no_internet_sockets(self):
-        self.assert_refused("device", "socket", SOCKET, AF_INET, SOCK_STREAM)
+    def test_machine_opens_no_internet_sockets(self):
+        self.assert_refused("sisvmm-kvm", "socket", SOCKET, AF_INET, SOCK_STREAM)
 
     def test_nobody_gets_executable_memory(self):
-        self.assert_refused("device", "mmap", MMAP, 0, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE_ANONYMOUS, -1)
+        self.assert_refused("sisvmm-kvm", "mmap", MMAP, 0, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE_ANONYMOUS, -1)
         self.assert_refused("control", "mprotect", MPROTECT, 0, 0, PROT_EXEC)
 
     def test_nobody_makes_a_process(self):
         self.assert_refused("control", "clone", CLONE, SIGCHLD)
         self.assert_refused("sisvmm", "execve", EXECVE)
+        self.assert_refused("sisvmm-kvm", "execve", EXECVE)
 
     def test_main_and_output_threads_are_refused_what_they_do_not_need(self):
         self.assert_refused("sisvmm", "socket", SOCKET, 1, SOCK_STREAM)
         self.assert_refused("output", "ptrace", PTRACE)
 
-    def test_only_the_main_thread_opens_files(self):
-        self.assert_refused("device", "openat", OPENAT, AT_FDCWD, 0, O_RDWR)
+    def test_machine_opens_no_files(self):
+        self.assert_refused("sisvmm-kvm", "openat", OPENAT, AT_FDCWD, 0, O_RDWR)
         self.assert_refused("control", "openat", OPENAT, AT_FDCWD, 0, O_RDWR)
 
 

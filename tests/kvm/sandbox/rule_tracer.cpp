@@ -1,5 +1,5 @@
 // Finds out which rules of the sandbox a program makes use of: it runs one whose filters ask a tracer at each call
-// (sisvmm_traced) and notes the rules' numbers.
+// (sisvmm_traced, sisvmm-kvm_traced) and notes the rules' numbers.
 //
 // Usage: rule_tracer FILE PROGRAM [ARGUMENT...]     appends the numbers to FILE, one a line
 //
@@ -58,7 +58,8 @@ void append(const char* path, const std::set<unsigned long>& rules) {
 
 [[noreturn]] void trace(pid_t program, int ready, const char* path) {
   ::setsid();
-  constexpr unsigned long kOptions = PTRACE_O_TRACESECCOMP | PTRACE_O_TRACECLONE | PTRACE_O_EXITKILL;
+  constexpr unsigned long kOptions =
+      PTRACE_O_TRACESECCOMP | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_EXITKILL;
   if (request(PTRACE_SEIZE, program, kOptions) != 0) give_up("PTRACE_SEIZE");
   if (::write(ready, "", 1) != 1) give_up("write");
   ::close(ready);

@@ -2,7 +2,6 @@
 #include <gtest/gtest.h>
 
 #include "vmm/cli/backend_choice.hpp"
-#include "vmm/cli/escape.hpp"
 #include "vmm/cli/format.hpp"
 #include "vmm/cli/options.hpp"
 
@@ -113,35 +112,6 @@ TEST(CommandLine, help_and_version_are_no_errors) {
   EXPECT_EQ(parse({"--help"}).exit_code, 0);
   EXPECT_THAT(parse({"run", "--help"}).text, HasSubstr("--memory"));
   EXPECT_EQ(parse({"--version"}).text, "sisvmm 9.8.7\n");
-}
-
-TEST(Escape, plain_text_and_control_bytes_pass) {
-  EscapeFilter filter;
-  const auto typed = filter.feed("ls\r\x03\x1b[A");
-  EXPECT_EQ(typed.bytes, "ls\r\x03\x1b[A");
-  EXPECT_FALSE(typed.leave);
-}
-
-TEST(Escape, ctrl_bracket_leaves_at_once) {
-  EscapeFilter filter;
-  const auto typed = filter.feed(
-      "ab\x1d"
-      "cd");
-  EXPECT_EQ(typed.bytes, "ab");
-  EXPECT_TRUE(typed.leave);
-}
-
-TEST(Escape, ctrl_a_works_across_reads) {
-  EscapeFilter filter;
-  EXPECT_EQ(filter.feed("\x01").bytes, "");
-  EXPECT_TRUE(filter.feed("x").leave);
-  EXPECT_EQ(filter.feed("\x01\x01").bytes, "\x01");
-  EXPECT_EQ(filter
-                .feed("\x01"
-                      "b")
-                .bytes,
-            "\x01"
-            "b");
 }
 
 class BackendChoice : public testing::Test {

@@ -25,6 +25,11 @@ Result<std::unique_ptr<VsockDevice>> VsockDevice::create(EventLoop& loop, const 
     return fail("guest CID " + std::to_string(config.guest_cid) + " is not in 3 .. 4294967294");
   }
   std::unique_ptr<VsockDevice> device(new VsockDevice(loop, config));
+  if (config.listener >= 0) {
+    device->socket_ = std::make_unique<HostSocket>(loop, UniqueFd(config.listener), config.socket_limits,
+                                                   device->muxer_, device->counters_);
+    return device;
+  }
   auto socket = HostSocket::listen(loop, config.socket_path, config.socket_limits, device->muxer_, device->counters_);
   if (!socket) return std::unexpected(std::move(socket.error()));
   device->socket_ = std::move(*socket);
@@ -34,6 +39,7 @@ Result<std::unique_ptr<VsockDevice>> VsockDevice::create(EventLoop& loop, const 
 VsockDevice::VsockDevice(EventLoop& loop, const DeviceConfig& config)
     : loop_(loop),
       config_(config),
+      counters_(config.counters != nullptr ? *config.counters : own_counters_),
       connector_(loop, config.socket_path),
       muxer_(config.guest_cid, config.limits, connector_, counters_, [] { return std::chrono::steady_clock::now(); }) {
   muxer_.on_output([this] { schedule(); });

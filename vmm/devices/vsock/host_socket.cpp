@@ -85,36 +85,43 @@ std::unique_ptr<Stream> ServiceConnector::connect(std::uint32_t port) {
   return make_socket_stream(loop_, std::move(*fd));
 }
 
-Result<std::unique_ptr<HostSocket>> HostSocket::listen(EventLoop& loop, const std::string& path,
-                                                       const HostSocketLimits& limits, Muxer& muxer,
-                                                       Counters& counters) {
+Result<UniqueFd> listen_for_clients(const std::string& path) {
   if (auto done = check_path(path); !done) return std::unexpected(std::move(done.error()));
   if (auto done = remove_stale_socket(path); !done) return std::unexpected(std::move(done.error()));
   auto listener = listen_unix(path, kBacklog);
   if (!listener) return fail_errno("cannot listen on the vsock socket " + path, listener.error());
-  return std::unique_ptr<HostSocket>(new HostSocket(loop, std::move(*listener), path, limits, muxer, counters));
+  return std::move(*listener);
 }
 
-HostSocket::HostSocket(EventLoop& loop, UniqueFd listener, std::string path, const HostSocketLimits& limits,
-                       Muxer& muxer, Counters& counters)
-    : loop_(loop),
-      listener_(std::move(listener)),
-      path_(std::move(path)),
-      limits_(limits),
-      muxer_(muxer),
-      counters_(counters) {
-  struct stat info{};
-  if (::lstat(path_.c_str(), &info) == 0) {
-    file_device_ = info.st_dev;
-    file_inode_ = info.st_ino;
-  }
+Result<std::unique_ptr<HostSocket>> HostSocket::listen(EventLoop& loop, const std::string& path,
+                                                       const HostSocketLimits& limits, Muxer& muxer,
+                                                       Counters& counters) {
+  auto listener = listen_for_clients(path);
+  if (!listener) return std::unexpected(std::move(listener.error()));
+  auto socket = std::make_unique<HostSocket>(loop, std::move(*listener), limits, muxer, counters);
+  socket->own_file(path);
+  return socket;
+}
+
+HostSocket::HostSocket(EventLoop& loop, UniqueFd listener, const HostSocketLimits& limits, Muxer& muxer,
+                       Counters& counters)
+    : loop_(loop), listener_(std::move(listener)), limits_(limits), muxer_(muxer), counters_(counters) {
   loop_.add(listener_.get(), Interest::Read, [this](Events) { accept_all(); });
+}
+
+void HostSocket::own_file(const std::string& path) {
+  struct stat info{};
+  if (::lstat(path.c_str(), &info) != 0) return;
+  path_ = path;
+  file_device_ = info.st_dev;
+  file_inode_ = info.st_ino;
 }
 
 HostSocket::~HostSocket() {
   while (!clients_.empty()) reject(clients_.begin()->first, "the machine has stopped");
   loop_.cancel_timer(resume_timer_);
   loop_.remove(listener_.get());
+  if (path_.empty()) return;
   struct stat info{};
   const bool ours = ::lstat(path_.c_str(), &info) == 0 && info.st_dev == file_device_ && info.st_ino == file_inode_;
   if (ours) ::unlink(path_.c_str());

@@ -100,4 +100,15 @@ Result<Vm> Kvm::create_vm(unsigned address_bits) const {
   return Vm(std::move(*fd), run_bytes_);
 }
 
+std::vector<std::string> missing_on_host() {
+  const auto kvm = Kvm::open();
+  if (!kvm) return {kvm.error().message};
+  const auto vm = kvm->create_vm(0);
+  if (!vm) return {vm.error().message};
+  if (!vm->supports(DeviceType::GicV3) && !vm->supports(DeviceType::GicV2)) {
+    return {"this host's KVM emulates neither GICv3 nor GICv2"};
+  }
+  return {};
+}
+
 }  // namespace vmm::kvm

@@ -21,10 +21,10 @@ Result<std::array<std::byte, kSeedBytes>> make_seed() {
   return seed;
 }
 
-Result<> copy_file(const board::ImageSource& from, const std::filesystem::path& to) {
+Result<> copy(const board::ImageSource& from, const UniqueFd& to, const char* name) {
   std::vector<std::byte> bytes(from.size_bytes());
   if (auto read = from.read(0, bytes); !read) return read;
-  return write_file(to, bytes, 0600);
+  return write_all(to, bytes, name);
 }
 
 }  // namespace
@@ -46,10 +46,10 @@ Result<BootFiles> BootFiles::open(const std::filesystem::path& kernel, board::Ke
   return files;
 }
 
-Result<> BootFiles::save(const std::filesystem::path& folder) const {
-  if (auto copied = copy_file(*kernel_source_, folder / snapshot::file::kKernel); !copied) return copied;
+Result<> BootFiles::save(const machine::SnapshotFiles& files) const {
+  if (auto copied = copy(*kernel_source_, files.kernel, snapshot::file::kKernel); !copied) return copied;
   if (!initrd_source_) return {};
-  return copy_file(*initrd_source_, folder / snapshot::file::kInitrd);
+  return copy(*initrd_source_, files.initrd, snapshot::file::kInitrd);
 }
 
 Result<BootState> BootFiles::load(const GuestRam& ram, board::DeviceTreeConfig tree) const {

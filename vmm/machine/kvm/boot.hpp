@@ -6,6 +6,7 @@
 #include <string>
 
 #include "guest_ram.hpp"
+#include "vmm/machine/backend.hpp"
 #include "vmm/machine/board/boot_layout.hpp"
 #include "vmm/machine/board/device_tree.hpp"
 #include "vmm/machine/board/image_source.hpp"
@@ -25,8 +26,8 @@ class BootFiles {
   static Result<BootFiles> open(const std::filesystem::path& kernel, board::KernelFormat format,
                                 const std::filesystem::path& initrd, board::AddressRange ram);
 
-  /// Copies the files into a snapshot's folder.
-  [[nodiscard]] Result<> save(const std::filesystem::path& folder) const;
+  /// Copies kernel and initrd into a snapshot.
+  [[nodiscard]] Result<> save(const machine::SnapshotFiles& files) const;
   [[nodiscard]] bool has_initrd() const { return initrd_source_ != nullptr; }
 
   /// Copies kernel, initrd and tree into the guest's memory, which must be zero.

@@ -63,7 +63,7 @@ Result<GuestRam> GuestRam::restore(const std::filesystem::path& path, std::uint6
   return over({}, std::move(*mapping), what);
 }
 
-Result<> GuestRam::save(const std::filesystem::path& path) const { return snapshot::write_sparse(all(), file_, path); }
+Result<> GuestRam::save(const UniqueFd& file) const { return snapshot::write_sparse(all(), file_, file); }
 
 GuestSlice GuestRam::all() const { return memory_->slice(range_.base, range_.size_bytes).value_or(GuestSlice()); }
 

@@ -24,8 +24,8 @@ class GuestRam {
   /// @return an error (ExitCode::Usage) if the file is not of that size
   static Result<GuestRam> restore(const std::filesystem::path& path, std::uint64_t size_bytes, bool huge_pages);
 
-  /// Writes all of it into a new file of mode 0600, with holes where it is zero. No virtual CPU may run.
-  [[nodiscard]] Result<> save(const std::filesystem::path& path) const;
+  /// Writes all of it into an empty file, with holes where it is zero. No virtual CPU may run.
+  [[nodiscard]] Result<> save(const UniqueFd& file) const;
 
   [[nodiscard]] const std::shared_ptr<const GuestMemory>& memory() const { return memory_; }
   [[nodiscard]] board::AddressRange range() const { return range_; }

@@ -53,12 +53,13 @@ Hardware::Hardware(kvm::Vm vm, const HardwareConfig& config, HardwareEvents even
     : vm_(std::move(vm)),
       config_(config),
       events_(std::move(events)),
-      bus_([this](const mmio::UnknownAccess& access) { events_.warning(machine_kvm::describe(access)); }),
-      vcpu_events_{.stopped = events_.stopped, .warning = events_.warning} {}
+      bus_([this](const mmio::UnknownAccess& access) { events_.warning(machine_kvm::describe(access)); },
+           config.unknown_accesses),
+      vcpu_events_{.stopped = events_.stopped, .paused = events_.paused, .warning = events_.warning} {}
 
 Hardware::~Hardware() { halt(); }
 
-Result<std::unique_ptr<Hardware>> Hardware::create(const kvm::Kvm& kvm, const GuestRam& ram, EventLoop& device_loop,
+Result<std::unique_ptr<Hardware>> Hardware::create(const kvm::Kvm& kvm, const GuestRam& ram, EventLoop& loop,
                                                    const HardwareConfig& config, HardwareEvents events) {
   const kvm::HostFeatures& host = kvm.features();
   if (config.cpus > host.max_cpus) {
@@ -76,9 +77,9 @@ Result<std::unique_ptr<Hardware>> Hardware::create(const kvm::Kvm& kvm, const Gu
   if (done) done = hardware->add_memory(ram);
   if (done) done = hardware->add_cpus();
   if (done) done = hardware->add_interrupt_controller();
-  if (done) done = hardware->add_platform_devices(device_loop);
+  if (done) done = hardware->add_platform_devices(loop);
   for (unsigned slot = 0; done && slot < config.devices.size(); ++slot) {
-    done = hardware->add_virtio(device_loop, ram, slot, *config.devices[slot]);
+    done = hardware->add_virtio(loop, ram, slot, *config.devices[slot]);
   }
   if (!done) return std::unexpected(std::move(done.error()));
   hardware->config_.restored = nullptr;

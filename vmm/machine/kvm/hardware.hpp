@@ -38,22 +38,25 @@ struct HardwareEvents {
   std::function<void(const std::string&)> warning;
   /// The guest has powered off or reset the machine, or a CPU cannot go on. Several CPUs may tell.
   std::function<void(const kvm::VcpuExit&)> stopped;
+  /// A CPU has stopped because it was asked to; once for each after request_pause().
+  std::function<void()> paused;
 };
 
 struct HardwareConfig {
   unsigned cpus = 1;
-  board::GicVersion gic = board::GicVersion::V3;  ///< the one wanted; GICv2 where the host has no GICv3
+  board::GicVersion gic = board::GicVersion::V3;           ///< the one wanted; GICv2 where the host has no GICv3
+  std::atomic<std::uint64_t>* unknown_accesses = nullptr;  ///< counts accesses to addresses where nothing is
   /// What a snapshot says; the host must have all of it. Null: what the host has. Read by create() only.
   const snapshot::MachineState* restored = nullptr;
   /// By virtio slot. They outlive the hardware, and are in their reset state.
   std::vector<virtio::VirtioDevice*> devices;
 };
 
-/// Thread: create and destroy it on the device loop's thread, or while that does not run; the rest as said.
+/// Thread: the loop's, or any while that does not run.
 class Hardware {
  public:
-  /// @param ram, device_loop  outlive it
-  static Result<std::unique_ptr<Hardware>> create(const kvm::Kvm& kvm, const GuestRam& ram, EventLoop& device_loop,
+  /// @param ram, loop  outlive it
+  static Result<std::unique_ptr<Hardware>> create(const kvm::Kvm& kvm, const GuestRam& ram, EventLoop& loop,
                                                   const HardwareConfig& config, HardwareEvents events);
   ~Hardware();
   Hardware(const Hardware&) = delete;
@@ -69,18 +72,17 @@ class Hardware {
   /// @param threads one for each CPU; outlive it
   void start(std::span<const std::unique_ptr<VcpuThread>> threads);
 
-  /// Stops them for good and waits for that, some microseconds. Not on the device loop's thread, unless the loop is not
-  /// needed by a CPU any more: it is not, from this call on. Any other thread.
+  /// Stops them for good and waits for that, some microseconds: from here on no CPU waits for the loop any more.
   void halt();
 
-  // A pause, by any thread but the device loop's: request_pause(), wait_paused() until it is true, save() on the device
-  // loop's, resume_devices() there, start().
+  // A pause: request_pause(), HardwareEvents::paused for each CPU, wait_paused(), save(), resume_devices(), start().
 
-  /// Asks the virtual CPUs to leave the guest, with all accesses to devices complete.
+  /// Asks the virtual CPUs to leave the guest, with all accesses to devices complete. Until they have told, the loop
+  /// must go on: they may be waiting for it, or for console().take_output().
   void request_pause();
-  /// Waits for that, each at most `limit`. A CPU may be waiting for console().take_output(): call that in between.
-  bool wait_paused(std::chrono::milliseconds limit);
-  /// Adds everything but memory. Paused, and on the device loop's thread; virtio devices have no queues after that.
+  /// Waits for what is left of that, some microseconds.
+  void wait_paused();
+  /// Adds everything but memory. Virtio devices have no queues after that.
   Result<> save(snapshot::MachineState& state);
   /// Takes over what save() has added, before the first start(); resume_devices() follows.
   Result<> restore(const snapshot::MachineState& state);
@@ -88,8 +90,6 @@ class Hardware {
   Result<> resume_devices();
 
   [[nodiscard]] Pl011& console() { return *console_; }
-  /// Accesses to addresses where nothing is. Any thread.
-  [[nodiscard]] std::uint64_t unknown_accesses() const { return bus_.unknown_accesses(); }
 
  private:
   /// A wire whose level is kept: PL011, PL031.

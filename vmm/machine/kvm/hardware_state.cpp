@@ -10,8 +10,8 @@ void Hardware::request_pause() {
   for (const auto& thread : threads_) thread->request_stop();
 }
 
-bool Hardware::wait_paused(std::chrono::milliseconds limit) {
-  return std::ranges::all_of(threads_, [&](const auto& thread) { return thread->wait_idle(limit); });
+void Hardware::wait_paused() {
+  for (const auto& thread : threads_) thread->wait_idle();
 }
 
 Result<> Hardware::save(snapshot::MachineState& state) {

@@ -81,11 +81,6 @@ void VcpuThread::request_stop() {
   ::pthread_kill(thread_.native_handle(), kick_signal());
 }
 
-bool VcpuThread::wait_idle(std::chrono::milliseconds limit) {
-  std::unique_lock lock(mutex_);
-  return changed_.wait_for(lock, limit, [this] { return work_.vcpu == nullptr; });
-}
-
 void VcpuThread::wait_idle() {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [this] { return work_.vcpu == nullptr; });
@@ -117,7 +112,7 @@ void VcpuThread::run(const Work& work) {
     // Only here: KVM completes the access or the fault of the last exit when it is entered again, and only then is the
     // CPU's state whole.
     if (exit.reason == Reason::Interrupted) {
-      if (stop_requested()) return;
+      if (stop_requested()) return work.events->paused();
       continue;
     }
     if (exit.reason != Reason::Undecodable) return work.events->stopped(exit);

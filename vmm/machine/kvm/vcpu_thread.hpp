@@ -19,6 +19,8 @@ namespace vmm::machine_kvm {
 struct VcpuEvents {
   /// The guest ended the machine or cannot go on; the thread is idle next.
   std::function<void(const kvm::VcpuExit&)> stopped;
+  /// It has left the guest because of request_stop(); the thread is idle next.
+  std::function<void()> paused;
   /// Something went wrong that the guest can live with.
   std::function<void(const std::string&)> warning;
 };
@@ -36,10 +38,9 @@ class VcpuThread {
   /// @param vcpu, bus, events  stay until it is idle again
   void start(kvm::Vcpu& vcpu, mmio::Bus& bus, const VcpuEvents& events);
 
-  /// Asks it to leave the guest, with every access to a device complete. No event is called for it.
+  /// Asks it to leave the guest, with every access to a device complete.
   void request_stop();
-  /// Waits until it is idle, at most `limit`. True if it is.
-  bool wait_idle(std::chrono::milliseconds limit);
+  /// Waits until it is idle.
   void wait_idle();
 
  private:

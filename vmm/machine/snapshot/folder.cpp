@@ -1,6 +1,9 @@
 #include "vmm/machine/snapshot/folder.hpp"
 
+#include <fcntl.h>
 #include <sys/stat.h>
+
+#include "vmm/machine/snapshot/state.hpp"
 
 namespace vmm::snapshot {
 namespace {
@@ -46,8 +49,27 @@ fs::path NewFolder::partial() const {
   return partial += ".partial";
 }
 
+Result<machine::SnapshotFiles> NewFolder::create_files() const {
+  machine::SnapshotFiles files;
+  const struct {
+    const char* name;
+    UniqueFd& file;
+  } wanted[] = {{file::kMachine, files.machine},
+                {file::kMemory, files.memory},
+                {file::kKernel, files.kernel},
+                {file::kInitrd, files.initrd}};
+  for (const auto& [name, file] : wanted) {
+    const fs::path path = partial() / name;
+    file.reset(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (!file.valid()) return fail_errno("cannot create " + path.string());
+  }
+  return files;
+}
+
 Result<> NewFolder::commit() {
   std::error_code error;
+  const fs::path initrd = partial() / file::kInitrd;
+  if (fs::file_size(initrd, error) == 0 && !error) fs::remove(initrd, error);
   fs::rename(partial(), path_, error);
   if (error) return fail(cannot(path_) + ": " + error.message());
   path_.clear();

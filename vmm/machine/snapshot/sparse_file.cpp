@@ -1,6 +1,5 @@
 #include "vmm/machine/snapshot/sparse_file.hpp"
 
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -65,10 +64,9 @@ Result<> write_part(const UniqueFd& to, GuestSlice memory, Range part) {
 
 }  // namespace
 
-Result<> write_sparse(GuestSlice memory, const UniqueFd& backing, const std::filesystem::path& path) {
-  const std::string what = "cannot write the guest's memory to " + path.string();
-  const UniqueFd to(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (!to.valid() || ::ftruncate(to.get(), static_cast<off_t>(memory.size())) != 0) return fail_errno(what);
+Result<> write_sparse(GuestSlice memory, const UniqueFd& backing, const UniqueFd& to) {
+  const std::string what = "cannot write the guest's memory";
+  if (::ftruncate(to.get(), static_cast<off_t>(memory.size())) != 0) return fail_errno(what);
   for (std::size_t at = 0; at < memory.size();) {
     auto part = backing.valid() ? next_data(backing, at, memory.size()) : Result<Range>(Range{at, memory.size()});
     auto done = part ? write_part(to, memory, *part) : Result<>(std::unexpected(part.error()));

@@ -30,11 +30,12 @@ class MonitorTest : public testing::Test {
                                            ++stops_;
                                            timeout_ = timeout;
                                          },
-                                     .snapshot = [this](const std::filesystem::path& folder) -> Result<> {
-                                       saved_ = folder;
-                                       if (folder == "/full") return fail("the disk is full");
-                                       return {};
-                                     }})
+                                     .snapshot =
+                                         [this](const std::filesystem::path& folder, auto done) {
+                                           saved_ = folder;
+                                           if (folder == "/later") return later_.push_back(done);
+                                           done(folder == "/full" ? fail("the disk is full") : Result<>());
+                                         }})
                   .value();
     client_ = connect_unix(folder_ / "m.sock").value();
     ASSERT_TRUE(set_nonblocking(client_));
@@ -52,6 +53,13 @@ class MonitorTest : public testing::Test {
     return read();
   }
 
+  std::string ask_anew(const std::string& text) {
+    client_ = connect_unix(folder_ / "m.sock").value();
+    EXPECT_TRUE(set_nonblocking(client_));
+    turn();
+    return ask(text);
+  }
+
   std::string read() {
     char chunk[8192];
     const ssize_t got = ::recv(client_.get(), chunk, sizeof chunk, 0);
@@ -64,6 +72,7 @@ class MonitorTest : public testing::Test {
   UniqueFd client_;
   int stops_ = 0;
   std::filesystem::path saved_;
+  std::vector<std::function<void(Result<>)>> later_;
   std::optional<std::chrono::milliseconds> timeout_;
 };
 
@@ -84,6 +93,31 @@ TEST_F(MonitorTest, snapshot_is_answered_when_it_is_done_or_why_not) {
   EXPECT_EQ(saved_, "/a b/s");
   EXPECT_EQ(ask("{\"op\":\"snapshot\",\"folder\":\"/full\"}\n"),
             "{\"message\":\"the disk is full\",\"status\":\"error\"}\n");
+}
+
+TEST_F(MonitorTest, requests_after_one_that_takes_its_time_are_answered_in_order) {
+  EXPECT_EQ(ask("{\"op\":\"snapshot\",\"folder\":\"/later\"}\n{\"op\":\"status\"}\n"), "(nothing)");
+  EXPECT_EQ(ask("{\"op\":\"status\"}\n"), "(nothing)");
+  ASSERT_EQ(later_.size(), 1U);
+  later_[0]({});
+  turn();
+  EXPECT_EQ(read(), "{\"status\":\"saved\"}\n{\"name\":\"m\",\"status\":\"ok\"}\n{\"name\":\"m\",\"status\":\"ok\"}\n");
+}
+
+TEST_F(MonitorTest, client_may_leave_before_its_answer) {
+  EXPECT_EQ(ask("{\"op\":\"snapshot\",\"folder\":\"/later\"}\n"), "(nothing)");
+  client_.reset();
+  turn();
+  later_.at(0)(fail("nobody wants to know"));
+  turn();
+  EXPECT_EQ(ask_anew("{\"op\":\"status\"}\n"), "{\"name\":\"m\",\"status\":\"ok\"}\n");
+}
+
+TEST_F(MonitorTest, answer_may_come_after_the_server_s_end) {
+  ask("{\"op\":\"snapshot\",\"folder\":\"/later\"}\n");
+  server_.reset();
+  later_.at(0)({});
+  EXPECT_EQ(read(), "(closed)");
 }
 
 TEST_F(MonitorTest, request_may_come_in_pieces) {

@@ -51,9 +51,10 @@ class ScriptedBackend final : public Backend {
     ++script_.kills;
     end({});
   }
-  Result<> snapshot(const std::filesystem::path& folder) override {
-    if (!script_.saves) return fail("no snapshots here");
-    return write_file(folder / "machine", std::string("m"), 0600);
+  void snapshot(SnapshotFiles files, SnapshotDone done) override {
+    loop_->post([this, file = std::make_shared<UniqueFd>(std::move(files.machine)), done = std::move(done)] {
+      done(script_.saves ? write_all(*file, std::as_bytes(std::span("m", 1)), "machine") : fail("no snapshots here"));
+    });
   }
   std::size_t write_console(std::string_view bytes) override { return bytes.size(); }
   [[nodiscard]] BackendInfo info() const override { return {"scripted", "1", "none"}; }

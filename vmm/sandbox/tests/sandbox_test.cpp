@@ -227,7 +227,7 @@ TEST(Sandbox, what_is_to_be_done_before_the_exit_is_done_first) {
 
 TEST(Sandbox, second_filter_and_new_privileges_are_out_of_reach) {
   const Ended ended = run_in_child([] {
-    enter(ThreadKind::Device);
+    enter(ThreadKind::Machine);
     ::syscall(SYS_prctl, PR_SET_SECCOMP, SECCOMP_MODE_STRICT, 0, 0, 0);
   });
   EXPECT_EQ(ended.code, static_cast<int>(abi::ExitCode::Internal));

@@ -27,6 +27,32 @@ class SnapshotFolder : public testing::Test {
   fs::path root_;
 };
 
+TEST_F(SnapshotFolder, files_are_new_and_private_and_an_empty_initrd_goes) {
+  auto folder = NewFolder::create(root_ / "s");
+  const auto files = folder->create_files();
+  ASSERT_TRUE(files) << files.error().message;
+  for (const auto* file : {&files->machine, &files->memory, &files->kernel, &files->initrd}) {
+    struct stat status{};
+    ASSERT_EQ(::fstat(file->get(), &status), 0);
+    EXPECT_EQ(status.st_mode & 0777, 0600U);
+  }
+  const auto again = folder->create_files();
+  ASSERT_FALSE(again);
+  EXPECT_NE(again.error().message.find("File exists"), std::string::npos);
+  ASSERT_TRUE(folder->commit());
+  EXPECT_TRUE(fs::exists(root_ / "s" / "machine"));
+  EXPECT_FALSE(fs::exists(root_ / "s" / "initrd"));
+}
+
+TEST_F(SnapshotFolder, initrd_with_something_in_it_stays) {
+  auto folder = NewFolder::create(root_ / "s");
+  const auto files = folder->create_files();
+  ASSERT_TRUE(files);
+  ASSERT_TRUE(write_all(files->initrd, std::as_bytes(std::span("x", 1)), "initrd"));
+  ASSERT_TRUE(folder->commit());
+  EXPECT_EQ(fs::file_size(root_ / "s" / "initrd"), 1U);
+}
+
 TEST_F(SnapshotFolder, gets_its_name_when_it_is_complete) {
   auto folder = NewFolder::create(root_ / "s");
   ASSERT_TRUE(folder) << folder.error().message;

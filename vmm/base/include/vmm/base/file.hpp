@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "vmm/base/result.hpp"
+#include "vmm/base/unique_fd.hpp"
 
 namespace vmm {
 
@@ -22,6 +23,12 @@ Result<> write_file(const std::filesystem::path& path, std::string_view text, mo
 
 /// The same for bytes.
 Result<> write_file(const std::filesystem::path& path, std::span<const std::byte> bytes, mode_t mode = 0644);
+
+/// Writes all of `bytes` to an open file. @param name of the file, for the error
+Result<> write_all(const UniqueFd& file, std::span<const std::byte> bytes, const std::string& name);
+
+/// The last `max_chars` characters of a log as one line, "..." in front if there are more. Empty if it cannot be read.
+std::string end_of_log(const std::filesystem::path& path, std::size_t max_chars);
 
 /// Makes `path` a folder of mode 0700 that belongs to the caller, or says who it belongs to. A symbolic link in the
 /// last place is refused: in a shared folder such as /tmp somebody else may have put it there.

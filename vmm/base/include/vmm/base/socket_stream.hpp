@@ -1,6 +1,7 @@
 // A connected stream socket on an event loop, with a bounded buffer for what it does not take at once.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <functional>
 #include <memory>
@@ -39,12 +40,18 @@ class SocketStream {
   /// Switches reading off and on: who cannot pass on what comes lets the other side wait.
   void set_reading(bool reading);
 
+  /// Reads nothing for a while, so that bytes gather: who writes single ones shall not wake us for each.
+  void rest_reading(std::chrono::milliseconds pause);
+
   /// Reads what has come and not been seen, to the end of file or until nothing is there; for after the other side's
   /// process has ended.
   void read_rest();
 
   /// Writes what is pending as far as the socket takes it without waiting; for before closing it.
   void flush();
+
+  /// Writes what is pending, and waits for a socket that is full as long as that takes.
+  void drain();
 
  private:
   SocketStream(EventLoop& loop, UniqueFd socket, std::size_t max_pending, Callbacks callbacks);

@@ -30,8 +30,8 @@ struct MonitorHandlers {
   std::function<nlohmann::json()> status;
   /// Begins to stop the machine; the time until it is killed, if the client gave one.
   std::function<void(std::optional<std::chrono::milliseconds>)> stop;
-  /// Writes a snapshot of the machine; returns when it is written.
-  std::function<Result<>(const std::filesystem::path& folder)> snapshot;
+  /// Writes a snapshot of the machine; calls `done`, now or later, when it is written or not to be had.
+  std::function<void(const std::filesystem::path& folder, std::function<void(Result<>)> done)> snapshot;
 };
 
 /// Serves monitor.sock on the supervisor's loop.
@@ -54,6 +54,8 @@ class MonitorServer {
   struct Client {
     std::unique_ptr<SocketStream> stream;
     std::string line;
+    std::string unread;  ///< what came while it waited for an answer
+    bool waits_for_answer = false;
     bool waits_for_stop = false;
     bool dropped = false;
   };
@@ -61,12 +63,17 @@ class MonitorServer {
 
   MonitorServer(EventLoop& loop, MonitorHandlers handlers);
   void on_client(UniqueFd socket);
+  /// An error ends the connection after it.
+  using Answer = Result<nlohmann::json>;
+
   void on_bytes(ClientPlace client, std::string_view bytes);
-  /// The answer to one line; an error ends the connection after it.
-  Result<nlohmann::json> answer(Client& client, const std::string& line);
-  Result<nlohmann::json> answer_stop(Client& client, const nlohmann::json& request);
-  Result<nlohmann::json> answer_snapshot(const nlohmann::json& request);
+  /// The answer to one line; none if it comes later, by send().
+  std::optional<Answer> answer(ClientPlace client, const std::string& line);
+  Answer answer_stop(Client& client, const nlohmann::json& request);
+  std::optional<Answer> answer_snapshot(ClientPlace client, const nlohmann::json& request);
+  void send(ClientPlace client, const Answer& answer);
   void drop_later(ClientPlace client);
+  void erase_later(ClientPlace client);
 
   EventLoop& loop_;
   MonitorHandlers handlers_;

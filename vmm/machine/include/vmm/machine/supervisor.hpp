@@ -90,7 +90,7 @@ class Supervisor {
   void kill_if_still_there(std::chrono::milliseconds after);
   void cancel_timers();
   nlohmann::json status() const;
-  Result<> save(const std::filesystem::path& folder);
+  void save(const std::filesystem::path& folder, const SnapshotDone& done);
   observe::Summary summarise();
   Result<> write_reports(const observe::Summary& summary, const std::string& panic_report);
 

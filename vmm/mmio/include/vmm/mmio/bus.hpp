@@ -44,14 +44,20 @@ class Bus {
   /// A guest that reads all of its address space must not fill the log.
   static constexpr std::size_t kMaxReports = 64;
 
-  /// @param unknown may be empty
-  explicit Bus(UnknownAccessCallback unknown = {});
+  /// @param unknown         may be empty
+  /// @param unknown_count   where to count, outliving the bus; null: in the bus
+  explicit Bus(UnknownAccessCallback unknown = {}, std::atomic<std::uint64_t>* unknown_count = nullptr);
   Bus(const Bus&) = delete;
   Bus& operator=(const Bus&) = delete;
 
   /// Puts a device at [base, base + size_bytes). It must outlive the bus's last access.
   /// @return an error that names the device if the range is empty, wraps, overlaps another, or a limit is exceeded
   Result<> add(std::string_view name, Gpa base, std::uint64_t size_bytes, Device& device);
+
+  /// Accesses that found no device, so far.
+  [[nodiscard]] std::uint64_t unknown_accesses() const {
+    return unknown_count_.load(std::memory_order_relaxed);  // a statistic: nothing is published through it
+  }
 
   /// One access of a virtual CPU. Unknown addresses read as 0.
   /// @param size_bytes 1, 2, 4 or 8; anything else is an unknown access
@@ -68,11 +74,6 @@ class Bus {
       return range->device->write(address.value() - range->base, size_bytes, value);
     }
     unknown({.address = address, .size_bytes = size_bytes, .is_write = true, .value = value});
-  }
-
-  /// Accesses that found no device, so far.
-  [[nodiscard]] std::uint64_t unknown_accesses() const {
-    return unknown_accesses_.load(std::memory_order_relaxed);  // a statistic: nothing is published through it
   }
 
  private:
@@ -114,7 +115,8 @@ class Bus {
   std::size_t used_pages_ = 0;
 
   UnknownAccessCallback unknown_;
-  std::atomic<std::uint64_t> unknown_accesses_{0};
+  std::atomic<std::uint64_t> own_unknown_count_{0};
+  std::atomic<std::uint64_t>& unknown_count_;
   /// Reported addresses, as their complement, so that 0 is free. An open hash table at most half full, but for one
   /// entry for each virtual CPU that was about to enter one when it became so.
   std::array<std::atomic<std::uint64_t>, 2 * kMaxReports> reported_{};

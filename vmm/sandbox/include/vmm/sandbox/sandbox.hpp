@@ -9,9 +9,9 @@
 namespace vmm::sandbox {
 
 enum class ThreadKind : std::uint8_t {
-  Main,     ///< the loop of the supervisor, or of `boot`
-  Device,   ///< queues and host sockets of the devices; makes the hardware anew at a reboot
-  Vcpu,     ///< runs a virtual CPU
+  Main,     ///< the loop of the supervisor
+  Machine,  ///< of sisvmm-kvm: the loop of a machine, with its devices' queues and host sockets
+  Vcpu,     ///< of sisvmm-kvm: runs a virtual CPU
   Control,  ///< speaks with the guest's control server
   Output,   ///< writes to the terminal
 };
@@ -35,6 +35,8 @@ class Sandbox {
   /// If the thread cannot be confined, the process ends in the same way: create() has found that it can, and nothing
   /// else may be done with an open thread.
   void enter(ThreadKind kind) const;
+
+  [[nodiscard]] bool confines() const { return confines_; }
 
  private:
   bool confines_ = false;

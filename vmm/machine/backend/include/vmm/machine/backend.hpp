@@ -1,16 +1,17 @@
-// What runs a machine: QEMU now, KVM itself later. The supervisor (supervisor.hpp) drives either through this.
+// What runs a machine: QEMU, or a process of ours by KVM. The supervisor (supervisor.hpp) drives either through this.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
 
 #include "vmm/base/event_loop.hpp"
 #include "vmm/base/result.hpp"
-#include "vmm/sandbox/sandbox.hpp"
+#include "vmm/base/unique_fd.hpp"
 #include "vmm/scenario/scenario.hpp"
 
 namespace vmm::machine {
@@ -23,8 +24,17 @@ struct MachineConfig {
   std::filesystem::path boot_archive;
   std::filesystem::path vsock_socket;  ///< where the public socket of the vsock device is to listen
   std::filesystem::path log_file;      ///< for what the back end itself has to say
-  sandbox::Sandbox sandbox = {};       ///< for the threads of a back end that runs the guest in this process
+  bool sandbox = true;                 ///< confine the process that runs the guest; KVM's back end can
 };
+
+/// Where a snapshot is written to: empty files, open for writing (vmm/machine/snapshot/state.hpp says what for).
+struct SnapshotFiles {
+  UniqueFd machine;
+  UniqueFd memory;
+  UniqueFd kernel;
+  UniqueFd initrd;  ///< stays empty if the machine has none
+};
+using SnapshotDone = std::function<void(Result<>)>;
 
 struct BackendInfo {
   std::string name;     ///< "qemu"
@@ -68,10 +78,10 @@ class Backend {
   /// Ends it at once. on_exited() follows.
   virtual void kill() = 0;
 
-  /// Writes the running machine into `folder`, an empty one (vmm/machine/snapshot/state.hpp), and lets it run on. The
-  /// guest stands still meanwhile and does not notice; its vsock connections stay. What was written before an error is
-  /// left to the caller.
-  virtual Result<> snapshot(const std::filesystem::path& folder) = 0;
+  /// Writes the running machine into `files` and lets it run on; then calls `done`, before on_exited() in any case. The
+  /// guest stands still meanwhile and does not notice; its vsock connections stay. One at a time: an error if another
+  /// is being written.
+  virtual void snapshot(SnapshotFiles files, SnapshotDone done) = 0;
 
   /// Types into the guest's console. Takes as many bytes as there is room for, and returns their number; after less
   /// than all, on_console_writable() tells when to go on.

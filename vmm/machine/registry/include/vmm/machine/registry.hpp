@@ -37,7 +37,7 @@ inline constexpr char kBootArchive[] = "boot.cpio";
 inline constexpr char kSummary[] = "summary.json";
 inline constexpr char kJunit[] = "junit.xml";
 inline constexpr char kPanic[] = "panic.txt";
-inline constexpr char kQemuLog[] = "qemu.log";
+inline constexpr char kBackendLog[] = "backend.log";
 }  // namespace file
 
 /// A machine that has been registered.

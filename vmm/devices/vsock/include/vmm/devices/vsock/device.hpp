@@ -21,8 +21,11 @@ namespace vmm::vsock {
 struct DeviceConfig {
   std::uint64_t guest_cid = abi::vsock::kDefaultGuestCid;  ///< 3 .. 2^32 - 2
   std::string socket_path;                                 ///< see host_socket.hpp
+  /// Of listen_for_clients(socket_path), taken over, with its file left alone; -1: the device makes it.
+  int listener = -1;
   Limits limits;
   HostSocketLimits socket_limits;
+  Counters* counters = nullptr;  ///< where to count, outliving the device; null: in the device
 };
 
 /// What a snapshot keeps of the device; connections are not kept.
@@ -90,7 +93,8 @@ class VsockDevice final : public virtio::VirtioDevice {
 
   EventLoop& loop_;
   DeviceConfig config_;
-  Counters counters_;
+  Counters own_counters_;
+  Counters& counters_;
   ServiceConnector connector_;
   Muxer muxer_;
   std::unique_ptr<HostSocket> socket_;

@@ -49,13 +49,18 @@ class ServiceConnector final : public Connector {
 /// A Unix socket as a stream of the device. `fd` is non-blocking.
 std::unique_ptr<Stream> make_socket_stream(EventLoop& loop, UniqueFd fd);
 
+/// Listens on `path` (mode 0600), replacing a socket that lies there; something else that lies there is an error.
+Result<UniqueFd> listen_for_clients(const std::string& path);
+
 class HostSocket {
  public:
-  /// Listens on `path` (mode 0600), replacing a socket that lies there; something else that lies there is an error.
+  /// Makes the socket; its file goes with this.
   /// @param muxer and counters outlive it
   static Result<std::unique_ptr<HostSocket>> listen(EventLoop& loop, const std::string& path,
                                                     const HostSocketLimits& limits, Muxer& muxer, Counters& counters);
-  /// Tells clients that have not completed their line, and removes the socket's file.
+  /// @param listener of listen_for_clients(); its file is somebody else's
+  HostSocket(EventLoop& loop, UniqueFd listener, const HostSocketLimits& limits, Muxer& muxer, Counters& counters);
+  /// Tells clients that have not completed their line.
   ~HostSocket();
   HostSocket(const HostSocket&) = delete;
   HostSocket& operator=(const HostSocket&) = delete;
@@ -68,8 +73,7 @@ class HostSocket {
     EventLoop::TimerId timer;
   };
 
-  HostSocket(EventLoop& loop, UniqueFd listener, std::string path, const HostSocketLimits& limits, Muxer& muxer,
-             Counters& counters);
+  void own_file(const std::string& path);
   void accept_all();
   void pause_accepting();
   void add_client(UniqueFd fd);
@@ -80,7 +84,7 @@ class HostSocket {
 
   EventLoop& loop_;
   UniqueFd listener_;
-  std::string path_;
+  std::string path_;       ///< of the file that is to be removed; empty: none
   dev_t file_device_ = 0;  ///< identity of our socket's file, so that only that is removed
   ino_t file_inode_ = 0;
   HostSocketLimits limits_;

@@ -3,6 +3,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
+#include <vector>
 
 #include "vmm/base/result.hpp"
 #include "vmm/base/unique_fd.hpp"
@@ -44,5 +46,8 @@ class Kvm {
   HostFeatures features_;
   std::size_t run_bytes_ = 0;  ///< of the structure that a virtual CPU shares with the kernel
 };
+
+/// What is missing to run machines on this host, one sentence each with what to do about it. Empty: nothing.
+std::vector<std::string> missing_on_host();
 
 }  // namespace vmm::kvm

@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "vmm/base/result.hpp"
+#include "vmm/machine/backend.hpp"
 
 namespace vmm::snapshot {
 
@@ -20,7 +21,9 @@ class NewFolder {
 
   /// Where to write the files.
   [[nodiscard]] std::filesystem::path partial() const;
-  /// Gives it its name. Nothing is kept on error.
+  /// Those that a back end fills, new ones of mode 0600.
+  [[nodiscard]] Result<machine::SnapshotFiles> create_files() const;
+  /// Gives it its name; an initrd that stayed empty is no part of it. Nothing is kept on error.
   Result<> commit();
 
  private:

@@ -1,9 +1,9 @@
-#include "signals.hpp"
+#include "vmm/terminal/signals.hpp"
 
 #include <atomic>
 #include <csignal>
 
-namespace vmm::cli {
+namespace vmm {
 namespace {
 
 // A signal handler can reach only what is global: the signals that came, a bit each, and whom to wake.
@@ -71,4 +71,4 @@ const char* signal_name(int number) {
 
 void ignore_broken_pipes() { ::signal(SIGPIPE, SIG_IGN); }
 
-}  // namespace vmm::cli
+}  // namespace vmm

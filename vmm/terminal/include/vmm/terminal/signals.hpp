@@ -9,7 +9,7 @@
 #include "vmm/base/notifier.hpp"
 #include "vmm/base/result.hpp"
 
-namespace vmm::cli {
+namespace vmm {
 
 /// Catches signals for as long as it lives. There is one at a time.
 class SignalWatch {
@@ -35,4 +35,4 @@ const char* signal_name(int number);
 /// A write to a closed pipe or socket is to be an error where it happens, not the end of the program.
 void ignore_broken_pipes();
 
-}  // namespace vmm::cli
+}  // namespace vmm

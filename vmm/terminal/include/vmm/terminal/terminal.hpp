@@ -6,9 +6,9 @@
 #include <string_view>
 
 #include "vmm/base/event_loop.hpp"
-#include "vmm/cli/escape.hpp"
+#include "vmm/terminal/escape.hpp"
 
-namespace vmm::cli {
+namespace vmm {
 
 /// Typed ahead while the guest does not read: beyond this the terminal waits.
 inline constexpr std::size_t kMaxTyped = 4096;
@@ -55,4 +55,4 @@ class AttachedTerminal {
   bool watching_ = false;
 };
 
-}  // namespace vmm::cli
+}  // namespace vmm

@@ -1,4 +1,4 @@
-#include "terminal.hpp"
+#include "vmm/terminal/terminal.hpp"
 
 #include <termios.h>
 #include <unistd.h>
@@ -7,7 +7,7 @@
 #include <atomic>
 #include <csignal>
 
-namespace vmm::cli {
+namespace vmm {
 namespace {
 
 // For the handler of a crash: a signal handler can reach only what is global. Set before `is_raw` and not changed while
@@ -108,4 +108,4 @@ void AttachedTerminal::on_readable() {
   if (typed.leave) callbacks_.on_leave();
 }
 
-}  // namespace vmm::cli
+}  // namespace vmm

@@ -1,6 +1,6 @@
-#include "vmm/cli/escape.hpp"
+#include "vmm/terminal/escape.hpp"
 
-namespace vmm::cli {
+namespace vmm {
 namespace {
 
 constexpr char kLeave = '\x1d';   // Ctrl-]
@@ -32,4 +32,4 @@ EscapeFilter::Typed EscapeFilter::feed(std::string_view bytes) {
   return typed;
 }
 
-}  // namespace vmm::cli
+}  // namespace vmm

@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-namespace vmm::cli {
+namespace vmm {
 
 /// Takes what is typed and gives what goes to the guest. Ctrl-] leaves, and so does Ctrl-A followed by x; Ctrl-A Ctrl-A
 /// sends one Ctrl-A; Ctrl-A followed by anything else sends both.
@@ -21,4 +21,4 @@ class EscapeFilter {
   bool after_prefix_ = false;
 };
 
-}  // namespace vmm::cli
+}  // namespace vmm
