@@ -72,6 +72,7 @@ constexpr ModemLine kModemLines[] = {{control::kRts, flag::kCts, interrupt::kCts
 Pl011::Pl011(mmio::InterruptLine& line, Pl011Options options) : line_(line), options_(std::move(options)) {}
 
 std::uint64_t Pl011::read(std::uint64_t offset, unsigned) {
+  if (offset == FR) return flags_.load(std::memory_order_relaxed);  // relaxed: see publish()
   if (offset % 4 != 0) return 0;
   if (offset >= mmio::kPrimeCellIds) return mmio::primecell_id(offset, kPeripheralId);
   bool room = false;
@@ -96,7 +97,7 @@ void Pl011::write(std::uint64_t offset, unsigned, std::uint64_t value) {
     } else {
       write_register(static_cast<std::uint32_t>(offset), static_cast<std::uint32_t>(value));
     }
-    update_interrupt();
+    publish();
     room = room_to_announce();
   }
   if (first_output) options_.output_ready();
@@ -138,8 +139,6 @@ std::uint32_t Pl011::read_register(std::uint32_t offset) {
       return pop();
     case RSR:
       return state_.rsr;
-    case FR:
-      return flags();
     case ILPR:
       return state_.ilpr;
     case IBRD:
@@ -161,7 +160,7 @@ std::uint32_t Pl011::read_register(std::uint32_t offset) {
     case DMACR:
       return state_.dmacr;
     default:
-      return 0;  // ICR, the test registers, reserved
+      return 0;  // ICR, the test registers, reserved; FR is read without the lock
   }
 }
 
@@ -281,7 +280,7 @@ std::uint32_t Pl011::pop() {
   if (state_.fifo_count == 0) state_.ris &= ~(interrupt::kRx | interrupt::kRxTimeout);
   const bool timeout_unused = (state_.imsc & interrupt::kRxTimeout) == 0;
   if (state_.fifo_count < receive_trigger() && !timeout_unused) state_.ris &= ~interrupt::kRx;
-  update_interrupt();
+  publish();
   return value;
 }
 
@@ -292,7 +291,15 @@ void Pl011::line_idle() {
   if ((state_.imsc & interrupt::kRxTimeout) == 0) state_.ris |= interrupt::kRx;
 }
 
-void Pl011::update_interrupt() {
+/// Tells the guest of a change: first the flags, which the interrupt's handler may read at once.
+///
+/// They are read without the lock, and relaxed is enough. The values of one word are seen in one order. They do not
+/// contradict what the same thread reads under the lock: if it read that first, whoever made it had stored the flags
+/// before giving the lock back; if it reads that later, it gets the lock after the one whose flags it has seen. A CPU
+/// that learns of the change otherwise, by the interrupt or from another CPU through memory, has the barriers of the
+/// host's interrupt controller or the guest's own between the store and its load, as with a device of silicon.
+void Pl011::publish() {
+  flags_.store(flags(), std::memory_order_relaxed);
   const bool asserted = (state_.ris & state_.imsc) != 0;
   if (asserted == asserted_) return;
   asserted_ = asserted;
@@ -305,7 +312,7 @@ std::size_t Pl011::receive(std::string_view bytes) {
   std::size_t taken = 0;
   for (; taken < bytes.size() && has_room(); ++taken) push(static_cast<std::uint8_t>(bytes[taken]));
   if (taken != 0) line_idle();
-  update_interrupt();
+  publish();
   input_held_ = taken < bytes.size();
   return taken;
 }
@@ -342,7 +349,7 @@ Result<> Pl011::restore(const Pl011State& state) {
   }
   const std::lock_guard lock(mutex_);
   state_ = state;
-  update_interrupt();
+  publish();
   return {};
 }
 

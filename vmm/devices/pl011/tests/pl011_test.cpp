@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <thread>
+#include <vector>
 
 namespace vmm {
 namespace {
@@ -137,6 +138,38 @@ TEST_F(Pl011Test, transmit_interrupt_follows_a_byte) {
   EXPECT_FALSE(line.level);
 }
 
+TEST_F(Pl011Test, interrupt_comes_with_its_flags) {
+  // Another CPU takes the interrupt and looks while the device still holds its lock.
+  struct Handler final : mmio::InterruptLine {
+    mmio::Device* uart = nullptr;
+    std::vector<std::uint64_t> flags;
+    void set(bool) override { flags.push_back(uart->read(FR, 4) & kRxEmpty); }
+  } handler;
+  Pl011 other(handler, {.output_ready = [] {}, .input_room = [] {}});
+  handler.uart = &other;
+  other.write(CR, 4, kOn);
+  other.write(IMSC, 4, kRx);
+  EXPECT_EQ(other.receive("a"), 1u);
+  EXPECT_EQ(other.read(DR, 4), 'a');
+  EXPECT_EQ(handler.flags, (std::vector<std::uint64_t>{0, kRxEmpty}));
+}
+
+TEST_F(Pl011Test, flags_promise_only_bytes_that_are_there) {
+  open();
+  constexpr std::size_t kBytes = 10'000;
+  std::size_t missing = 0;
+  std::thread guest([&] {
+    for (std::size_t got = 0; got < kBytes;) {
+      if ((uart.read(FR, 4) & kRxEmpty) != 0) continue;
+      if (uart.read(DR, 4) != 'x') ++missing;
+      ++got;
+    }
+  });
+  for (std::size_t sent = 0; sent < kBytes;) sent += uart.receive("x");
+  guest.join();
+  EXPECT_EQ(missing, 0u);
+}
+
 TEST_F(Pl011Test, input_waits_for_the_receiver) {
   EXPECT_EQ(uart.receive("early"), 0u);
   set(LCR_H, kFifoOn);
@@ -185,6 +218,7 @@ TEST_F(Pl011Test, switching_the_fifo_off_loses_nothing) {
   open();
   EXPECT_EQ(uart.receive("abc"), 3u);
   set(LCR_H, 0);
+  EXPECT_NE(get(FR) & kRxFull, 0u);
   EXPECT_EQ(uart.receive("d"), 0u);
   EXPECT_EQ(read_all(), "abc");
 }

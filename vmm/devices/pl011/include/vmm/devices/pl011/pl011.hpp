@@ -13,6 +13,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
@@ -101,7 +102,7 @@ class Pl011 final : public mmio::Device {
   void push(std::uint8_t byte);
   [[nodiscard]] std::uint32_t pop();
   void line_idle();
-  void update_interrupt();
+  void publish();
 
   bool transmit(std::unique_lock<std::mutex>& lock, std::uint8_t byte);
 
@@ -110,6 +111,9 @@ class Pl011 final : public mmio::Device {
 
   mutable std::mutex mutex_;  ///< guards everything below
   Pl011State state_;
+  /// FR, as state_ makes it; changed with mutex_ held. Read without: drivers look at it before each byte that they
+  /// send.
+  std::atomic<std::uint32_t> flags_{flags()};
   bool asserted_ = false;    ///< level of line_
   bool input_held_ = false;  ///< receive() took less than all, and input_room was not called since
 
