@@ -99,17 +99,6 @@ void Bus::grow(std::size_t pages) {
   }
 }
 
-const Bus::Range* Bus::find_in(const Page& page, std::uint64_t address, unsigned size_bytes) const {
-  if (size_bytes != 1 && size_bytes != 2 && size_bytes != 4 && size_bytes != 8) return nullptr;
-  for (unsigned i = 0; i < page.count; ++i) {
-    const Range& range = ranges_[page.ranges[i]];
-    if (address > range.last) continue;
-    const bool inside = address >= range.base && size_bytes - 1 <= range.last - address;
-    return inside ? &range : nullptr;
-  }
-  return nullptr;
-}
-
 void Bus::unknown(UnknownAccess access) {
   unknown_count_.fetch_add(1, std::memory_order_relaxed);  // a statistic
   if (!unknown_ || !first_at(access.address)) return;

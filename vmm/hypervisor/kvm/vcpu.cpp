@@ -37,6 +37,20 @@ std::string hex(std::uint64_t value) {
 /// A register of a size that a snapshot can keep.
 bool fits(std::uint64_t id) { return KVM_REG_SIZE(id) <= sizeof(hypervisor::Register::value); }
 
+/// One access of the guest to a device. The kernel wrote all of it: nothing here is the guest's but the address and the
+/// data.
+void serve(decltype(kvm_run::mmio)& access, mmio::Bus& bus) {
+  std::uint64_t value = 0;
+  static_assert(sizeof value == sizeof access.data);
+  if (access.is_write != 0) {
+    std::memcpy(&value, access.data, sizeof value);
+    bus.write(Gpa(access.phys_addr), access.len, value);
+  } else {
+    value = bus.read(Gpa(access.phys_addr), access.len);
+    std::memcpy(access.data, &value, sizeof value);
+  }
+}
+
 }  // namespace
 
 static_assert(static_cast<std::uint64_t>(RegisterId::X0) ==
@@ -186,21 +200,8 @@ VcpuExit Vcpu::run(mmio::Bus& bus) {
       return {.reason = VcpuExit::Reason::Failed, .error = errno, .kvm_exit = run_->exit_reason};
     }
     if (run_->exit_reason != KVM_EXIT_MMIO) return explain();
-    serve(bus);
+    serve(run_->mmio, bus);
   }
-}
-
-void Vcpu::serve(mmio::Bus& bus) {
-  auto& access = run_->mmio;
-  // The kernel wrote all of it: nothing here is the guest's but the address and the data.
-  std::uint64_t value = 0;
-  if (access.is_write != 0) {
-    std::memcpy(&value, access.data, sizeof access.data);
-    bus.write(Gpa(access.phys_addr), access.len, value);
-    return;
-  }
-  value = bus.read(Gpa(access.phys_addr), access.len);
-  std::memcpy(access.data, &value, sizeof access.data);
 }
 
 VcpuExit Vcpu::explain() const {

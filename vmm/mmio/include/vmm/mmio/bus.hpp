@@ -77,17 +77,20 @@ class Bus {
   }
 
  private:
-  struct Range {
+  // Both of a size that is a power of two (Range: with a std::string of 32 bytes), so that the vectors check an index
+  // by a shift instead of a division. Aligned to no more than what the heap gives anyway.
+  struct alignas(16) Range {
     std::uint64_t base = 0;
     std::uint64_t last = 0;  ///< inclusive, so that a range may end where addresses do
     Device* device = nullptr;
     std::string name;
   };
-  struct Page {
+  struct alignas(16) Page {
     std::uint64_t number = 0;                           ///< address / kPageBytes
     std::uint8_t count = 0;                             ///< 0: the place in the table is free
     std::array<std::uint8_t, kRangesPerPage> ranges{};  ///< [count], indices into ranges_, by address
   };
+  static_assert(sizeof(Page) == 32);
 
   [[nodiscard]] static std::size_t hash(std::uint64_t page) {
     // Fibonacci hashing: neighbouring pages land far apart, so probes stay short.
@@ -100,7 +103,16 @@ class Bus {
     }
     return nullptr;
   }
-  [[nodiscard]] const Range* find_in(const Page& page, std::uint64_t address, unsigned size_bytes) const;
+  [[nodiscard]] const Range* find_in(const Page& page, std::uint64_t address, unsigned size_bytes) const {
+    if (size_bytes != 1 && size_bytes != 2 && size_bytes != 4 && size_bytes != 8) return nullptr;
+    for (unsigned i = 0; i < page.count; ++i) {
+      const Range& range = ranges_[page.ranges[i]];
+      if (address > range.last) continue;
+      const bool inside = address >= range.base && size_bytes - 1 <= range.last - address;
+      return inside ? &range : nullptr;
+    }
+    return nullptr;
+  }
   [[nodiscard]] Page& place_of(std::uint64_t number);
   [[nodiscard]] Result<> check(const Range& range) const;
   Result<> add_range(std::string_view name, Gpa base, std::uint64_t size_bytes, Device& device);

@@ -97,7 +97,6 @@ class Vcpu {
   friend class Vm;
   Vcpu(UniqueFd fd, MappedRegion shared, unsigned index);
   void set_immediate_exit(std::uint8_t value);
-  void serve(mmio::Bus& bus);
   [[nodiscard]] VcpuExit explain() const;
   [[nodiscard]] Result<std::vector<std::uint64_t>> list_registers() const;
   [[nodiscard]] bool has(Attribute attribute) const;
