@@ -22,6 +22,13 @@ class Floor(unittest.TestCase):
                         self.skipTest(f"this host has no vGICv{version}")
                     self.assertEqual((done.code, done.stdout, done.stderr), (0, "", ""))
 
+    def test_services_of_the_kernel_change_nothing_for_the_guest(self):
+        with nested_host.run(["./raw_kvm", "guest_2000.Image", 3, "services"], FILES) as done:
+            if nested_host.has_kvm() and "KVM_" in done.stderr:
+                self.skipTest(f"this host's KVM lacks a service: {done.stderr}")
+            self.assertEqual((done.code, done.stderr), (0, ""))
+            self.assertRegex(done.stdout, r"^[0-9a-f]{16}\n$")
+
     def test_guest_reports_its_accesses_and_cost_the_exit_code(self):
         script = "./cost 2 out/raw ./raw_kvm guest_2000.Image && ./cost 1 out/false false && ./raw_kvm none"
         with nested_host.run(["sh", "-c", script], FILES) as done:
