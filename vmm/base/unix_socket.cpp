@@ -6,6 +6,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <cstdio>
 #include <string>
 
 namespace vmm {
@@ -44,6 +45,17 @@ std::expected<sockaddr_un, int> address_of(const std::filesystem::path& path, Un
   return address;
 }
 
+/// Gives a file another name, which must not be there yet: EEXIST. True if it was done.
+bool give_name(const char* from, const char* to) {
+#ifdef RENAME_NOREPLACE
+  if (::renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0) return true;
+  if (errno != EINVAL && errno != ENOSYS) return false;  // a file system that cannot
+#endif
+  if (::link(from, to) != 0) return false;
+  ::unlink(from);
+  return true;
+}
+
 // bind() and connect() take every kind of address through the one generic type.
 const sockaddr* generic(const sockaddr_un& address) { return reinterpret_cast<const sockaddr*>(&address); }
 
@@ -63,8 +75,7 @@ std::expected<UniqueFd, int> listen_unix(const std::filesystem::path& path, int 
   if (::bind(fd.get(), generic(*hidden_address), sizeof(*hidden_address)) != 0) return std::unexpected(errno);
   // Before listen(): nobody can connect while the mode is still what umask made of it.
   if (::chmod(hidden_address->sun_path, 0600) == 0 && ::listen(fd.get(), backlog) == 0 && set_nonblocking(fd) &&
-      ::link(hidden_address->sun_path, address->sun_path) == 0) {
-    ::unlink(hidden_address->sun_path);
+      give_name(hidden_address->sun_path, address->sun_path)) {
     return fd;
   }
   const int error = errno == EEXIST ? EADDRINUSE : errno;

@@ -74,17 +74,17 @@ Result<GuestMemory> GuestMemory::create(std::vector<Region> regions) {
   std::ranges::sort(regions, {}, &Region::base);
   const Region* previous = nullptr;
   for (const Region& region : regions) {
-    const std::string name = hex(region.size_bytes) + " bytes at guest address " + hex(region.base.value());
-    if (region.size_bytes == 0) return fail("memory region of " + name + " is empty");
+    const auto name = [&] { return hex(region.size_bytes) + " bytes at guest address " + hex(region.base.value()); };
+    if (region.size_bytes == 0) return fail("memory region of " + name() + " is empty");
     if (!region.base.plus(region.size_bytes - 1)) {
-      return fail("memory region of " + name + " goes beyond the end of the address space");
+      return fail("memory region of " + name() + " goes beyond the end of the address space");
     }
     const std::size_t mapped = region.mapping.size();
     if (region.skip_bytes > mapped || region.size_bytes > mapped - region.skip_bytes) {
-      return fail("memory region of " + name + " is larger than its mapping");
+      return fail("memory region of " + name() + " is larger than its mapping");
     }
     if (previous != nullptr && region.base.value() - previous->base.value() < previous->size_bytes) {
-      return fail("memory region of " + name + " overlaps the one at " + hex(previous->base.value()));
+      return fail("memory region of " + name() + " overlaps the one at " + hex(previous->base.value()));
     }
     previous = &region;
   }

@@ -74,8 +74,10 @@ Result<> Kvm::examine() {
   if (run_bytes_ < sizeof(kvm_run)) return fail("KVM_GET_VCPU_MMAP_SIZE is too small for struct kvm_run");
 
   features_.max_cpus = static_cast<unsigned>(std::max(extension(KVM_CAP_MAX_VCPUS), 1));
-  if (const int bits = extension(KVM_CAP_ARM_VM_IPA_SIZE); bits > 0)
+  if (const int bits = extension(KVM_CAP_ARM_VM_IPA_SIZE); bits > 0) {
     features_.address_bits = static_cast<unsigned>(bits);
+    sized_ = true;
+  }
   features_.pmu = extension(KVM_CAP_ARM_PMU_V3) > 0;
   features_.pointer_authentication =
       extension(KVM_CAP_ARM_PTRAUTH_ADDRESS) > 0 && extension(KVM_CAP_ARM_PTRAUTH_GENERIC) > 0;
@@ -93,9 +95,8 @@ Result<Vm> Kvm::create_vm(unsigned address_bits) const {
                 ExitCode::HostLacks);
   }
   // Hosts without KVM_CAP_ARM_VM_IPA_SIZE have 40 bits, which is called 0.
-  const bool sized = extension(KVM_CAP_ARM_VM_IPA_SIZE) > 0;
   auto fd = descriptor(
-      call(fd_, KVM_REQUEST(KVM_CREATE_VM), sized ? KVM_VM_TYPE_ARM_IPA_SIZE(std::uint64_t{address_bits}) : 0));
+      call(fd_, KVM_REQUEST(KVM_CREATE_VM), sized_ ? KVM_VM_TYPE_ARM_IPA_SIZE(std::uint64_t{address_bits}) : 0));
   if (!fd) return std::unexpected(std::move(fd.error()).because_of("cannot create a virtual machine"));
   return Vm(std::move(*fd), run_bytes_);
 }

@@ -70,10 +70,10 @@ Vcpu::Vcpu(UniqueFd fd, MappedRegion shared, unsigned index)
       index_(index) {}
 
 Result<> Vcpu::init(const Vm& vm, const VcpuConfig& config) {
-  const std::string what = "cannot initialise CPU " + std::to_string(index_);
+  const auto what = [this] { return "cannot initialise CPU " + std::to_string(index_); };
   kvm_vcpu_init request{};
   if (auto target = vm.preferred_target(request); !target)
-    return std::unexpected(std::move(target.error()).because_of(what));
+    return std::unexpected(std::move(target.error()).because_of(what()));
   add_feature(request, KVM_ARM_VCPU_PSCI_0_2);
   if (config.powered_off) add_feature(request, KVM_ARM_VCPU_POWER_OFF);
   if (config.pmu) add_feature(request, KVM_ARM_VCPU_PMU_V3);
@@ -82,7 +82,7 @@ Result<> Vcpu::init(const Vm& vm, const VcpuConfig& config) {
     add_feature(request, KVM_ARM_VCPU_PTRAUTH_GENERIC);
   }
   auto initialised = done(call(fd_, KVM_REQUEST(KVM_ARM_VCPU_INIT), &request));
-  if (!initialised) return std::unexpected(std::move(initialised.error()).because_of(what));
+  if (!initialised) return std::unexpected(std::move(initialised.error()).because_of(what()));
   return {};
 }
 

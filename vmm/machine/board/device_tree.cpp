@@ -2,6 +2,7 @@
 
 #include <libfdt.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <initializer_list>
@@ -42,9 +43,11 @@ class Writer {
   }
   /// "name@address".
   void open(std::string_view name, Gpa address) {
-    std::array<char, 16> digits{};
-    const auto end = std::to_chars(digits.begin(), digits.end(), address.value(), 16).ptr;
-    open((std::string(name) + "@" + std::string(digits.data(), end)).c_str());
+    std::array<char, 64> text{};
+    char* const at = std::ranges::copy(name.substr(0, text.size() / 2), text.begin()).out;
+    *at = '@';
+    std::to_chars(at + 1, text.end() - 1, address.value(), 16);
+    open(text.data());
   }
   void close() {
     if (ok()) note(fdt_end_node(buffer_.data()));
@@ -56,14 +59,13 @@ class Writer {
   void flag(const char* name) { bytes(name, {}); }
   /// `value` may hold several strings, each but the last with its terminator.
   void text(const char* name, std::string_view value) {
-    const std::string terminated(value);
-    bytes(name, std::as_bytes(std::span(terminated.c_str(), terminated.size() + 1)));
+    if (void* const place = room(name, value.size() + 1)) {
+      *std::ranges::copy(value, static_cast<char*>(place)).out = '\0';
+    }
   }
   void cells(const char* name, std::initializer_list<std::uint32_t> values) {
-    void* place = nullptr;
-    if (ok()) note(fdt_property_placeholder(buffer_.data(), name, static_cast<int>(4 * values.size()), &place));
-    if (!ok()) return;
-    auto* to = static_cast<std::byte*>(place);
+    auto* to = static_cast<std::byte*>(room(name, 4 * values.size()));
+    if (to == nullptr) return;
     for (const std::uint32_t value : values) {
       for (unsigned shift = 32; shift != 0; shift -= 8) *to++ = static_cast<std::byte>(value >> (shift - 8));
     }
@@ -91,6 +93,12 @@ class Writer {
   static std::uint32_t high(std::uint64_t value) { return static_cast<std::uint32_t>(value >> 32); }
   static std::uint32_t low(std::uint64_t value) { return static_cast<std::uint32_t>(value); }
   [[nodiscard]] bool ok() const { return error_ == 0; }
+  /// Begins a property; null if there is no room.
+  void* room(const char* name, std::size_t size) {
+    void* place = nullptr;
+    if (ok()) note(fdt_property_placeholder(buffer_.data(), name, static_cast<int>(size), &place));
+    return ok() ? place : nullptr;
+  }
   void note(int result) {
     if (error_ == 0 && result < 0) error_ = result;
   }

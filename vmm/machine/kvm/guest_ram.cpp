@@ -16,26 +16,27 @@ constexpr std::uint64_t kHugePageBytes = 2ull << 20;
 }  // namespace
 
 Result<GuestRam> GuestRam::create(std::uint64_t size_bytes, bool huge_pages) {
-  std::string what = "cannot make the guest's memory of " + std::to_string(size_bytes >> 20) + " MiB";
-  if (huge_pages) {
-    what += " from " + std::to_string(size_bytes / kHugePageBytes) +
-            " huge pages (machine.huge_pages; /proc/sys/vm/nr_hugepages reserves them)";
-  }
+  const auto what = [&] {
+    std::string text = "cannot make the guest's memory of " + std::to_string(size_bytes >> 20) + " MiB";
+    if (!huge_pages) return text;
+    return text + " from " + std::to_string(size_bytes / kHugePageBytes) +
+           " huge pages (machine.huge_pages; /proc/sys/vm/nr_hugepages reserves them)";
+  };
   UniqueFd file(::memfd_create("sis-guest", MFD_CLOEXEC | (huge_pages ? MFD_HUGETLB | MFD_HUGE_2MB : 0)));
   if (!file.valid() || ::ftruncate(file.get(), static_cast<off_t>(size_bytes)) != 0) {
-    return fail_errno(what, errno, abi::ExitCode::HostLacks);
+    return fail_errno(what(), errno, abi::ExitCode::HostLacks);
   }
   auto mapping = MappedRegion::map_shared(file, size_bytes, 0);
-  if (!mapping) return fail(std::move(mapping.error()).because_of(what).message, abi::ExitCode::HostLacks);
-  return over(std::move(file), std::move(*mapping), what);
+  if (!mapping) return fail(std::move(mapping.error()).because_of(what()).message, abi::ExitCode::HostLacks);
+  return over(std::move(file), std::move(*mapping));
 }
 
-Result<GuestRam> GuestRam::over(UniqueFd file, MappedRegion mapping, const std::string& what) {
+Result<GuestRam> GuestRam::over(UniqueFd file, MappedRegion mapping) {
   const board::AddressRange range{board::kRamBase, mapping.size()};
   std::vector<GuestMemory::Region> regions;
   regions.push_back({.base = range.base, .size_bytes = mapping.size(), .mapping = std::move(mapping), .skip_bytes = 0});
   auto memory = GuestMemory::create(std::move(regions));
-  if (!memory) return std::unexpected(std::move(memory.error()).because_of(what));
+  if (!memory) return std::unexpected(std::move(memory.error()));
   return GuestRam(std::move(file), std::make_shared<const GuestMemory>(std::move(*memory)), range);
 }
 
@@ -60,7 +61,7 @@ Result<GuestRam> GuestRam::restore(const std::filesystem::path& path, std::uint6
   }
   auto mapping = MappedRegion::map_private(file, size_bytes, 0);
   if (!mapping) return std::unexpected(std::move(mapping.error()).because_of(what));
-  return over({}, std::move(*mapping), what);
+  return over({}, std::move(*mapping));
 }
 
 Result<> GuestRam::save(const UniqueFd& file) const { return snapshot::write_sparse(all(), file_, file); }

@@ -36,7 +36,7 @@ class GuestRam {
   Result<> clear();
 
  private:
-  static Result<GuestRam> over(UniqueFd file, MappedRegion mapping, const std::string& what);
+  static Result<GuestRam> over(UniqueFd file, MappedRegion mapping);
   GuestRam(UniqueFd file, std::shared_ptr<const GuestMemory> memory, board::AddressRange range)
       : file_(std::move(file)), memory_(std::move(memory)), range_(range) {}
 

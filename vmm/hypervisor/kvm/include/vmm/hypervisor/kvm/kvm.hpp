@@ -44,6 +44,7 @@ class Kvm {
 
   UniqueFd fd_;
   HostFeatures features_;
+  bool sized_ = false;         ///< a machine is made with the width of its addresses
   std::size_t run_bytes_ = 0;  ///< of the structure that a virtual CPU shares with the kernel
 };
 
