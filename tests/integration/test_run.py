@@ -10,6 +10,7 @@ import unittest
 import xml.etree.ElementTree
 
 import harness
+import protocol
 from protocol import CALL, request
 
 SHORT = """apiVersion: sis/v1
@@ -242,11 +243,11 @@ class Deaths(harness.MachineTest):
 
     def test_name_of_a_killed_machine_can_be_used_again(self):
         first = self.machine().wait_ready()
-        guest = first.guest_pid()
         first.process.kill()
         first.wait()
-        # What served the socket ends just after, and wait_ready() would take it for the second machine's.
-        harness.wait_until(lambda: not harness.is_running(guest), "the guest's process to die with sisvmm")
+        # What serves the socket ends just after, thread by thread, the leader first: while one of them is left, the
+        # socket still accepts, and wait_ready() would take it for the second machine's.
+        harness.wait_until(lambda: not protocol.listens(first.socket), "the guest's process to die with sisvmm")
         second = self.machine().wait_ready()
         self.assertEqual(second.stop(), 130)
 
