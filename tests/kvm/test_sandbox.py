@@ -42,9 +42,9 @@ def program(name):
 class Sandbox(OnKvm):
     def test_threads_are_confined_and_calls_refused(self):
         files = {**guest_files(), "inject_call": program("tests/kvm/sandbox/inject_call")}
-        self.run_tests("tests/kvm/inside", ("test_sandbox",), files, 15)
+        self.run_tests("tests/kvm/inside", ("test_sandbox",), files, 18)
 
-    @unittest.skipUnless(os.environ.get("SIS_KVM_ALL"), "runs machines for some minutes: SIS_KVM_ALL=1")
+    @unittest.skipUnless(os.environ.get("SIS_KVM_ALL"), "runs machines for some minutes: ./sis soak kvm")
     @unittest.skipIf(nested_host.has_kvm(), "the paths of the script are those of the nested host")
     def test_every_rule_is_used(self):
         folder = pathlib.Path(tempfile.mkdtemp(prefix="sis-linux-"))

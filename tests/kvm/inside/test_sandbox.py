@@ -8,6 +8,8 @@ import contextlib
 import fcntl
 import os
 import pathlib
+import pty
+import re
 import signal
 import socket
 import subprocess
@@ -170,6 +172,15 @@ ABORTED = (0x10004002,  # adr  x2, .+0x800
            0xd4000002)  # hvc  #0               PSCI SYSTEM_OFF
 
 
+def suspend_and_resume(process):
+    """What Ctrl-Z and `fg` do."""
+    status = pathlib.Path(f"/proc/{process.pid}/status")
+    process.send_signal(signal.SIGTSTP)
+    # "t": stopped under the tracer that learns which rules are used.
+    harness.wait_until(lambda: re.search("^State:\t[Tt]", status.read_text(), re.M), "the stop")
+    process.send_signal(signal.SIGCONT)
+
+
 class RareCalls(harness.MachineTest):
     """What other tests do not bring about: every rule of the sandbox shall be made use of."""
 
@@ -179,19 +190,44 @@ class RareCalls(harness.MachineTest):
         return [str(word) for word in (harness.SISVMM, "boot", kernel, "--format", "flat", *arguments)]
 
     def test_access_that_cannot_be_emulated(self):
-        done = harness.run(*self.boot(ABORTED))
+        vsock = self.folder / "vsock.sock"
+        done = harness.run(*self.boot(ABORTED, "--vsock", vsock))
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("cannot be emulated", done.stderr)
+        self.assertFalse(vsock.exists())
+
+    def test_machine_that_hangs_is_killed_when_its_user_insists(self):
+        machine = self.machine(SCENARIO).wait_ready()
+        os.kill(machine.guest_pid(), signal.SIGSTOP)
+        machine.process.send_signal(signal.SIGTERM)
+        harness.wait_until(lambda: "stopping" in machine.output(), "the first to be heeded")
+        machine.process.send_signal(signal.SIGTERM)
+        self.assertEqual(machine.wait(), 130, machine.output())
 
     def test_alarm_and_suspension(self):
-        with subprocess.Popen(self.boot(ALARM, "--timeout", "3"), stdin=subprocess.DEVNULL) as process:
-            status = pathlib.Path(f"/proc/{process.pid}/status")
+        ours, theirs = pty.openpty()
+        self.addCleanup(os.close, ours)
+        with subprocess.Popen(self.boot(ALARM, "--timeout", "3"), stdin=theirs) as process:
+            os.close(theirs)
             harness.wait_until(lambda: "vcpu" in [name for name, _, _ in threads(process.pid)], "the machine")
             time.sleep(0.2)
-            process.send_signal(signal.SIGTSTP)
-            harness.wait_until(lambda: "State:\tT" in status.read_text() or "State:\tt" in status.read_text(), "the stop")
-            process.send_signal(signal.SIGCONT)
+            suspend_and_resume(process)
             self.assertEqual(process.wait(harness.LIMIT_S), 6)
+
+    def test_suspension_of_an_interactive_run(self):
+        ours, theirs = pty.openpty()
+        self.addCleanup(os.close, ours)
+        (self.folder / "m.yaml").write_text(SCENARIO)
+        command = [str(word) for word in (harness.SISVMM, "run", "-i", "--backend", harness.BACKEND, "--name",
+                                          self.folder.name, "--run-dir", self.folder / "run", self.folder / "m.yaml")]
+        with subprocess.Popen(command, stdin=theirs, stdout=subprocess.DEVNULL, env=harness.environment()) as process:
+            self.addCleanup(process.kill)
+            os.close(theirs)
+            log = self.folder / "run" / "console.log"
+            harness.wait_until(lambda: log.exists() and b"LAUNCHING SHELL" in log.read_bytes(), "the shell")
+            suspend_and_resume(process)
+            os.write(ours, b"shutdown\r")
+            self.assertEqual(process.wait(harness.LIMIT_S), 0)
 
     def test_terminal_that_is_slow_and_does_not_block(self):
         ours, theirs = os.pipe()
