@@ -70,7 +70,7 @@ class Sisvmm(OnKvm):
     def test_vsock_of_a_linux_guest(self):
         folder = pathlib.Path(tempfile.mkdtemp(prefix="sis-linux-"))
         self.addCleanup(shutil.rmtree, folder)
-        self.run_tests("tests/kvm/inside", ("test_linux_guest",), linux_files(folder), 2)
+        self.run_tests("tests/kvm/inside", ("test_linux_guest",), linux_files(folder), 4)
 
 
 if __name__ == "__main__":

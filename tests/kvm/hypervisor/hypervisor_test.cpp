@@ -270,6 +270,24 @@ TEST_F(Interrupts, LevelInterruptsUntilItIsTakenBack) {
   expect(3, kLevel);
 }
 
+constexpr std::uint64_t kStorm = 10'000;
+
+TEST_F(Interrupts, StormOfALevelThatNobodyTakesBack) {
+  machine_.device().on_write = [&](const Write& write) {
+    if (write.offset == kReady) machine_.vm().set_level(kSpi, true).value();
+  };
+  expect(kStorm, kLevel);
+}
+
+TEST_F(Interrupts, StormOfEdgesFromAnotherThread) {
+  const Notifier notifier = Notifier::create().value();
+  machine_.vm().connect_interrupt(kSpi, notifier).value();
+  const std::jthread storm([&](const std::stop_token& stop) {
+    while (!stop.stop_requested()) notifier.signal();
+  });
+  expect(kStorm, kEdge);
+}
+
 TEST(Hypervisor, GuestStartsItsSecondCpu) {
   install_kick();
   Machine machine(PROGRAM(second_cpu), 2);

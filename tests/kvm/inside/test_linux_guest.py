@@ -5,6 +5,7 @@ folder with `kernel` and `initramfs`.
 """
 
 import hashlib
+import itertools
 import os
 import pathlib
 import socket
@@ -121,6 +122,70 @@ class LinuxGuest(unittest.TestCase):
         guest.type("reboot -f")
         guest.wait_for(b"SHELL READY")
         self.echo(guest, 1 << 20)
+        guest.type("poweroff -f")
+        self.assertEqual(guest.process.wait(LIMIT_S), 0, guest.console[-2000:])
+
+    def traffic(self, guest):
+        """Echoes through one connection until told to stop or the guest resets it; what comes back must be what was sent."""
+        connection = guest.connect(ECHO)
+        stop, wrong = threading.Event(), []
+
+        def exchange():
+            count = 0
+            try:
+                while not stop.is_set():
+                    block = os.urandom(10_000)
+                    connection.sendall(block)
+                    back = b""
+                    while len(back) < len(block):
+                        data = connection.recv(len(block) - len(back))
+                        if not data:
+                            return
+                        back += data
+                    if back != block:
+                        wrong.append(f"block {count}")
+                    count += 1
+            except ConnectionError:
+                pass
+
+        thread = threading.Thread(target=exchange, daemon=True)
+        thread.start()
+
+        def end(of_itself):
+            if not of_itself:
+                stop.set()
+            thread.join(LIMIT_S)
+            self.assertFalse(thread.is_alive(), "the connection is neither served nor reset")
+            self.assertEqual(wrong, [])
+            connection.close()
+        return end
+
+    def test_device_that_is_reset_in_traffic_is_set_up_again(self):
+        guest = self.boot("--cpus", "2")
+        driver = "/sys/bus/virtio/drivers/vmw_vsock_virtio_transport"
+        device = guest.shell(f"cd {driver}; ls -d virtio*").strip()
+        for _ in range(3):
+            ends = [self.traffic(guest) for _ in range(4)]
+            self.assertEqual(guest.shell(f"echo {device} >unbind"), "")
+            for end in ends:
+                end(of_itself=True)
+            self.assertEqual(guest.shell(f"echo {device} >bind"), "")
+            self.echo(guest, 1 << 20)
+        guest.type("poweroff -f")
+        self.assertEqual(guest.process.wait(LIMIT_S), 0, guest.console[-2000:])
+
+    def test_cpus_go_off_and_on_in_any_order_in_traffic(self):
+        guest = self.boot("--cpus", "4")
+        end = self.traffic(guest)
+        online = "/sys/devices/system/cpu/cpu{}/online"
+        for order in itertools.permutations((1, 2, 3)):
+            off = "; ".join(f"echo 0 >{online.format(cpu)}" for cpu in order)
+            self.assertEqual(guest.shell(f"{off}; nproc"), "1\n")
+            on = "; ".join(f"echo 1 >{online.format(cpu)}" for cpu in reversed(order[1:] + order[:1]))
+            self.assertEqual(guest.shell(f"{on}; nproc"), "4\n")
+        # The first CPU, too.
+        self.assertEqual(guest.shell(f"echo 0 >{online.format(0)}; nproc; echo 1 >{online.format(0)}; nproc"), "3\n4\n")
+        end(of_itself=False)
         guest.type("poweroff -f")
         self.assertEqual(guest.process.wait(LIMIT_S), 0, guest.console[-2000:])
 
