@@ -20,8 +20,8 @@
 #include <span>
 
 #include "abi/vsock.hpp"
-#include "guest/drivers/intrusive_list.hpp"
 #include "guest/drivers/receive_buffer.hpp"
+#include "guest/kernel/intrusive_list.hpp"
 #include "guest/kernel/stream.hpp"
 
 namespace guest::drivers {
@@ -98,10 +98,10 @@ class VsockConnection final : public kernel::Stream {
   std::span<const std::byte> loan_;  ///< unread part of the packet being delivered, still in the device's buffer
 
   VsockConnection* next_in_bucket_ = nullptr;
-  ListLink<VsockConnection> pending_link_;
-  ListLink<VsockConnection> writer_link_;
-  ListLink<VsockConnection> closed_link_;
-  ListLink<VsockConnection> age_link_;  ///< free list, or lingering ones by age
+  kernel::ListLink<VsockConnection> pending_link_;
+  kernel::ListLink<VsockConnection> writer_link_;
+  kernel::ListLink<VsockConnection> closed_link_;
+  kernel::ListLink<VsockConnection> age_link_;  ///< free list, or lingering ones by age
 };
 
 }  // namespace guest::drivers

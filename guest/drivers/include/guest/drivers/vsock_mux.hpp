@@ -128,11 +128,11 @@ class VsockMux final : public kernel::StreamTransport {
   std::size_t reset_count_ = 0;
   std::array<VsockConnection, kMaxConnections> table_;
   std::array<VsockConnection*, kBuckets> buckets_{};
-  IntrusiveList<VsockConnection, &VsockConnection::age_link_> free_;
-  IntrusiveList<VsockConnection, &VsockConnection::age_link_> lingering_;
-  IntrusiveList<VsockConnection, &VsockConnection::pending_link_> pending_;
-  IntrusiveList<VsockConnection, &VsockConnection::writer_link_> writers_;
-  IntrusiveList<VsockConnection, &VsockConnection::closed_link_> closed_;
+  kernel::IntrusiveList<VsockConnection, &VsockConnection::age_link_> free_;
+  kernel::IntrusiveList<VsockConnection, &VsockConnection::age_link_> lingering_;
+  kernel::IntrusiveList<VsockConnection, &VsockConnection::pending_link_> pending_;
+  kernel::IntrusiveList<VsockConnection, &VsockConnection::writer_link_> writers_;
+  kernel::IntrusiveList<VsockConnection, &VsockConnection::closed_link_> closed_;
 };
 
 }  // namespace guest::drivers

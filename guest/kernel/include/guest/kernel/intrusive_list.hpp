@@ -3,7 +3,7 @@
 
 #include <cstddef>
 
-namespace guest::drivers {
+namespace guest::kernel {
 
 template <typename T>
 struct ListLink {
@@ -49,4 +49,4 @@ class IntrusiveList {
   std::size_t size_ = 0;
 };
 
-}  // namespace guest::drivers
+}  // namespace guest::kernel
