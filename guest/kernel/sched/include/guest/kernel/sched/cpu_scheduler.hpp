@@ -1,0 +1,77 @@
+// The scheduler of one CPU: which task runs, and until when at the latest (docs/scheduler.md).
+//
+//   wake(), block(), yield(), and the timer's interrupt  ->  choose()  ->  run that task; set the timer to next_event()
+//
+// It has no clock and no lock: every call is told the time, which never goes back, and the caller keeps the CPU's
+// interrupts and the other CPUs out. So simulations can run it as it is.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "guest/kernel/sched/admission.hpp"
+#include "guest/kernel/sched/heap.hpp"
+#include "guest/kernel/sched/server.hpp"
+
+namespace guest::sched {
+
+class CpuScheduler {
+ public:
+  static constexpr std::size_t kMaxServers = 256;
+  /// Turn of a best-effort task when others of them wait.
+  static constexpr Time kSlice = 10'000'000;
+
+  explicit constexpr CpuScheduler(Ppm bound = kDefaultBound) : bound_(bound) {}
+  CpuScheduler(const CpuScheduler&) = delete;
+  CpuScheduler& operator=(const CpuScheduler&) = delete;
+
+  /// Promises `server` its budget from now on, if that fits.
+  [[nodiscard]] Admission admit(const Server& server);
+  /// Takes the promise back. None of the server's tasks may be ready.
+  void remove(Server& server);
+
+  /// `task` wants to run. Does nothing if it is ready already.
+  void wake(Task& task, Time now);
+  /// `task` waits for something, or has ended. Does nothing if it is not ready.
+  void block(Task& task, Time now);
+  /// The running task lets the others of its server, or of the best-effort class, go first.
+  void yield(Time now);
+  /// Accounts for the time up to `now` and says which task runs from now on; null: none wants to.
+  Task* choose(Time now);
+  /// When choose() must be called again if nothing else happens before; kNever: need not.
+  [[nodiscard]] Time next_event() const;
+
+  /// What choose() has said last, unless that has blocked since.
+  [[nodiscard]] Task* running() const { return running_; }
+  [[nodiscard]] Ppm bound() const { return bound_; }
+  [[nodiscard]] Ppm admitted() const { return admitted_; }
+  [[nodiscard]] std::size_t servers() const { return servers_; }
+
+ private:
+  void charge(Time now);
+  void charge_server(Server& server, Time ran);
+  void replenish_due(Time now);
+
+  // Servers with work.
+  Heap<Server, kMaxServers, &Server::place_, &Server::is_more_urgent> ready_;
+  Heap<Server, kMaxServers, &Server::place_, &Server::is_replenished_before> throttled_;
+  Task::List best_effort_;
+  Task* running_ = nullptr;
+  Time charged_until_ = 0;
+  Time slice_left_ = kSlice;  ///< of the first best-effort task
+  Ppm bound_;
+  Ppm admitted_ = 0;
+  std::size_t servers_ = 0;
+};
+
+/// Where a server was admitted, or the answer of the CPU that has the most room.
+struct Placement {
+  std::size_t cpu;
+  Admission admission;
+};
+
+/// Admits `server` to the first of `cpus`, of which there is one at least, that it fits on (first fit by density).
+[[nodiscard]] Placement place(std::span<CpuScheduler* const> cpus, const Server& server);
+
+}  // namespace guest::sched

@@ -1,0 +1,78 @@
+// What the scheduler of a CPU schedules: tasks, and the servers that real-time tasks run in.
+#pragma once
+
+#include <cstdint>
+
+#include "guest/kernel/intrusive_list.hpp"
+#include "guest/kernel/sched/cbs.hpp"
+
+namespace guest::sched {
+
+class CpuScheduler;
+class Server;
+
+/// Something that runs: the scheduler's part of a thread, which owns it. It belongs to one server or, without one, to
+/// the best-effort class.
+class Task {
+ public:
+  explicit constexpr Task(Server* server = nullptr) : server_(server) {}
+  Task(const Task&) = delete;
+  Task& operator=(const Task&) = delete;
+
+  [[nodiscard]] Server* server() const { return server_; }
+  /// It runs or wants to.
+  [[nodiscard]] bool ready() const { return link_.linked; }
+  /// Time for which it has had a CPU, up to the scheduler's last event.
+  [[nodiscard]] Time ran() const { return ran_; }
+
+ private:
+  friend class CpuScheduler;
+  friend class Server;
+  kernel::ListLink<Task> link_;
+  Server* server_;
+  Time ran_ = 0;
+
+  /// Ready tasks that share something, the one whose turn it is first.
+  using List = kernel::IntrusiveList<Task, &Task::link_>;
+};
+
+/// What has happened to a server since it was admitted.
+struct ServerCounters {
+  Time ran = 0;
+  std::uint64_t throttles = 0;  ///< a hard one had to wait for its next period
+  Time max_overrun = 0;         ///< by how much it has exceeded a budget at most, before it was stopped
+};
+
+/// A budget, and the tasks that run on it. Owned by whoever admits it; it must not be destroyed before it is removed.
+class Server {
+ public:
+  /// `id` breaks ties of deadlines: no two servers of a CPU have the same.
+  constexpr Server(std::uint32_t id, const ServerParameters& parameters) : id_(id), cbs_(parameters) {}
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  [[nodiscard]] std::uint32_t id() const { return id_; }
+  [[nodiscard]] const Cbs& cbs() const { return cbs_; }
+  [[nodiscard]] const ServerCounters& counters() const { return counters_; }
+  [[nodiscard]] bool has_work() const { return !tasks_.empty(); }
+
+ private:
+  friend class CpuScheduler;
+  static bool is_more_urgent(const Server& a, const Server& b) {
+    return a.cbs_.deadline() != b.cbs_.deadline() ? a.cbs_.deadline() < b.cbs_.deadline() : a.id_ < b.id_;
+  }
+  static bool is_replenished_before(const Server& a, const Server& b) {
+    const Time when_a = a.cbs_.replenished_at();
+    const Time when_b = b.cbs_.replenished_at();
+    return when_a != when_b ? when_a < when_b : a.id_ < b.id_;
+  }
+  void count_throttle() { counters_.throttles += cbs_.parameters().depletion == Depletion::Hard ? 1 : 0; }
+
+  std::uint32_t id_;
+  std::uint32_t place_ = ~std::uint32_t{0};  ///< in the heap of ready or of throttled servers
+  Cbs cbs_;
+  Task::List tasks_;
+  ServerCounters counters_;
+};
+
+}  // namespace guest::sched

@@ -1,0 +1,77 @@
+#include "guest/kernel/sched/cbs.hpp"
+
+#include <algorithm>
+
+namespace guest::sched {
+namespace {
+
+// Exact products of two times; the standard has no type for them.
+__extension__ using Wide = __int128;
+
+constexpr Wide product(Time a, Time b) { return static_cast<Wide>(a) * b; }
+
+}  // namespace
+
+bool Cbs::charge(Time ran) {
+  budget_ -= ran;
+  throttled_ = budget_ <= 0;
+  return throttled_;
+}
+
+/// while (c <= 0) { d += P; c += Q; } in one step: a machine that was stopped may have overrun by many periods.
+void Cbs::add_periods() {
+  const Time periods = -budget_ / parameters_.budget + 1;
+  deadline_ += periods * parameters_.period;
+  budget_ += periods * parameters_.budget;
+}
+
+void Cbs::replenish(Time now) {
+  add_periods();
+  // So late that the deadline has passed, as after a pause of the machine: budgets of the past are not made up for.
+  if (deadline_ <= now) {
+    deadline_ = now + parameters_.deadline;
+    budget_ = parameters_.budget;
+  }
+  throttled_ = false;
+}
+
+bool Cbs::wake_up(Time now) {
+  if (throttled_) {
+    if (now >= next_period()) {
+      start_after_rest(now);
+    }
+    return throttled_;
+  }
+  const auto& [budget, period, deadline, depletion] = parameters_;
+  if (deadline_ <= now) {
+    if (now < next_period()) {
+      budget_ = std::min<Time>(budget_, 0);
+      throttled_ = true;
+    } else {
+      deadline_ = now + deadline;
+      budget_ = budget;
+    }
+    return throttled_;
+  }
+  if (product(budget_, deadline) > product(deadline_ - now, budget)) {
+    if (deadline == period) {
+      deadline_ = now + deadline;
+      budget_ = budget;
+    } else {
+      // The revised wake-up rule: a share of the time that is left, as the density allows.
+      budget_ = static_cast<Time>(product(deadline_ - now, budget) / deadline);
+      throttled_ = budget_ == 0;
+    }
+  }
+  return throttled_;
+}
+
+/// Its next period came while it had no work: an overrun has been repaid at the rate of its bandwidth since.
+void Cbs::start_after_rest(Time now) {
+  const Wide repaid = product(now - next_period(), parameters_.budget) / parameters_.period;
+  budget_ = static_cast<Time>(std::min<Wide>(parameters_.budget, Wide{budget_} + parameters_.budget + repaid));
+  deadline_ = now + parameters_.deadline;
+  throttled_ = budget_ <= 0;
+}
+
+}  // namespace guest::sched
