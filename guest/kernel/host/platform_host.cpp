@@ -1,11 +1,30 @@
 // What the hardware gives the portable kernel, for host builds (unit tests, fuzzers).
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <thread>
 
+#include "guest/kernel/cpu.hpp"
 #include "guest/kernel/critical.hpp"
+#include "guest/kernel/host_cpu.hpp"
 #include "guest/kernel/panic.hpp"
 
 namespace guest::kernel {
+namespace {
+thread_local std::uint32_t this_cpu = 0;
+}  // namespace
+
+HostCpu::HostCpu(std::uint32_t index) : before_(this_cpu) {
+  require(index < kMaxCpus, "no such CPU");
+  this_cpu = index;
+}
+HostCpu::~HostCpu() { this_cpu = before_; }
+
+std::uint32_t cpu_index() { return this_cpu; }
+void spin_pause() { std::this_thread::yield(); }
+std::uint64_t tick_count() {
+  return static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
+}
 
 InterruptState mask_interrupts() { return {}; }
 void restore_interrupts(InterruptState) {}

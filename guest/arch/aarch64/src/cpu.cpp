@@ -1,5 +1,6 @@
 #include "guest/arch/cpu.hpp"
 
+#include "guest/kernel/cpu.hpp"
 #include "guest/kernel/critical.hpp"
 
 namespace guest::arch {
@@ -39,6 +40,11 @@ InterruptState mask_interrupts() {
   arch::mask_irq();
   return InterruptState{before};
 }
+
+std::uint32_t cpu_index() { return arch::cpu_index(); }
+// A hint for cores that share their pipelines; an emulator takes it as a reason to run another CPU.
+void spin_pause() { asm volatile("yield" : : : "memory"); }
+std::uint64_t tick_count() { return arch::counter(); }
 
 void restore_interrupts(InterruptState state) { arch::sysreg::Daif::write(static_cast<std::uint64_t>(state)); }
 

@@ -1,0 +1,147 @@
+#include "guest/kernel/spin_lock.hpp"
+
+#include <gtest/gtest.h>
+
+#include <thread>
+#include <vector>
+
+#include "guest/kernel/cpu.hpp"
+#include "guest/kernel/host_cpu.hpp"
+
+namespace guest::kernel {
+namespace {
+
+constexpr LockRank kOuter{10};
+constexpr LockRank kInner{20};
+
+TEST(SpinLock, holders_exclude_each_other) {
+  SpinLock lock("test", kOuter);
+  constexpr unsigned kRounds = 20'000;
+  unsigned long counter = 0;  // not atomic: the lock is what keeps the sum right
+  std::vector<std::thread> threads;
+  for (std::uint32_t cpu = 0; cpu < 4; ++cpu) {
+    threads.emplace_back([&, cpu] {
+      const HostCpu identity(cpu);
+      for (unsigned i = 0; i < kRounds; ++i) {
+        const SpinGuard guard(lock);
+        ++counter;
+      }
+    });
+  }
+  for (std::thread& thread : threads) {
+    thread.join();
+  }
+  EXPECT_EQ(counter, 4UL * kRounds);
+  EXPECT_EQ(lock.statistics().acquisitions, 4UL * kRounds);
+}
+
+TEST(SpinLock, waiters_are_served_in_the_order_of_their_arrival) {
+  SpinLock lock("test", kOuter);
+  std::vector<std::uint32_t> order;
+  std::vector<std::thread> threads;
+  std::atomic<std::uint32_t> arrived{0};
+  {
+    const HostCpu identity(7);
+    const SpinGuard guard(lock);
+    for (std::uint32_t cpu = 0; cpu < 4; ++cpu) {
+      threads.emplace_back([&, cpu] {
+        const HostCpu self(cpu);
+        arrived.fetch_add(1);
+        const SpinGuard inner(lock);
+        order.push_back(cpu);
+      });
+      while (arrived.load() != cpu + 1) {
+        std::this_thread::yield();
+      }
+      // Between the count and the ticket are a few instructions.
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+  }
+  for (std::thread& thread : threads) {
+    thread.join();
+  }
+  EXPECT_EQ(order, (std::vector<std::uint32_t>{0, 1, 2, 3}));
+  EXPECT_EQ(lock.statistics().contended, 4U);
+}
+
+TEST(SpinLock, rising_ranks_nest) {
+  SpinLock outer("outer", kOuter);
+  SpinLock inner("inner", kInner);
+  {
+    const SpinGuard first(outer);
+    const SpinGuard second(inner);
+    EXPECT_TRUE(outer.held_here());
+    EXPECT_TRUE(inner.held_here());
+  }
+  EXPECT_FALSE(outer.held_here());
+  EXPECT_FALSE(inner.held_here());
+}
+
+TEST(SpinLock, a_lock_that_another_cpu_holds_is_not_held_here) {
+  SpinLock lock("test", kOuter);
+  const SpinGuard guard(lock);
+  const HostCpu other(3);
+  EXPECT_FALSE(lock.held_here());
+}
+
+TEST(SpinLock, held_time_and_count_are_measured) {
+  SpinLock lock("test", kOuter);
+  for (const int milliseconds : {1, 5}) {
+    const SpinGuard guard(lock);
+    std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds));
+  }
+  const LockStatistics statistics = lock.statistics();
+  EXPECT_EQ(statistics.acquisitions, 2U);
+  EXPECT_EQ(statistics.contended, 0U);
+  EXPECT_GE(statistics.max_held_ticks, 5'000'000U);  // the host's tick is a nanosecond
+  EXPECT_GE(statistics.total_held_ticks, statistics.max_held_ticks + 1'000'000);
+}
+
+TEST(SpinLockDeath, falling_ranks_panic_with_both_locks_and_both_places) {
+  SpinLock outer("outer", kOuter);
+  SpinLock inner("inner", kInner);
+  const auto invert = [&] {
+    const SpinGuard first(inner);
+    const SpinGuard second(outer);
+  };
+  EXPECT_DEATH(invert(),
+               "lock order: CPU 0 takes 'outer' \\(rank 10\\) at .*spin_lock_test.cpp:[0-9]+ and holds 'inner' \\(rank "
+               "20\\) since .*spin_lock_test.cpp:[0-9]+");
+}
+
+TEST(SpinLockDeath, equal_ranks_panic) {
+  SpinLock one("one", kOuter);
+  SpinLock two("two", kOuter);
+  const auto nest = [&] {
+    const SpinGuard first(one);
+    const SpinGuard second(two);
+  };
+  EXPECT_DEATH(nest(), "lock order: CPU 0 takes 'two'");
+}
+
+TEST(SpinLockDeath, reentry_panics_with_both_places) {
+  SpinLock lock("test", kOuter);
+  SpinLock inner("inner", kInner);
+  const auto reenter = [&] {
+    const SpinGuard first(lock);
+    const SpinGuard between(inner);
+    const SpinGuard second(lock);
+  };
+  EXPECT_DEATH(reenter(),
+               "spin lock 'test' is taken at .*spin_lock_test.cpp:[0-9]+ by CPU 0, which holds it since "
+               ".*spin_lock_test.cpp:[0-9]+");
+}
+
+TEST(SpinLockDeath, release_out_of_order_panics) {
+  SpinLock outer("outer", kOuter);
+  SpinLock inner("inner", kInner);
+  const auto cross = [&] {
+    const InterruptState first = outer.acquire();
+    (void)inner.acquire();
+    outer.release(first);
+  };
+  EXPECT_DEATH(cross(), "spin lock 'outer' is released, but it is not the last one");
+}
+
+}  // namespace
+}  // namespace guest::kernel
