@@ -68,7 +68,13 @@ Outcome MachineReader::cpu() {
     return bad(Prop::Reg, "the affinity of one CPU");
   }
   const std::uint64_t affinity = bytes.size() == 4 ? read_be32(bytes.data()) : read_be64(bytes.data());
-  return out_.cpus.push_back(affinity) ? Outcome{} : too_many("CPUs", MachineInfo::kMaxCpus);
+  using namespace std::string_view_literals;
+  const Bytes method = value(Prop::EnableMethod);
+  // The first of the methods; the others are of no use to this kernel.
+  const bool psci =
+      std::string_view(reinterpret_cast<const char*>(method.data()), method.size()).starts_with("psci\0"sv);
+  return out_.cpus.push_back({.affinity = affinity, .psci = psci}) ? Outcome{}
+                                                                   : too_many("CPUs", MachineInfo::kMaxCpus);
 }
 
 Outcome MachineReader::chosen() {

@@ -25,6 +25,7 @@ constexpr std::string_view kPropertyNames[] = {
     "#redistributor-regions",
     "redistributor-stride",
     "method",
+    "enable-method",
     "bootargs",
     "stdout-path",
     "linux,initrd-start",

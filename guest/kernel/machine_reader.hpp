@@ -33,6 +33,7 @@ enum class Prop : std::uint8_t {
   RedistributorRegions,
   RedistributorStride,
   Method,
+  EnableMethod,
   Bootargs,
   StdoutPath,
   InitrdStart,

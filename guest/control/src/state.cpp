@@ -81,7 +81,7 @@ HandlerResult handle_irq(Services& services, const Arguments&, Caller&, ResultMa
     ResultMap item(writer);
     item.add("intid", static_cast<std::uint32_t>(entry.id));
     item.add("name", entry.name);
-    item.add("count", entry.count);
+    item.add("count", interrupts.count(i));
     item.finish();
   }
   result.add("unhandled", interrupts.unhandled());

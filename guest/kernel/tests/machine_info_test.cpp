@@ -396,7 +396,11 @@ TEST_P(QemuTree, virt_machine_is_read_whole) {
   EXPECT_EQ(info.gic.distributor, range(0x8000000, 0x10000));
   EXPECT_EQ(info.virtual_timer, (DeviceInterrupt{IntId{27}, Trigger::Level}));
   EXPECT_EQ(info.psci, PsciMethod::Hvc);
-  EXPECT_EQ(info.cpus.size(), 8U);
+  ASSERT_EQ(info.cpus.size(), 8U);
+  for (std::size_t i = 0; i < info.cpus.size(); ++i) {
+    EXPECT_EQ(info.cpus[i].affinity, i);
+    EXPECT_TRUE(info.cpus[i].psci);
+  }
   EXPECT_EQ(info.console.kind, ConsoleKind::Pl011);
   EXPECT_EQ(info.console.interrupt, (DeviceInterrupt{IntId{33}, Trigger::Level}));
   ASSERT_EQ(info.virtio.size(), 32U);

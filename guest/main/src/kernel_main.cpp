@@ -17,6 +17,7 @@
 #include "guest/arch/early_boot.hpp"
 #include "guest/arch/mmu.hpp"
 #include "guest/arch/psci.hpp"
+#include "guest/arch/secondary.hpp"
 #include "guest/arch/seed.hpp"
 #include "guest/kernel/format.hpp"
 #include "guest/kernel/machine_info.hpp"
@@ -49,6 +50,13 @@ class Idle final : public kernel::IdleWaiter {
   }
 };
 constinit Idle idle;
+
+/// The other CPUs have nothing of their own to run: they answer interrupts.
+void idle_secondary() {
+  for (;;) {
+    arch::wfi();
+  }
+}
 
 arch::PsciConduit conduit(kernel::PsciMethod method) {
   switch (method) {
@@ -123,6 +131,7 @@ extern "C" [[noreturn]] void kernel_main() {
   }
   const kernel::BootConfig& config = read_configuration(machine);
   log_machine();
+  arch::start_secondary_cpus(machine, idle_secondary);
   control::Services& services = start_services(machine, config);
   start_control(services, config);
   kernel::log().metric("clock_resolution_ns", arch::virtual_timer().resolution_ns());

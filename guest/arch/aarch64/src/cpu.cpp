@@ -1,5 +1,6 @@
 #include "guest/arch/cpu.hpp"
 
+#include "guest/arch/cpu_local.hpp"
 #include "guest/kernel/cpu.hpp"
 #include "guest/kernel/critical.hpp"
 
@@ -29,7 +30,26 @@ CpuId cpu_id() {
           .revision = Revision::decode(midr)};
 }
 
-std::uint32_t cpu_index() { return 0; }
+void clean_to_coherency(const void* data, std::uint64_t bytes) {
+  const std::uint64_t line = std::uint64_t{4} << ctr_el0::DminLine::decode(sysreg::CtrEl0::read());
+  const auto begin = reinterpret_cast<std::uint64_t>(data);  // cache maintenance takes the number
+  for (std::uint64_t at = begin - begin % line; at < begin + bytes; at += line) {
+    asm volatile("dc cvac, %0" : : "r"(at) : "memory");
+  }
+  dsb_sy();  // complete before whoever reads past the caches is told to
+}
+
+void enable_cpu_features() {
+  sysreg::CpacrEl1::write(cpacr_el1::FpenBits::encode(cpacr_el1::Fpen::NoTrap));
+  if (id_aa64mmfr1_el1::Pan::decode(sysreg::IdAa64Mmfr1El1::read()) != 0) {
+    asm volatile(".inst 0xd500419f" : : : "memory");  // msr pan, #1: the kernel does not touch user memory by accident
+  }
+  // SError, masked since reset: one that is pending is reported now. FIQ stays masked: nothing raises it.
+  asm volatile("msr daifclr, #4" : : : "memory");
+  isb();
+}
+
+std::uint32_t cpu_index() { return this_cpu().index; }
 
 }  // namespace guest::arch
 

@@ -76,6 +76,7 @@ extern "C" Roots early_map(std::uint64_t dtb_pa, std::uint64_t entry_el) {
                         .dtb_bytes = dtb_size,
                         .entry_el = entry_el,
                         .root_pa = kernel.root,
+                        .identity_root_pa = identity.root,
                         .tables_next_pa = identity.space.next_pa,
                         .tables_end_pa = identity.space.end_pa};
   return kernel.ok && identity.ok ? Roots{kernel.root, identity.root} : Roots{0, 0};

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "guest/arch/cpu.hpp"
 #include "guest/kernel/panic.hpp"
 
 namespace guest::arch {
@@ -19,10 +20,23 @@ void set_active_gic(Gic& gic) {
   kernel::interrupts().set_controller(gic);
 }
 
+GicStatus start_gic_on_this_cpu() {
+  kernel::require(active_gic != nullptr, "a CPU was started before the interrupt controller");
+  return active_gic->start_cpu();
+}
+
 void raise_software_interrupt(std::uint32_t id) {
-  constexpr std::uint32_t kSoftwareInterrupts = 16;  // IHI 0069, INTIDs
-  kernel::require(active_gic != nullptr && id < kSoftwareInterrupts, "no such software-generated interrupt");
+  kernel::require(active_gic != nullptr && id < kernel::kSoftwareInterrupts, "no such software-generated interrupt");
   active_gic->raise_here(id);
+}
+
+void raise_software_interrupt(std::uint32_t id, std::uint32_t cpu) {
+  kernel::require(active_gic != nullptr && id < kernel::kSoftwareInterrupts && cpu < kernel::kMaxCpus,
+                  "no such software-generated interrupt");
+  // The interrupt overtakes nothing: stores before it are visible in the inner-shareable domain, where all CPUs are,
+  // before the controller is told. Neither a store to a device nor a system register is ordered with them otherwise.
+  dsb_ishst();
+  active_gic->raise_on(cpu, id);
 }
 
 std::string_view to_string(GicStatus status) {
@@ -37,6 +51,8 @@ std::string_view to_string(GicStatus status) {
       return "no redistributor belongs to this CPU";
     case GicStatus::NotAwake:
       return "the redistributor does not wake up";
+    case GicStatus::Unreachable:
+      return "the controller cannot send this CPU software-generated interrupts (GICD_TYPER.RSS)";
   }
   return "unknown";
 }

@@ -12,7 +12,7 @@ namespace guest::arch {
 inline constexpr std::uint8_t kPriority = 0xa0;
 /// Everything more urgent than this is let through.
 inline constexpr std::uint8_t kPriorityMask = 0xf0;
-inline constexpr std::uint32_t kFirstSpi = 32;
+inline constexpr std::uint32_t kFirstSpi = kernel::kPrivateInterrupts;
 inline constexpr std::uint32_t kFirstSpecial = 1020;  ///< INTIDs from here mean "none"
 
 /// Distributor registers that GICv2 and GICv3 have alike (the redistributor's SGI frame too, for INTIDs below 32).
@@ -71,12 +71,17 @@ class GicFrame {
 /// IHI 0069, GICD_TYPER.ITLinesNumber: 32 * (N + 1) interrupts, at most 1020.
 std::uint32_t interrupt_count(const GicFrame& distributor);
 
-/// What interrupt entry calls: acknowledges one interrupt, dispatches it, ends it.
+/// The controller as one CPU after the other uses it. The distributor is shared; each CPU has its own interface to it.
 class Gic : public kernel::InterruptController {
  public:
+  /// Sets up this CPU's interface with every private interrupt masked. On the boot CPU init() does it.
+  virtual GicStatus start_cpu() = 0;
+  /// What interrupt entry calls: acknowledges one interrupt, dispatches it, ends it.
   virtual void service() = 0;
   /// Raises the software-generated interrupt `id`, 0 to 15, on this CPU.
   virtual void raise_here(std::uint32_t id) = 0;
+  /// Raises it on the CPU `cpu`, which has gone through start_cpu().
+  virtual void raise_on(std::uint32_t cpu, std::uint32_t id) = 0;
 
  protected:
   ~Gic() = default;

@@ -1,5 +1,6 @@
 // Arm IHI 0048, GIC architecture version 2.
 #include "gic.hpp"
+#include "guest/arch/cpu.hpp"
 #include "guest/arch/mmu.hpp"
 #include "guest/arch/model/field.hpp"
 
@@ -16,7 +17,8 @@ enum class GiccReg32 : std::uint32_t {
 
 namespace gicd_sgir {
 using TargetFilter = Field<25, 24>;
-}
+using TargetList = Field<23, 16>;
+}  // namespace gicd_sgir
 constexpr std::uint64_t kOnlyThisCpu = 0b10;
 
 class GicV2 final : public Gic {
@@ -36,12 +38,20 @@ class GicV2 final : public Gic {
     for (std::uint32_t word = 0; word < (count_ + 31) / 32; ++word) {
       gicd_.write(GicdReg32::ICENABLER, word, ~std::uint32_t{0});
     }
+    gicd_.write(GicdReg32::CTLR, 0, 1);
+    return start_cpu();
+  }
+
+  /// Registers of the private interrupts and of the CPU interface are banked: each CPU reaches its own.
+  GicStatus start_cpu() override {
+    gicd_.write(GicdReg32::ICENABLER, 0, ~std::uint32_t{0});
     // Each CPU reads its own bit in the registers of the private interrupts. On a machine with one CPU they may read as
     // zero (IHI 0048, GICD_ITARGETSR); then the target is fixed.
-    for (std::uint32_t id = 0; id < kFirstSpi && cpu_bit_ == 0; ++id) {
-      cpu_bit_ = gicd_.read(GicdReg8::ITARGETSR, id);
+    std::uint8_t bit = 0;
+    for (std::uint32_t id = 0; id < kernel::kPrivateInterrupts && bit == 0; ++id) {
+      bit = gicd_.read(GicdReg8::ITARGETSR, id);
     }
-    gicd_.write(GicdReg32::CTLR, 0, 1);
+    cpu_bits_[cpu_index()] = bit;
     write(GiccReg32::PMR, kPriorityMask);
     write(GiccReg32::BPR, 0);
     write(GiccReg32::CTLR, 1);
@@ -56,7 +66,7 @@ class GicV2 final : public Gic {
     gicd_.write(GicdReg8::IPRIORITYR, id, kPriority);
     if (id >= kFirstSpi) {
       gicd_.set_trigger(id, trigger);
-      gicd_.write(GicdReg8::ITARGETSR, id, cpu_bit_);
+      gicd_.write(GicdReg8::ITARGETSR, id, cpu_bits_[cpu_index()]);
     }
     gicd_.write_bit(GicdReg32::ISENABLER, id);
   }
@@ -67,6 +77,10 @@ class GicV2 final : public Gic {
 
   void raise_here(std::uint32_t id) override {
     gicd_.write(GicdReg32::SGIR, 0, static_cast<std::uint32_t>(gicd_sgir::TargetFilter::encode(kOnlyThisCpu)) | id);
+  }
+
+  void raise_on(std::uint32_t cpu, std::uint32_t id) override {
+    gicd_.write(GicdReg32::SGIR, 0, static_cast<std::uint32_t>(gicd_sgir::TargetList::encode(cpu_bits_[cpu])) | id);
   }
 
   void service() override {
@@ -86,7 +100,7 @@ class GicV2 final : public Gic {
   GicFrame gicd_;
   std::uintptr_t gicc_ = 0;
   std::uint32_t count_ = 0;
-  std::uint8_t cpu_bit_ = 0;
+  std::uint8_t cpu_bits_[kernel::kMaxCpus] = {};  ///< each CPU's bit among targets, written by itself
 };
 
 constinit GicV2 gic_v2;

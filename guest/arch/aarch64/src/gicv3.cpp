@@ -3,6 +3,7 @@
 #include "guest/arch/cpu.hpp"
 #include "guest/arch/mmu.hpp"
 #include "guest/arch/model/field.hpp"
+#include "guest/kernel/bounded_array.hpp"
 
 namespace guest::arch {
 namespace {
@@ -13,6 +14,10 @@ using EnableGrp1A = Bit<1>;
 using AreNs = Bit<4>;
 using Rwp = Bit<31>;
 }  // namespace gicd_ctlr
+
+namespace gicd_typer {
+using Rss = Bit<26>;  // software-generated interrupts reach every Aff0
+}
 
 namespace gicr_typer {
 using Vlpis = Bit<1>;
@@ -34,10 +39,15 @@ using Rs = Field<47, 44>;
 using Aff3 = Field<55, 48>;
 }  // namespace icc_sgi1r
 
+namespace icc_ctlr {
+using Rss = Bit<18>;  // as GICD_TYPER.RSS, of this CPU as a sender
+}
+
 namespace icc_sre {
 using Sre = Bit<0>;
 }
 
+constexpr std::uint64_t kTargetsPerRange = 16;
 constexpr std::uint64_t kFrameBytes = 0x10000;
 constexpr std::uint32_t kGicrCtlr = 0x0000;   // rw, 32 bits
 constexpr std::uint32_t kGicrTyper = 0x0008;  // ro, 64 bits
@@ -47,12 +57,7 @@ constexpr unsigned kMaxPolls = 1'000'000;
 class GicV3 final : public Gic {
  public:
   GicStatus init(PhysicalRange distributor, std::span<const PhysicalRange> redistributors, std::uint64_t stride) {
-    if (id_aa64pfr0_el1::Gic::decode(sysreg::IdAa64Pfr0El1::read()) == 0) {
-      return GicStatus::NoSystemRegisters;
-    }
-    sysreg::IccSreEl1::write(sysreg::IccSreEl1::read() | icc_sre::Sre::encode(true));
-    isb();  // the other ICC registers exist from here
-    if (!icc_sre::Sre::decode(sysreg::IccSreEl1::read())) {
+    if (!use_system_registers()) {
       return GicStatus::NoSystemRegisters;
     }
     MapStatus status = MapStatus::Ok;
@@ -62,23 +67,25 @@ class GicV3 final : public Gic {
     }
     gicd_ = GicFrame(gicd);
     count_ = interrupt_count(gicd_);
-    if (const GicStatus found = find_redistributor(redistributors, stride); found != GicStatus::Ok) {
+    for (const PhysicalRange& region : redistributors) {
+      kernel::require(regions_.push_back(region), "more regions of redistributors than there is room for");
+    }
+    stride_ = stride;
+    if (const GicStatus found = find_redistributor(); found != GicStatus::Ok) {
       return found;
     }
     init_distributor();
-    if (!wake_redistributor()) {
-      return GicStatus::NotAwake;
-    }
-    sgi_.write(GicdReg32::ICENABLER, 0, ~std::uint32_t{0});
-    sgi_.write(GicdReg32::IGROUPR, 0, ~std::uint32_t{0});
-    wait_for_writes(redistributor_ + kGicrCtlr, std::uint32_t{1} << 3);  // GICR_CTLR.RWP
+    return start_interface();
+  }
 
-    sysreg::IccPmrEl1::write(kPriorityMask);
-    sysreg::IccBpr1El1::write(0);
-    sysreg::IccCtlrEl1::write(0);  // EOImode 0: the end of interrupt also deactivates
-    sysreg::IccIgrpen1El1::write(1);
-    isb();
-    return GicStatus::Ok;
+  GicStatus start_cpu() override {
+    if (!use_system_registers()) {
+      return GicStatus::NoSystemRegisters;
+    }
+    if (const GicStatus found = find_redistributor(); found != GicStatus::Ok) {
+      return found;
+    }
+    return start_interface();
   }
 
   [[nodiscard]] std::uint32_t count() const override { return count_; }
@@ -86,7 +93,7 @@ class GicV3 final : public Gic {
 
   void enable(kernel::IntId interrupt, kernel::Trigger trigger) override {
     const auto id = static_cast<std::uint32_t>(interrupt);
-    const GicFrame& frame = id < kFirstSpi ? sgi_ : gicd_;
+    const GicFrame& frame = id < kFirstSpi ? here().sgi : gicd_;
     frame.write(GicdReg8::IPRIORITYR, id, kPriority);
     if (id >= kFirstSpi) {
       frame.set_trigger(id, trigger);
@@ -97,16 +104,18 @@ class GicV3 final : public Gic {
 
   void disable(kernel::IntId interrupt) override {
     const auto id = static_cast<std::uint32_t>(interrupt);
-    (id < kFirstSpi ? sgi_ : gicd_).write_bit(GicdReg32::ICENABLER, id);
+    (id < kFirstSpi ? here().sgi : gicd_).write_bit(GicdReg32::ICENABLER, id);
   }
 
-  void raise_here(std::uint32_t id) override {
-    const std::uint64_t mpidr = sysreg::MpidrEl1::read();
+  void raise_here(std::uint32_t id) override { raise_on(cpu_index(), id); }
+
+  void raise_on(std::uint32_t cpu, std::uint32_t id) override {
+    const std::uint64_t mpidr = cpus_[cpu].mpidr;
     const std::uint64_t aff0 = mpidr_el1::Aff0::decode(mpidr);
-    sysreg::IccSgi1rEl1::write(icc_sgi1r::TargetList::encode(std::uint64_t{1} << (aff0 % 16)) |
+    sysreg::IccSgi1rEl1::write(icc_sgi1r::TargetList::encode(std::uint64_t{1} << (aff0 % kTargetsPerRange)) |
                                icc_sgi1r::Aff1::encode(mpidr_el1::Aff1::decode(mpidr)) | icc_sgi1r::IntId::encode(id) |
                                icc_sgi1r::Aff2::encode(mpidr_el1::Aff2::decode(mpidr)) |
-                               icc_sgi1r::Rs::encode(aff0 / 16) |
+                               icc_sgi1r::Rs::encode(aff0 / kTargetsPerRange) |
                                icc_sgi1r::Aff3::encode(mpidr_el1::Aff3::decode(mpidr)));
     isb();
   }
@@ -124,14 +133,59 @@ class GicV3 final : public Gic {
   }
 
  private:
+  /// What belongs to one CPU, written by that CPU when it starts.
+  struct Cpu {
+    std::uint64_t mpidr = 0;
+    std::uintptr_t redistributor = 0;
+    GicFrame sgi;  ///< SGI_base of the redistributor: registers as the distributor's, for INTIDs below 32
+  };
+  [[nodiscard]] Cpu& here() { return cpus_[cpu_index()]; }
+
+  /// ICC_SRE_EL1 is one for each CPU. False: there are no ICC registers, or they may not be used.
+  static bool use_system_registers() {
+    if (id_aa64pfr0_el1::Gic::decode(sysreg::IdAa64Pfr0El1::read()) == 0) {
+      return false;
+    }
+    sysreg::IccSreEl1::write(sysreg::IccSreEl1::read() | icc_sre::Sre::encode(true));
+    isb();  // the other ICC registers exist from here
+    return icc_sre::Sre::decode(sysreg::IccSreEl1::read());
+  }
+
+  /// IHI 0069, ICC_SGI1R_EL1, RS: a target list names 16 CPUs; which 16 can only be said where both sides support it.
+  [[nodiscard]] bool reachable() const {
+    return mpidr_el1::Aff0::decode(sysreg::MpidrEl1::read()) < kTargetsPerRange ||
+           (gicd_typer::Rss::decode(gicd_.read(GicdReg32::TYPER)) && icc_ctlr::Rss::decode(sysreg::IccCtlrEl1::read()));
+  }
+
+  /// This CPU's redistributor and CPU interface, with every private interrupt masked.
+  GicStatus start_interface() {
+    if (!reachable()) {
+      return GicStatus::Unreachable;
+    }
+    const Cpu& cpu = here();
+    if (!wake(cpu.redistributor)) {
+      return GicStatus::NotAwake;
+    }
+    cpu.sgi.write(GicdReg32::ICENABLER, 0, ~std::uint32_t{0});
+    cpu.sgi.write(GicdReg32::IGROUPR, 0, ~std::uint32_t{0});
+    wait_for_writes(cpu.redistributor + kGicrCtlr, std::uint32_t{1} << 3);  // GICR_CTLR.RWP
+
+    sysreg::IccPmrEl1::write(kPriorityMask);
+    sysreg::IccBpr1El1::write(0);
+    sysreg::IccCtlrEl1::write(0);  // EOImode 0: the end of interrupt also deactivates
+    sysreg::IccIgrpen1El1::write(1);
+    isb();
+    return GicStatus::Ok;
+  }
+
   /// Walks the frames until the one with this CPU's affinity or the one marked last.
-  GicStatus find_redistributor(std::span<const PhysicalRange> regions, std::uint64_t stride) {
+  GicStatus find_redistributor() {
     const std::uint64_t mpidr = sysreg::MpidrEl1::read();
     const std::uint64_t affinity =
         mpidr_el1::Aff3::decode(mpidr) << 24 | (mpidr & (mpidr_el1::kAffinityMask & 0xff'ffff));
-    for (const PhysicalRange& region : regions) {
+    for (const PhysicalRange& region : regions_) {
       MapStatus status = MapStatus::Ok;
-      std::byte* const base = map_device(region.base, region.bytes, status);
+      std::byte* const base = map_device(region.base, region.bytes, status);  // the same window each time
       if (base == nullptr) {
         return GicStatus::Unmappable;
       }
@@ -139,15 +193,14 @@ class GicV3 final : public Gic {
         const auto frame = reinterpret_cast<std::uintptr_t>(base + at);  // inside the mapped window
         const std::uint64_t typer = mmio_read64(frame + kGicrTyper);
         if (gicr_typer::Affinity::decode(typer) == affinity) {
-          redistributor_ = frame;
-          sgi_ = GicFrame(base + at + kFrameBytes);
+          here() = {.mpidr = mpidr, .redistributor = frame, .sgi = GicFrame(base + at + kFrameBytes)};
           return GicStatus::Ok;
         }
         if (gicr_typer::Last::decode(typer)) {
           break;
         }
         const std::uint64_t frames = gicr_typer::Vlpis::decode(typer) ? 4 : 2;
-        at += stride != 0 ? stride : frames * kFrameBytes;
+        at += stride_ != 0 ? stride_ : frames * kFrameBytes;
       }
     }
     return GicStatus::NoRedistributor;
@@ -167,12 +220,12 @@ class GicV3 final : public Gic {
     wait_for_distributor();
   }
 
-  [[nodiscard]] bool wake_redistributor() const {
-    const std::uint64_t waker = mmio_read32(redistributor_ + kGicrWaker);
-    mmio_write32(redistributor_ + kGicrWaker,
+  static bool wake(std::uintptr_t redistributor) {
+    const std::uint64_t waker = mmio_read32(redistributor + kGicrWaker);
+    mmio_write32(redistributor + kGicrWaker,
                  static_cast<std::uint32_t>(gicr_waker::ProcessorSleep::replace(waker, false)));
     for (unsigned poll = 0; poll < kMaxPolls; ++poll) {
-      if (!gicr_waker::ChildrenAsleep::decode(mmio_read32(redistributor_ + kGicrWaker))) {
+      if (!gicr_waker::ChildrenAsleep::decode(mmio_read32(redistributor + kGicrWaker))) {
         return true;
       }
     }
@@ -189,8 +242,9 @@ class GicV3 final : public Gic {
   }
 
   GicFrame gicd_;
-  GicFrame sgi_;  ///< SGI_base of this CPU's redistributor: registers as the distributor's, for INTIDs below 32
-  std::uintptr_t redistributor_ = 0;
+  Cpu cpus_[kernel::kMaxCpus];
+  kernel::BoundedArray<PhysicalRange, 8> regions_;
+  std::uint64_t stride_ = 0;
   std::uint32_t count_ = 0;
 };
 

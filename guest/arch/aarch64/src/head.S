@@ -1,7 +1,11 @@
 // The first instructions. Linux Documentation/arch/arm64/booting.rst, "Call the kernel image": MMU off, data cache off
 // or on, interrupts masked, EL1 or EL2, x0 = physical address of the device tree.
 //
-// Registers that live until the MMU is on: x19 = device tree, x20 = exception level at entry.
+// Every CPU passes here: the boot CPU from the boot loader, the others from PSCI CPU_ON (Arm DEN 0022, "CPU_ON": MMU
+// and data cache off, interrupts masked, x0 = context id, the exception level of the caller's firmware interface).
+//
+// Registers that live until the MMU is on: x19 = device tree or struct SecondaryStart, x20 = exception level at entry,
+// x21, x22 = TTBR1, TTBR0, x23 = where to go then; x24, x25 = a secondary CPU's struct CpuLocal and stack.
 
 #include "guest/arch/layout.h"
 
@@ -23,19 +27,7 @@ _image_start_header:
 // The MMU is switched on in this page, the only one with an identity mapping.
 entry:
   mov     x19, x0
-  msr     daifset, #0xf
-  mrs     x20, CurrentEL
-  lsr     x20, x20, #2
-  cmp     x20, #2
-  b.ne    1f
-  bl      drop_to_el1
-1:
-  ldr     w0, =0x30d00800         // sctlr_el1::kMmuOff
-  msr     sctlr_el1, x0
-  adr     x0, early_vectors
-  msr     vbar_el1, x0
-  isb
-
+  bl      enter_el1
   // What the early code writes goes past the caches: nothing of the region may be left in them, before (a dirty line
   // would be written over it later) and after (a stale line would be read in its place).
   bl      flush_early_region
@@ -50,7 +42,10 @@ entry:
   mov     x21, x0
   mov     x22, x1
   bl      flush_early_region
+  ldr     x23, =high_entry
 
+// On with the MMU. x21, x22 = TTBR1, TTBR0, x23 = where to go.
+mmu_on:
   ldr     x0, =0x4404ff           // mair_el1::kKernel
   msr     mair_el1, x0
   ldr     x0, =0xb5103510         // tcr_el1::kKernel
@@ -75,12 +70,40 @@ entry:
   cbnz    x1, 2f
   orr     w0, w0, #(1 << 23)
 2:
-  ldr     x2, =high_entry
   msr     sctlr_el1, x0
   isb
-  br      x2
+  br      x23
+
+// PSCI CPU_ON enters here, with the physical address of a struct SecondaryStart in x0. It is read with the caches off:
+// the starting CPU has cleaned it to the point of coherency. The tables need no cleaning: walks are cacheable, and the
+// early ones were cleaned anyway.
+.global secondary_entry
+secondary_entry:
+  mov     x19, x0
+  bl      enter_el1
+  ldp     x21, x22, [x19, #SIS_START_TTBR1]
+  ldp     x24, x25, [x19, #SIS_START_CPU_LOCAL]
+  ldr     x23, =secondary_high_entry
+  b       mmu_on
 
   .ltorg
+
+// From EL1 or EL2 to EL1 with a known SCTLR and vectors. Returns x20 = exception level at entry.
+enter_el1:
+  mov     x26, x30
+  msr     daifset, #0xf
+  mrs     x20, CurrentEL
+  lsr     x20, x20, #2
+  cmp     x20, #2
+  b.ne    1f
+  bl      drop_to_el1
+1:
+  ldr     w0, =0x30d00800         // sctlr_el1::kMmuOff
+  msr     sctlr_el1, x0
+  adr     x0, early_vectors
+  msr     vbar_el1, x0
+  isb
+  ret     x26
 
 // Cleans and invalidates [_early_start, _early_end) to the point of coherency. Clobbers x0 to x3.
 flush_early_region:
@@ -188,12 +211,26 @@ early_vectors:
 high_entry:
   ldr     x0, =SIS_STACK_TOP(SIS_STACK_SLOT_BOOT)
   mov     sp, x0
-  mov     x29, xzr
+  adrp    x0, cpu_locals          // the first is the boot CPU's
+  add     x0, x0, :lo12:cpu_locals
+  msr     tpidr_el1, x0
+  bl      leave_identity
   mov     x30, xzr
+  b       arch_start
+
+secondary_high_entry:
+  mov     sp, x25
+  msr     tpidr_el1, x24
+  bl      leave_identity
+  mov     x30, xzr
+  b       secondary_start
+
+// Vectors, the end of the frame records, and no identity mapping any more: EPD0 stops walks through TTBR0.
+leave_identity:
+  mov     x29, xzr
   adrp    x0, vectors
   add     x0, x0, :lo12:vectors
   msr     vbar_el1, x0
-  // No identity mapping any more: EPD0 stops walks through TTBR0.
   mrs     x0, tcr_el1
   orr     x0, x0, #(1 << 7)
   msr     tcr_el1, x0
@@ -202,4 +239,4 @@ high_entry:
   tlbi    vmalle1
   dsb     nsh
   isb
-  b       arch_start
+  ret

@@ -4,6 +4,7 @@
 
 #include "guest/arch/cpu.hpp"
 #include "guest/arch/early_boot.hpp"
+#include "guest/kernel/spin_lock.hpp"
 #include "image.hpp"
 
 namespace guest::arch {
@@ -38,6 +39,10 @@ TableSpace table_space() {
   return {.next_pa = boot.tables_next_pa, .end_pa = boot.tables_end_pa, .offset = kImageBase - boot.image_pa};
 }
 
+/// Of the tables and of the device windows.
+constinit kernel::SpinLock lock{"address space", kernel::LockRank::AddressSpace};
+
+/// Under the lock.
 MapStatus map(std::uint64_t va, std::uint64_t pa, std::uint64_t bytes, Attributes attributes) {
   TableSpace space = table_space();
   const MapStatus status = map_range(early_boot().root_pa, space, va, pa, bytes, attributes);
@@ -62,6 +67,7 @@ MapStatus map_ram(std::uint64_t pa, std::uint64_t bytes) {
   if (pa >= limit || bytes > limit - pa) {
     return MapStatus::OutOfRange;
   }
+  const kernel::SpinGuard guard(lock);
   std::uint64_t at = round_up(pa);
   const std::uint64_t end = round_down(pa + bytes);
   const std::uint64_t image = early_boot().image_pa;
@@ -92,6 +98,7 @@ std::byte* map_device(std::uint64_t pa, std::uint64_t bytes, MapStatus& status) 
   }
   const std::uint64_t first = round_down(pa);
   const std::uint64_t size = round_up(pa + bytes) - first;
+  const kernel::SpinGuard guard(lock);
   for (std::size_t i = 0; i < window_count; ++i) {
     const Window& window = windows[i];
     if (first >= window.pa && first - window.pa <= window.bytes && size <= window.bytes - (first - window.pa)) {
@@ -116,6 +123,11 @@ std::byte* map_device(std::uint64_t pa, std::uint64_t bytes, MapStatus& status) 
   // One page stays unmapped between windows.
   next_device_va = va + size + kPageBytes;
   return reinterpret_cast<std::byte*>(va + (pa - first));  // inside the window just mapped
+}
+
+MapStatus map_stack(StackSlot slot, std::uint64_t pa) {
+  const kernel::SpinGuard guard(lock);
+  return map(stack_bottom(slot), pa, kStackSize, kReadWrite);
 }
 
 bool physical(const void* pointer, std::uint64_t& pa) {

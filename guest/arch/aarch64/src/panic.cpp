@@ -10,6 +10,7 @@
 #include "guest/arch/build_info.hpp"
 #include "guest/arch/clock.hpp"
 #include "guest/arch/cpu.hpp"
+#include "guest/arch/cpu_local.hpp"
 #include "guest/arch/early_boot.hpp"
 #include "guest/arch/exception.hpp"
 #include "guest/arch/layout.hpp"
@@ -38,13 +39,19 @@ struct Call {
   const char* function;
 };
 
-bool in_stack(std::uint64_t address, StackSlot slot) {
-  return address >= stack_bottom(slot) && address <= stack_top(slot) - sizeof(FrameRecord);
+/// A frame record at `address` lies in the stack that this CPU ran on, or in its overflow stack.
+bool in_stack(std::uint64_t address) {
+  const CpuLocal& cpu = this_cpu();
+  return address >= cpu.stack_bottom && address <= cpu.stack_top - sizeof(FrameRecord);
+}
+bool in_overflow_stack(std::uint64_t address) {
+  const std::uint64_t top = this_cpu().overflow_stack_top;
+  return address >= top - kStackSize && address <= top - sizeof(FrameRecord);
 }
 
 /// A frame record may be read there without a fault.
 bool readable_record(std::uint64_t fp) {
-  return fp % alignof(FrameRecord) == 0 && (in_stack(fp, StackSlot::Boot) || in_stack(fp, StackSlot::Overflow));
+  return fp % alignof(FrameRecord) == 0 && (in_stack(fp) || in_overflow_stack(fp));
 }
 
 /// A return address is looked up one byte before: after a call that does not return the next function begins.
@@ -65,7 +72,7 @@ bool next_frame(std::uint64_t& pc, std::uint64_t& fp) {
     return false;
   }
   const auto& record = *reinterpret_cast<const FrameRecord*>(fp);  // checked: mapped, aligned
-  if (record.lr == 0 || (record.fp <= fp && record.fp != 0 && in_stack(fp, StackSlot::Boot))) {
+  if (record.lr == 0 || (record.fp <= fp && record.fp != 0 && in_stack(fp))) {
     return false;
   }
   pc = record.lr;
@@ -115,7 +122,7 @@ void write_cause(TextOutput& output, const ExceptionFrame& frame, const Call* ca
   }
   if (frame.vector.overflowed()) {
     format_to(output, "reason: kernel stack overflow (sp {:#x}, stack {:#x} to {:#x})\n", frame.sp,
-              stack_bottom(StackSlot::Boot), stack_top(StackSlot::Boot));
+              this_cpu().stack_bottom, this_cpu().stack_top);
   } else if (frame.vector.kind() == 0) {
     output.write("reason: ");
     describe_cause(output, frame.esr, frame.far);

@@ -17,17 +17,16 @@
   stp     x0, x1, [sp, #SIS_FRAME_X(0)]
 .endm
 
-// The stack is full: go on with the overflow stack. The thread registers are free until there are user tasks, and then
+// The stack is full: go on with this CPU's overflow stack. The thread registers are free until there are user tasks, and then
 // the task that they belong to is lost anyway.
 .macro overflow_frame vector
 .Loverflow_\vector:
   msr     tpidr_el0, x0
   sub     x0, sp, x0
   msr     tpidrro_el0, x0
-  movz    x0, #((SIS_STACK_TOP(SIS_STACK_SLOT_OVERFLOW) - SIS_FRAME_SIZE) & 0xffff)
-  movk    x0, #(((SIS_STACK_TOP(SIS_STACK_SLOT_OVERFLOW) - SIS_FRAME_SIZE) >> 16) & 0xffff), lsl #16
-  movk    x0, #(((SIS_STACK_TOP(SIS_STACK_SLOT_OVERFLOW) - SIS_FRAME_SIZE) >> 32) & 0xffff), lsl #32
-  movk    x0, #(((SIS_STACK_TOP(SIS_STACK_SLOT_OVERFLOW) - SIS_FRAME_SIZE) >> 48) & 0xffff), lsl #48
+  mrs     x0, tpidr_el1           // struct CpuLocal, in mapped data
+  ldr     x0, [x0, #SIS_CPU_OVERFLOW_TOP]
+  sub     x0, x0, #SIS_FRAME_SIZE
   mov     sp, x0
   mrs     x0, tpidrro_el0
   stp     x0, x1, [sp, #SIS_FRAME_X(0)]

@@ -44,6 +44,12 @@ struct GicInfo {
 
 enum class PsciMethod : std::uint8_t { None, Hvc, Smc };
 
+/// A CPU as the tree lists it.
+struct CpuNode {
+  std::uint64_t affinity = 0;  ///< MPIDR affinity fields
+  bool psci = false;           ///< "enable-method" is "psci"
+};
+
 struct VirtioSlot {
   PhysRange registers;
   DeviceInterrupt interrupt;
@@ -67,7 +73,7 @@ struct MachineInfo {
   std::optional<DeviceInterrupt> virtual_timer;
   PsciMethod psci = PsciMethod::None;
   BoundedArray<VirtioSlot, kMaxVirtioSlots> virtio;    ///< by address
-  BoundedArray<std::uint64_t, kMaxCpus> cpus;          ///< MPIDR affinity fields, in the order of the tree
+  BoundedArray<CpuNode, kMaxCpus> cpus;                ///< in the order of the tree
   BoundedArray<std::uint8_t, kMaxSeedBytes> rng_seed;  ///< secret: never print it
   std::uint64_t kaslr_seed = 0;                        ///< secret; 0: none
   PhysRange rtc;                                       ///< PL031; size 0: none

@@ -37,7 +37,13 @@ struct CpuId {
 };
 CpuId cpu_id();
 
-/// Number of this CPU. Only the boot CPU runs.
+/// Writes what the caches hold of [data, data + bytes) to where every observer sees it, caches off included.
+void clean_to_coherency(const void* data, std::uint64_t bytes);
+
+/// What a CPU needs of its own before it runs C++ code at length: FP not trapped, PAN, SError unmasked.
+void enable_cpu_features();
+
+/// Number of this CPU; 0 is the boot CPU. From any context.
 std::uint32_t cpu_index();
 
 }  // namespace guest::arch

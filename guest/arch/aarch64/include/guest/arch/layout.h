@@ -23,10 +23,20 @@
 #define SIS_STACK_SIZE 0x10000
 #define SIS_STACK_SLOT 0x20000
 
-/* Slots in use. */
+/* CPU n has slot 1 + 2n for its stack and slot 2 + 2n for what its exceptions use when that stack is full. */
 #define SIS_STACK_SLOT_BOOT 1
 #define SIS_STACK_SLOT_OVERFLOW 2
+#define SIS_STACK_SLOTS_PER_CPU 2
 #define SIS_STACK_TOP(slot) (SIS_STACK_BASE + (slot) * SIS_STACK_SLOT + SIS_STACK_SIZE)
+
+/* struct CpuLocal (cpu_local.hpp), which TPIDR_EL1 points to. */
+#define SIS_CPU_OVERFLOW_TOP 0x00
+
+/* struct SecondaryStart (secondary.cpp): what a CPU reads before its MMU is on. */
+#define SIS_START_TTBR1 0x00
+#define SIS_START_TTBR0 0x08
+#define SIS_START_CPU_LOCAL 0x10
+#define SIS_START_STACK_TOP 0x18
 
 /* struct ExceptionFrame (exception.hpp). */
 #define SIS_FRAME_SIZE 0x140

@@ -21,8 +21,16 @@ inline constexpr std::uint64_t kMaxDtbBytes = 2 * 1024 * 1024;  // arm64 boot pr
 static_assert(kStackSize == std::uint64_t{1} << SIS_STACK_SHIFT && kStackSlot == 2 * kStackSize);
 static_assert(kStackBase % kStackSlot == 0);
 
-/// Stack slots, by number.
+/// Stack slots, by number. Boot and Overflow are the boot CPU's.
 enum class StackSlot : std::uint64_t { Boot = SIS_STACK_SLOT_BOOT, Overflow = SIS_STACK_SLOT_OVERFLOW };
+
+constexpr StackSlot cpu_stack_slot(std::uint32_t cpu) {
+  return StackSlot{SIS_STACK_SLOT_BOOT + std::uint64_t{SIS_STACK_SLOTS_PER_CPU} * cpu};
+}
+constexpr StackSlot overflow_stack_slot(std::uint32_t cpu) {
+  return StackSlot{SIS_STACK_SLOT_OVERFLOW + std::uint64_t{SIS_STACK_SLOTS_PER_CPU} * cpu};
+}
+static_assert(cpu_stack_slot(0) == StackSlot::Boot && overflow_stack_slot(0) == StackSlot::Overflow);
 
 constexpr std::uint64_t stack_bottom(StackSlot slot) {
   return kStackBase + static_cast<std::uint64_t>(slot) * kStackSlot;

@@ -1,4 +1,5 @@
-// The kernel's address space after the early code: the direct map of RAM, device windows, address conversions.
+// The kernel's address space after the early code: the direct map of RAM, device windows, stacks, address conversions.
+// From any CPU: a lock protects the tables. Entries only ever become valid, so no CPU has to forget anything.
 #pragma once
 
 #include <cstddef>
@@ -19,6 +20,9 @@ MapStatus map_ram(std::uint64_t pa, std::uint64_t bytes);
 
 /// Maps device registers (Device-nGnRE). Pages that were mapped before are shared. Null: `status` says why.
 std::byte* map_device(std::uint64_t pa, std::uint64_t bytes, MapStatus& status);
+
+/// Maps [pa, pa + kStackSize) as the stack of `slot`, between pages that stay unmapped.
+MapStatus map_stack(StackSlot slot, std::uint64_t pa);
 
 /// Where a byte of mapped RAM is in the direct map.
 inline std::byte* direct(std::uint64_t pa) {

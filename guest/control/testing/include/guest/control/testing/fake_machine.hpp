@@ -44,7 +44,7 @@ class FakeMachine {
 
   FakeMachine() {
     const kernel::PhysRange range = {.base = kernel::PhysAddr{kPhysicalBase}, .size = kMemoryBytes};
-    if (!info.memory.push_back(range) || !info.cpus.push_back(0)) {
+    if (!info.memory.push_back(range) || !info.cpus.push_back({})) {
       std::abort();
     }
     if (pages.add_memory({&range, 1}, {}) != kernel::Status::Ok) {

@@ -101,6 +101,10 @@ using Imask = Bit<1>;
 using Istatus = Bit<2>;
 }  // namespace cnt_ctl_el0
 
+namespace ctr_el0 {
+using DminLine = Field<19, 16>;  // smallest data cache line, log2 of words
+}
+
 namespace daif {
 using F = Bit<6>;
 using I = Bit<7>;
