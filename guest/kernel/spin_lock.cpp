@@ -25,16 +25,21 @@ InterruptState SpinLock::acquire(std::source_location where) {
   // Relaxed: the ticket only orders the comers. What the last holder wrote comes with the acquire below.
   const std::uint32_t ticket = next_.fetch_add(1, std::memory_order_relaxed);
   // Acquire pairs with the release in release(): everything under the lock before is visible from here on.
-  bool waited = false;
-  while (serving_.load(std::memory_order_acquire) != ticket) {
-    waited = true;
-    spin_pause();
+  const bool waits = serving_.load(std::memory_order_acquire) != ticket;
+  if (waits) [[unlikely]] {
+    wait_for(ticket);
   }
   outer_ = held.lock;
   where_ = where;
   held.lock = this;
-  times_.begin(waited);
+  times_.begin(waits);
   return before;
+}
+
+void SpinLock::wait_for(std::uint32_t ticket) const {
+  while (serving_.load(std::memory_order_acquire) != ticket) {
+    spin_pause();
+  }
 }
 
 void SpinLock::release(InterruptState before) {

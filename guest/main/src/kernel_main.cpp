@@ -19,6 +19,7 @@
 #include "guest/arch/psci.hpp"
 #include "guest/arch/secondary.hpp"
 #include "guest/arch/seed.hpp"
+#include "guest/arch/smp.hpp"
 #include "guest/kernel/format.hpp"
 #include "guest/kernel/machine_info.hpp"
 #include "guest/kernel/work.hpp"
@@ -131,6 +132,7 @@ extern "C" [[noreturn]] void kernel_main() {
   }
   const kernel::BootConfig& config = read_configuration(machine);
   log_machine();
+  arch::start_ipis();
   arch::start_secondary_cpus(machine, idle_secondary);
   control::Services& services = start_services(machine, config);
   start_control(services, config);

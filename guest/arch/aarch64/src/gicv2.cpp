@@ -80,6 +80,10 @@ class GicV2 final : public Gic {
   }
 
   void raise_on(std::uint32_t cpu, std::uint32_t id) override {
+    if (cpu == cpu_index()) {
+      raise_here(id);  // on a machine with one CPU its bit may be unknown
+      return;
+    }
     gicd_.write(GicdReg32::SGIR, 0, static_cast<std::uint32_t>(gicd_sgir::TargetList::encode(cpu_bits_[cpu])) | id);
   }
 

@@ -85,6 +85,8 @@ class SpinLock {
     [[nodiscard]] static LockStatistics read() { return {}; }
   };
 
+  /// Acquires, as the load in acquire(). Out of line: what nobody waits for should not save registers for it.
+  [[gnu::noinline]] void wait_for(std::uint32_t ticket) const;
   [[noreturn, gnu::noinline]] void refuse_acquire(const SpinLock& last, std::source_location where) const;
   [[noreturn, gnu::noinline]] void refuse_release() const;
 

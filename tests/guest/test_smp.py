@@ -1,0 +1,136 @@
+"""Several CPUs: every one comes online on every kind of machine, answers calls, and dies with one report.
+
+Emulation runs in one thread, where a CPU that waits hands over to the next one: with a thread for each CPU, more of them
+than the host has would wait for each other by the time slice. One test uses threads, for what only they can find.
+"""
+
+import itertools
+import pathlib
+import re
+import tempfile
+import unittest
+
+import guest_image
+import test_device_tree
+from guest_image import Guest
+
+IMAGE = guest_image.KERNEL.with_name("smp_test.Image")
+ONE_THREAD = ("-accel", "tcg,thread=single")
+COUNTS = (1, 2, 4, 8)
+CHECKS = 9
+
+
+class EveryMachine(unittest.TestCase):
+    MACHINES = [{"cpus": cpus, "machine": f"gic-version={gic},virtualization={el2}"}
+                for cpus, gic, el2 in itertools.product(COUNTS, (2, 3), ("off", "on"))]
+
+    def test_the_kernel_boots_with_every_cpu_online(self):
+        for options in self.MACHINES:
+            with self.subTest(**options), Guest(
+                    extra=(*ONE_THREAD, "-append", "verbosity=info"), **options) as guest:
+                output = guest.wait_for(guest_image.PROMPT)
+                self.assertIn(f"\n{options['cpus']} of {options['cpus']} CPUs online\n", output)
+                self.assertNotIn("stays off", output)
+                guest.send("shutdown 7")
+                self.assertEqual(guest_image.exit_record(guest.wait_for_exit()), ("shutdown", 7))
+
+    def test_every_check_passes_and_every_cpu_answers_every_cpu(self):
+        for options in self.MACHINES:
+            self.check(**options, extra=ONE_THREAD)
+
+    def test_every_check_passes_with_cpus_that_run_at_once(self):
+        for gic in (2, 3):
+            self.check(cpus=2, machine=f"gic-version={gic}", extra=("-accel", "tcg,thread=multi"))
+
+    def check(self, **options):
+        with self.subTest(**options), Guest(image=IMAGE, **options) as guest:
+            output = guest.wait_for_exit()
+            self.assertEqual(guest_image.exit_record(output), ("shutdown", 0), output)
+            self.assertEqual(len(re.findall(r"(?m)^TEST \w+ ok$", output)), CHECKS, output)
+
+    def test_an_uncontended_lock_costs_at_most_85_instructions(self):
+        with Guest(image=IMAGE, extra=("-icount", "shift=0,sleep=off")) as guest:
+            output = guest.wait_for_exit()
+        figure = int(re.search(r"(?m)^METRIC spin_lock_pair_ns=(\d+)$", output).group(1))
+        print(f"spin lock: {figure} instructions for acquire and release, loop included")
+        self.assertLessEqual(figure, 85)
+
+
+class CpusThatStayOff(unittest.TestCase):
+    def test_cpus_beyond_eight_are_left_off(self):
+        with Guest(cpus=10, machine="gic-version=3", extra=ONE_THREAD) as guest:
+            self.assertIn("\n2 of 10 CPUs stay off: the kernel has room for 8\n", guest.wait_for(guest_image.PROMPT))
+
+    def boot(self, edit):
+        """Boots two CPUs with a tree that `edit` changed."""
+        with tempfile.TemporaryDirectory() as folder:
+            folder = pathlib.Path(folder)
+            tree = folder / "machine.dtb"
+            test_device_tree.run_tool(guest_image.QEMU, "-M", f"virt,dumpdtb={tree}", "-cpu", "cortex-a72", "-m", "512M",
+                                      "-smp", "2", "-display", "none", "-nic", "none")
+            source = test_device_tree.run_tool("dtc", "-I", "dtb", "-O", "dts", "-q", str(tree)).decode()
+            changed = edit(source)
+            self.assertNotEqual(changed, source)
+            (folder / "tree").write_bytes(test_device_tree.compiled(changed))
+            (folder / "stub").write_bytes(
+                guest_image.boot_stub(test_device_tree.TREE_ADDRESS, test_device_tree.IMAGE_ADDRESS))
+            extra = guest_image.loader((folder / "stub", test_device_tree.STUB_ADDRESS),
+                                       (guest_image.KERNEL, test_device_tree.IMAGE_ADDRESS),
+                                       (folder / "tree", test_device_tree.TREE_ADDRESS),
+                                       start=test_device_tree.STUB_ADDRESS)
+            with Guest(image=None, cpus=2, extra=(*ONE_THREAD, *extra)) as guest:
+                return guest.wait_for(guest_image.PROMPT)
+
+    def test_a_cpu_with_another_enable_method_is_named(self):
+        output = self.boot(lambda source: source.replace('enable-method = "psci"', 'enable-method = "spin-table"'))
+        self.assertIn('\nCPU 1 (MPIDR 0x1) stays off: its "enable-method" is not "psci"\n', output)
+
+    def test_a_cpu_that_firmware_does_not_know_is_named_with_the_error(self):
+        output = self.boot(lambda source: source.replace("reg = <0x01>;", "reg = <0x0102>;"))
+        self.assertIn("\nCPU 1 (MPIDR 0x102) stays off: INVALID_PARAMETERS\n", output)
+
+    def test_without_psci_only_the_boot_cpu_runs(self):
+        output = self.boot(lambda source: test_device_tree.without(source, "psci"))
+        self.assertIn("\nCPU 1 (MPIDR 0x1) stays off: NOT_SUPPORTED\n", output)
+
+
+class Panic(unittest.TestCase):
+    def report(self, kind, cpus=4, gic=3):
+        with Guest(image=IMAGE, cpus=cpus, machine=f"gic-version={gic}",
+                   extra=(*ONE_THREAD, "-append", kind)) as guest:
+            output = guest.wait_for_exit()
+        self.assertEqual(output.count("==== KERNEL PANIC ===="), 1, output)
+        self.assertEqual(output.count("==== END OF PANIC ===="), 1, output)
+        self.assertEqual(guest_image.exit_record(output), ("panic", 4))
+        return output
+
+    def test_a_fault_on_another_cpu_is_reported_with_its_number(self):
+        for gic in (2, 3):
+            output = self.report("null", gic=gic)
+            self.assertRegex(output, r"(?m)^reason: data abort: read at 0x0: ")
+            self.assertRegex(output, r"(?m)^core: 3  EL: 1  ")
+            self.assertRegex(output, r"(?m)^  #\d+ +0x[0-9a-f]{16} secondary_start\+0x")
+
+    def test_a_failed_requirement_on_another_cpu_is_reported_with_its_number(self):
+        output = self.report("assert")
+        self.assertRegex(output, r"(?m)^reason: provoked assertion$")
+        self.assertRegex(output, r"(?m)^core: 3  EL: 1  ")
+
+    def test_a_stack_overflow_on_another_cpu_is_told_with_its_stack(self):
+        for cpus in (2, 8):
+            output = self.report("overflow", cpus=cpus)
+            match = re.search(r"(?m)^reason: kernel stack overflow \(sp 0x([0-9a-f]+), stack 0x([0-9a-f]+) to 0x([0-9a-f]+)\)$",
+                              output)
+            self.assertIsNotNone(match, output)
+            sp, bottom, top = (int(text, 16) for text in match.groups())
+            self.assertEqual(bottom, 0xFFFF800010000000 + (1 + 2 * (cpus - 1)) * 0x20000)
+            self.assertEqual(top, bottom + 0x10000)
+            self.assertLess(sp, bottom + 0x140)
+            self.assertRegex(output, rf"(?m)^core: {cpus - 1}  EL: 1  ")
+
+    def test_a_fault_on_the_boot_cpu_is_reported_while_the_others_run(self):
+        self.assertRegex(self.report("boot-null"), r"(?m)^core: 0  EL: 1  ")
+
+
+if __name__ == "__main__":
+    unittest.main()
