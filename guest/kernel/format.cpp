@@ -133,14 +133,8 @@ void log_formatted(Verbosity level, std::string_view format, std::span<const Arg
   if (!target.shows(level)) {
     return;
   }
-  struct LogOutput final : TextOutput {
-    explicit LogOutput(Log& destination) : log(destination) {}
-    void write(std::string_view text) override { log.write(text); }
-    Log& log;
-  };
-  LogOutput output(target);
-  write_formatted(output, format, arguments);
-  output.write("\n");
+  Log::Line line(target);
+  write_formatted(line, format, arguments);
 }
 
 void panic_formatted(std::source_location where, std::string_view format, std::span<const Argument> arguments) {

@@ -219,6 +219,7 @@ void* Heap::allocate(std::size_t bytes, std::size_t alignment) {
     // Not std::has_single_bit(): without the vector unit a population count is a call.
     require((alignment & (alignment - 1)) == 0 && alignment <= kMaxAlignment, "heap: impossible alignment");
   }
+  const SpinGuard guard(lock_);
   if (bytes > kLargestClass) {
     return allocate_large(bytes, alignment);
   }
@@ -248,6 +249,7 @@ void Heap::free(void* block) {
   if (block == nullptr) {
     return;
   }
+  const SpinGuard guard(lock_);
   const auto offset = static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(block) & (kSlabBytes - 1));
   if (offset == 0) {
     free_large(block);
@@ -299,6 +301,7 @@ std::size_t Heap::usable_bytes(const void* block) const {
 }
 
 void Heap::trim() {
+  const SpinGuard guard(lock_);
   for (Class& cls : classes_) {
     for (Slab* slab = cls.partial; slab != nullptr;) {
       Slab* const next = slab->next;
@@ -311,6 +314,7 @@ void Heap::trim() {
 }
 
 HeapStatistics Heap::statistics() const {
+  const SpinGuard guard(lock_);
   HeapStatistics total{.live_blocks = large_blocks_,
                        .live_bytes = live_bytes_,
                        .peak_live_bytes = peak_live_bytes_,
@@ -331,6 +335,7 @@ HeapStatistics Heap::statistics() const {
 
 HeapClassStatistics Heap::class_statistics(std::size_t index) const {
   require(index < kClasses, "heap: no such size class");
+  const SpinGuard guard(lock_);
   const Class& cls = classes_[index];
   return {.block_bytes = kClassBytes[index],
           .blocks_per_slab = blocks_of(index, sizeof(Slab)),

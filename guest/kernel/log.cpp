@@ -23,18 +23,51 @@ bool parse_verbosity(std::string_view text, Verbosity& out) {
 
 std::string_view to_string(Verbosity verbosity) { return kNames[static_cast<std::size_t>(verbosity)]; }
 
+Log::Line::Locked Log::lock() {
+  // Relaxed: a CPU that sees it late waits for the lock or writes one line more, as it would have a moment before.
+  if (only_cpu_.load(std::memory_order_relaxed) != kAnyCpu) {
+    return {.held = false, .before = {}};
+  }
+  return {.held = true, .before = lock_.acquire()};
+}
+
+void Log::unlock(Line::Locked locked) {
+  if (locked.held) {
+    lock_.release(locked.before);
+  }
+}
+
+void Log::begin_line() {
+  if (in_line_ && line_cpu_ != cpu_index()) {
+    put("\n");
+  }
+}
+
 void Log::set_output(TextOutput& output) {
+  const Line::Locked locked = lock();
   output_ = &output;
   output.write(early_text());
   if (early_overflow_) {
     output.write("[early log full: later lines before this point are lost]\n");
   }
   early_size_ = 0;
+  unlock(locked);
 }
 
 void Log::write(std::string_view text) {
+  const Line::Locked locked = lock();
+  put(text);
+  unlock(locked);
+}
+
+void Log::put(std::string_view text) {
+  const std::uint32_t only = only_cpu_.load(std::memory_order_relaxed);
+  if (only != kAnyCpu && only != cpu_index()) {
+    return;
+  }
   if (!text.empty()) {
     in_line_ = text.back() != '\n';
+    line_cpu_ = cpu_index();
   }
   if (output_ != nullptr) {
     output_->write(text);
@@ -53,18 +86,17 @@ void Log::line(Verbosity level, std::string_view text) {
   if (!shows(level)) {
     return;
   }
-  write(text);
-  write("\n");
+  Line(*this).write(text);
 }
 
 void Log::metric(std::string_view name, std::uint64_t value) {
   char digits[20];
   const auto end = std::to_chars(std::begin(digits), std::end(digits), value).ptr;
-  write(abi::console::kMetricPrefix);
-  write(name);
-  write("=");
-  write({digits, static_cast<std::size_t>(end - digits)});
-  write("\n");
+  Line line(*this);
+  line.write(abi::console::kMetricPrefix);
+  line.write(name);
+  line.write("=");
+  line.write({digits, static_cast<std::size_t>(end - digits)});
 }
 
 Log& log() {

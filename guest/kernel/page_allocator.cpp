@@ -46,6 +46,7 @@ struct PageAllocator::FreeBlock {
 };
 
 Status PageAllocator::add_memory(std::span<const PhysRange> memory, std::span<const PhysRange> reserved) {
+  const SpinGuard guard(lock_);
   for (const PhysRange& range : memory) {
     std::uint64_t at = range.begin();
     while (at < range.end()) {
@@ -218,6 +219,7 @@ void PageAllocator::account(std::uint64_t pages) {
 }
 
 Result<PhysAddr> PageAllocator::allocate(unsigned order) {
+  const SpinGuard guard(lock_);
   const auto page = take(order);
   if (!page) {
     return std::unexpected(page.error());
@@ -230,6 +232,7 @@ Result<PhysAddr> PageAllocator::allocate(unsigned order) {
 
 Result<PhysAddr> PageAllocator::allocate_pages(std::uint64_t pages) {
   require(pages > 0, "an allocation of no pages");
+  const SpinGuard guard(lock_);
   const unsigned order = pages > pages_of(kMaxOrder) ? kMaxOrder + 1 : floor_order(std::bit_ceil(pages));
   const auto page = take(order);
   if (!page) {
@@ -260,6 +263,7 @@ std::uint64_t PageAllocator::chain_pages(const Region& region, std::uint64_t pag
 }
 
 std::uint64_t PageAllocator::allocated_pages(PhysAddr address) const {
+  const SpinGuard guard(lock_);
   const std::uint64_t page = raw(address) >> kPageShift;
   const Region* const region = region_of(page);
   if (raw(address) % kPageBytes != 0 || region == nullptr || page >= region->frontier_page ||
@@ -270,6 +274,7 @@ std::uint64_t PageAllocator::allocated_pages(PhysAddr address) const {
 }
 
 std::uint64_t PageAllocator::free(PhysAddr address) {
+  const SpinGuard guard(lock_);
   const std::uint64_t page = raw(address) >> kPageShift;
   Region* const region = region_of(page);
   if (raw(address) % kPageBytes != 0 || region == nullptr || page >= region->frontier_page) {
@@ -294,6 +299,7 @@ std::uint64_t PageAllocator::free(PhysAddr address) {
 }
 
 PageStatistics PageAllocator::statistics() const {
+  const SpinGuard guard(lock_);
   std::uint64_t largest = free_orders_ == 0 ? 0 : pages_of(floor_order(free_orders_));
   for (const Region& region : regions_) {
     for (std::uint64_t size = pages_of(kMaxOrder); size > largest; size /= 2) {

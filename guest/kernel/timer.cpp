@@ -30,6 +30,7 @@ void TimerQueue::program() { hardware_.set_deadline(first_ == nullptr ? kNoDeadl
 
 void TimerQueue::arm(Timer& timer, std::uint64_t deadline_ns) {
   const CriticalSection section;
+  require(cpu_index() == cpu_, "a timer of another CPU");
   if (timer.armed_) {
     unlink(timer);
   }
@@ -46,6 +47,7 @@ void TimerQueue::arm(Timer& timer, std::uint64_t deadline_ns) {
 
 void TimerQueue::cancel(Timer& timer) {
   const CriticalSection section;
+  require(cpu_index() == cpu_, "a timer of another CPU");
   if (timer.armed_) {
     unlink(timer);
     program();
@@ -54,6 +56,7 @@ void TimerQueue::cancel(Timer& timer) {
 
 void TimerQueue::on_interrupt() {
   const CriticalSection section;
+  require(cpu_index() == cpu_, "a timer of another CPU");
   const std::uint64_t now_ns = hardware_.now_ns();
   while (first_ != nullptr && first_->deadline_ns_ <= now_ns) {
     Timer& due = *first_;

@@ -13,6 +13,10 @@ void WorkQueue::raise(WorkItem& item) {
     item.next_ = head;
     // Release pairs with the acquire in collect(): the loop sees next_ and all that the raiser wrote before.
   } while (!raised_.compare_exchange_weak(head, &item, std::memory_order_release, std::memory_order_relaxed));
+  // Who finds something raised need not wake: whoever raised it has, or is about to, and the loop takes all at once.
+  if (head == nullptr && wake_ != nullptr) {
+    wake_();
+  }
 }
 
 void WorkQueue::collect() {

@@ -17,7 +17,7 @@ from guest_image import Guest
 IMAGE = guest_image.KERNEL.with_name("smp_test.Image")
 ONE_THREAD = ("-accel", "tcg,thread=single")
 COUNTS = (1, 2, 4, 8)
-CHECKS = 9
+CHECKS = 12
 
 
 class EveryMachine(unittest.TestCase):
@@ -46,6 +46,10 @@ class EveryMachine(unittest.TestCase):
         with self.subTest(**options), Guest(image=IMAGE, **options) as guest:
             output = guest.wait_for_exit()
             self.assertEqual(guest_image.exit_record(output), ("shutdown", 0), output)
+            # Whole lines, each once: nothing of another CPU in between.
+            lines = re.findall(r"(?m)^LINE cpu=(\d) number=(\d+) 0x[0-9a-f]{16} end$", output)
+            self.assertEqual(sorted((int(cpu), int(number)) for cpu, number in lines),
+                             list(itertools.product(range(options["cpus"]), range(50))))
             self.assertEqual(len(re.findall(r"(?m)^TEST \w+ ok$", output)), CHECKS, output)
 
     def test_an_uncontended_lock_costs_at_most_85_instructions(self):

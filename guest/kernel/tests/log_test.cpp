@@ -2,7 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
+#include <thread>
+#include <vector>
+
+#include "guest/kernel/format.hpp"
+#include "guest/kernel/host_cpu.hpp"
 
 namespace guest::kernel {
 namespace {
@@ -49,6 +55,64 @@ TEST(Log, metric_is_one_line_name_equals_value) {
   log.set_output(output);
   log.metric("boot_ns", 18'446'744'073'709'551'615ULL);
   EXPECT_EQ(output.content, "METRIC boot_ns=18446744073709551615\n");
+}
+
+TEST(Log, lines_of_cpus_that_write_at_once_stay_whole) {
+  constexpr std::size_t kLines = 500;
+  Log log;
+  StringOutput output;
+  log.set_output(output);
+  std::vector<std::thread> threads;
+  for (std::uint32_t cpu = 0; cpu < 4; ++cpu) {
+    threads.emplace_back([&, cpu] {
+      const HostCpu identity(cpu);
+      for (std::size_t i = 0; i < kLines; ++i) {
+        Log::Line line(log);
+        line.write("<");
+        line.write(std::string(cpu + 1, static_cast<char>('a' + cpu)));
+        line.write(">");
+      }
+    });
+  }
+  for (std::thread& thread : threads) {
+    thread.join();
+  }
+  for (const char* const line : {"<a>\n", "<bb>\n", "<ccc>\n", "<dddd>\n"}) {
+    std::size_t count = 0;
+    for (std::size_t at = output.content.find(line); at != std::string::npos; at = output.content.find(line, at + 1)) {
+      ++count;
+    }
+    EXPECT_EQ(count, kLines) << line;
+  }
+}
+
+TEST(Log, a_line_does_not_continue_the_open_line_of_another_cpu) {
+  Log log;
+  StringOutput output;
+  log.set_output(output);
+  log.write("prompt> ");
+  log.error("own");
+  log.write("prompt> ");
+  {
+    const HostCpu other(1);
+    log.error("other");
+  }
+  EXPECT_EQ(output.content, "prompt> own\nprompt> \nother\n");
+}
+
+TEST(Log, a_cpu_that_panics_writes_alone_and_without_the_lock) {
+  Log log;
+  StringOutput output;
+  log.set_output(output);
+  const HostCpu holder(1);
+  const Log::Line held(log);
+  {
+    const HostCpu panicking(2);
+    log.leave_to_this_cpu();
+    log.error("report");
+  }
+  log.error("silent");
+  EXPECT_EQ(output.content, "report\n");
 }
 
 TEST(Log, text_without_a_line_end_leaves_the_line_open) {

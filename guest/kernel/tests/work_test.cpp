@@ -8,6 +8,24 @@
 namespace guest::kernel {
 namespace {
 
+int wakes = 0;
+
+TEST(WorkQueue, only_the_first_raise_wakes_the_loop) {
+  WorkQueue queue;
+  queue.set_wake([] { ++wakes; });
+  WorkItem one([](void*) {}, nullptr);
+  WorkItem two([](void*) {}, nullptr);
+  wakes = 0;
+  queue.raise(one);
+  queue.raise(two);
+  queue.raise(one);
+  EXPECT_EQ(wakes, 1);
+  while (queue.run_one()) {
+  }
+  queue.raise(two);
+  EXPECT_EQ(wakes, 2);
+}
+
 struct Recorder {
   std::vector<int>* order;
   int id;

@@ -52,6 +52,13 @@ class Idle final : public kernel::IdleWaiter {
 };
 constinit Idle idle;
 
+/// The main loop is the boot CPU's; what another CPU raises ends its WFI.
+void wake_main_loop() {
+  if (arch::cpu_index() != 0) {
+    arch::send_ipi(0, arch::Ipi::Wake);
+  }
+}
+
 /// The other CPUs have nothing of their own to run: they answer interrupts.
 void idle_secondary() {
   for (;;) {
@@ -133,6 +140,7 @@ extern "C" [[noreturn]] void kernel_main() {
   const kernel::BootConfig& config = read_configuration(machine);
   log_machine();
   arch::start_ipis();
+  kernel::work_queue().set_wake(wake_main_loop);
   arch::start_secondary_cpus(machine, idle_secondary);
   control::Services& services = start_services(machine, config);
   start_control(services, config);

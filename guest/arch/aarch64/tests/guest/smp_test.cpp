@@ -1,7 +1,9 @@
 // Checks of several CPUs at work: an image of its own, run by tests/guest/test_smp.py. Without boot arguments it prints
 // "TEST <name> ok" or "TEST <name> FAILED: <line>" and exits with the number of failures; with one, the name of a way
 // to die, it does that.
+#include <algorithm>
 #include <bit>
+#include <cstring>
 #include <iterator>
 
 #include "abi/console.hpp"
@@ -18,8 +20,10 @@
 #include "guest/arch/secondary.hpp"
 #include "guest/arch/smp.hpp"
 #include "guest/kernel/format.hpp"
+#include "guest/kernel/heap.hpp"
 #include "guest/kernel/interrupts.hpp"
 #include "guest/kernel/spin_lock.hpp"
+#include "guest/kernel/work.hpp"
 
 namespace guest {
 namespace {
@@ -237,6 +241,86 @@ unsigned a_cpu_that_is_not_there_is_refused() {
   return 0;
 }
 
+constexpr std::uint32_t kRaises = 1'000;
+constinit std::atomic<std::uint32_t> work_runs{0};
+constinit kernel::WorkItem work_item([](void*) { work_runs.fetch_add(1); }, nullptr);
+
+/// The boot CPU sleeps without a timer until another CPU raises work: a lost wake-up would let it sleep for ever.
+unsigned work_that_another_cpu_raises_wakes_the_boot_cpu() {
+  kernel::work_queue().set_wake([] {
+    if (arch::cpu_index() != 0) {
+      arch::send_ipi(0, arch::Ipi::Wake);
+    }
+  });
+  work_runs = 0;
+  on_all_cpus([] {
+    if (arch::cpu_index() == 0) {
+      while (arch::cpu_count() > 1 && work_runs.load() < kRaises) {
+        arch::mask_irq();
+        if (kernel::work_queue().empty()) {
+          arch::wfi();
+        }
+        arch::unmask_irq();
+        while (kernel::work_queue().run_one()) {
+        }
+      }
+    } else if (arch::cpu_index() == 1) {
+      for (std::uint32_t i = 0; i < kRaises; ++i) {
+        kernel::work_queue().raise(work_item);
+        while (work_runs.load() <= i) {
+          kernel::spin_pause();
+        }
+      }
+    }
+  });
+  EXPECT(work_runs.load() == (arch::cpu_count() > 1 ? kRaises : 0));
+  return 0;
+}
+
+constinit std::atomic<std::uint32_t> damaged_blocks{0};
+
+/// Blocks of many sizes, small and large, all CPUs at once: none is handed out twice, and all come back.
+unsigned heap_and_pages_serve_all_cpus_at_once() {
+  const kernel::HeapStatistics before = kernel::kernel_heap().statistics();
+  const std::uint64_t pages_before = kernel::kernel_pages().statistics().used_pages;
+  on_all_cpus([] {
+    constexpr std::size_t kBlocks = 8;
+    const auto mark = static_cast<unsigned char>(arch::cpu_index() + 1);
+    for (std::size_t round = 0; round < 100; ++round) {
+      unsigned char* blocks[kBlocks];
+      for (std::size_t i = 0; i < kBlocks; ++i) {
+        const std::size_t bytes = std::size_t{16} << ((round + i) % 12);
+        blocks[i] = static_cast<unsigned char*>(kernel::kernel_heap().allocate(bytes));
+        std::memset(blocks[i], mark, bytes);
+      }
+      for (std::size_t i = 0; i < kBlocks; ++i) {
+        const std::size_t bytes = std::size_t{16} << ((round + i) % 12);
+        if (!std::all_of(blocks[i], blocks[i] + bytes, [mark](unsigned char byte) { return byte == mark; })) {
+          damaged_blocks.fetch_add(1);
+        }
+        kernel::kernel_heap().free(blocks[i]);
+      }
+    }
+  });
+  kernel::kernel_heap().trim();
+  const kernel::HeapStatistics after = kernel::kernel_heap().statistics();
+  EXPECT(damaged_blocks.load() == 0);
+  EXPECT(after.live_blocks == before.live_blocks && after.live_bytes == before.live_bytes);
+  EXPECT(after.allocations - before.allocations == std::uint64_t{800} * arch::cpu_count());
+  EXPECT(kernel::kernel_pages().statistics().used_pages <= pages_before);
+  return 0;
+}
+
+/// test_smp.py looks at the lines.
+unsigned lines_of_all_cpus_are_written() {
+  on_all_cpus([] {
+    for (unsigned i = 0; i < 50; ++i) {
+      kernel::log_error("LINE cpu={} number={} {:#018x} end", arch::cpu_index(), i, arch::this_cpu().mpidr);
+    }
+  });
+  return 0;
+}
+
 constinit kernel::SpinLock shared_lock{"test", kernel::LockRank{1}};
 constinit std::uint64_t shared_count = 0;  ///< not atomic: the lock is what keeps it right
 constexpr std::uint64_t kLockRounds = 5'000;
@@ -277,6 +361,9 @@ constexpr struct {
     {"ipis_are_counted_on_both_sides", ipis_are_counted_on_both_sides},
     {"a_cpu_that_is_not_there_is_refused", a_cpu_that_is_not_there_is_refused},
     {"spin_lock_holders_exclude_each_other", spin_lock_holders_exclude_each_other},
+    {"work_that_another_cpu_raises_wakes_the_boot_cpu", work_that_another_cpu_raises_wakes_the_boot_cpu},
+    {"heap_and_pages_serve_all_cpus_at_once", heap_and_pages_serve_all_cpus_at_once},
+    {"lines_of_all_cpus_are_written", lines_of_all_cpus_are_written},
     {"spin_lock_pair_is_measured", spin_lock_pair_is_measured},
 };
 

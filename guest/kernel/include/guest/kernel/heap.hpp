@@ -35,7 +35,8 @@ struct HeapClassStatistics {
   std::uint64_t slabs;
 };
 
-/// Not from interrupt handlers. Contract violations panic with the address and, for a block of a slab, its class.
+/// From any CPU, one at a time (a spin lock); not from interrupt handlers. Contract violations panic with the address
+/// and, for a block of a slab, its class.
 class Heap {
  public:
   static constexpr std::size_t kSlabBytes = std::size_t{16} * 1024;
@@ -79,6 +80,7 @@ class Heap {
   [[nodiscard]] Slab& slab_of(const void* block) const;
   void account_allocation(std::uint64_t bytes);
 
+  mutable SpinLock lock_{"heap", LockRank::Heap};  ///< of everything below but the reference
   PageAllocator& pages_;
   Class classes_[kClasses] = {};
   std::uint64_t live_bytes_ = 0;

@@ -1,9 +1,13 @@
 // Lines for people on the console, by level. Before a console is known they are kept in a small buffer.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
+
+#include "guest/kernel/cpu.hpp"
+#include "guest/kernel/spin_lock.hpp"
 
 namespace guest::kernel {
 
@@ -26,6 +30,9 @@ enum class Verbosity : std::uint8_t {
 bool parse_verbosity(std::string_view text, Verbosity& out);
 std::string_view to_string(Verbosity verbosity);
 
+/// From any CPU: a lock keeps a line whole, and a line that finds another CPU's open (the shell's prompt, or what it
+/// prints in parts) begins a new one. Interrupts are masked while a line goes out, which takes as long as the console
+/// needs for it.
 class Log {
  public:
   constexpr Log() = default;
@@ -33,9 +40,33 @@ class Log {
   /// From now on text goes to `output`; what was kept before is written first.
   void set_output(TextOutput& output);
   [[nodiscard]] bool has_output() const { return output_ != nullptr; }
-  void set_verbosity(Verbosity verbosity) { verbosity_ = verbosity; }
-  [[nodiscard]] Verbosity verbosity() const { return verbosity_; }
-  [[nodiscard]] bool shows(Verbosity level) const { return level <= verbosity_; }
+  // Relaxed: the level orders nothing.
+  void set_verbosity(Verbosity verbosity) { verbosity_.store(verbosity, std::memory_order_relaxed); }
+  [[nodiscard]] Verbosity verbosity() const { return verbosity_.load(std::memory_order_relaxed); }
+  [[nodiscard]] bool shows(Verbosity level) const { return level <= verbosity(); }
+
+  /// A line that is written in parts: nothing of other CPUs comes between them while it lives.
+  class Line final : public TextOutput {
+   public:
+    explicit Line(Log& log) : log_(log), locked_(log.lock()) { log_.begin_line(); }
+    /// Ends the line.
+    ~Line() {
+      log_.put("\n");
+      log_.unlock(locked_);
+    }
+    Line(const Line&) = delete;
+    Line& operator=(const Line&) = delete;
+    void write(std::string_view text) override { log_.put(text); }
+
+   private:
+    Log& log_;
+    struct Locked {
+      bool held;
+      InterruptState before;
+    };
+    friend class Log;
+    Locked locked_;
+  };
 
   /// One line; the line end is added. Written if `level` is shown, that is decided when the line is made.
   void line(Verbosity level, std::string_view text);
@@ -52,9 +83,23 @@ class Log {
   /// What is kept while there is no output; for the panic report.
   [[nodiscard]] std::string_view early_text() const { return {early_, early_size_}; }
 
+  /// From now on only this CPU writes, without the lock: another CPU may hold it and be stopped. For a panic.
+  void leave_to_this_cpu() { only_cpu_.store(cpu_index(), std::memory_order_relaxed); }
+
  private:
+  static constexpr std::uint32_t kAnyCpu = ~std::uint32_t{0};
+
+  Line::Locked lock();
+  void unlock(Line::Locked locked);
+  /// Under the lock, as the rest below.
+  void begin_line();
+  void put(std::string_view text);
+
+  SpinLock lock_{"log", LockRank::Log};
+  std::atomic<std::uint32_t> only_cpu_{kAnyCpu};
+  std::atomic<Verbosity> verbosity_{Verbosity::Quiet};
   TextOutput* output_ = nullptr;
-  Verbosity verbosity_ = Verbosity::Quiet;
+  std::uint32_t line_cpu_ = 0;  ///< who wrote last
   char early_[2048] = {};
   std::size_t early_size_ = 0;
   bool early_overflow_ = false;

@@ -14,6 +14,7 @@
 
 #include "guest/kernel/bounded_array.hpp"
 #include "guest/kernel/physical_memory.hpp"
+#include "guest/kernel/spin_lock.hpp"
 #include "guest/kernel/status.hpp"
 
 namespace guest::kernel {
@@ -30,8 +31,8 @@ struct PageStatistics {
   std::uint64_t failures;  ///< requests that were refused
 };
 
-/// Not from interrupt handlers. Contract violations (double free, foreign or misaligned address, damaged links) panic
-/// with the address.
+/// From any CPU, one at a time (a spin lock); not from interrupt handlers. Contract violations (double free, foreign or
+/// misaligned address, damaged links) panic with the address.
 class PageAllocator {
  public:
   static constexpr unsigned kMaxOrder = 18;  ///< 1 GiB
@@ -55,7 +56,7 @@ class PageAllocator {
   std::uint64_t free(PhysAddr address);
   /// Pages of the allocation that starts at `address`; 0: none does.
   [[nodiscard]] std::uint64_t allocated_pages(PhysAddr address) const;
-  /// True: `address` lies in memory under management.
+  /// True: `address` lies in memory under management. Takes no lock: regions are added once, at boot.
   [[nodiscard]] bool owns(PhysAddr address) const {
     const std::uint64_t page = raw(address) >> kPageShift;
     for (const Region& region : regions_) {
@@ -92,6 +93,7 @@ class PageAllocator {
   static std::uint64_t chain_pages(const Region& region, std::uint64_t page);
   void account(std::uint64_t pages);
 
+  mutable SpinLock lock_{"pages", LockRank::Pages};  ///< of everything below but map_
   DirectMap map_;
   BoundedArray<Region, kMaxRegions> regions_;
   FreeBlock* free_[kMaxOrder + 1] = {};

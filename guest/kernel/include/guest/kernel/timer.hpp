@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "guest/kernel/clock.hpp"
+#include "guest/kernel/cpu.hpp"
 #include "guest/kernel/work.hpp"
 
 namespace guest::kernel {
@@ -37,17 +38,18 @@ class Timer {
   bool armed_ = false;
 };
 
-/// Armed timers, earliest first; equal deadlines in the order in which they were armed. Few timers are armed at a time,
-/// so insertion walks a list.
+/// Of one CPU, the one that makes it: the comparator is that CPU's own. Armed timers, earliest first; equal deadlines
+/// in the order in which they were armed. Few timers are armed at a time, so insertion walks a list.
 class TimerQueue {
  public:
-  TimerQueue(DeadlineTimer& hardware, WorkQueue& work) : hardware_(hardware), work_(work) {}
+  TimerQueue(DeadlineTimer& hardware, WorkQueue& work) : hardware_(hardware), work_(work), cpu_(cpu_index()) {}
   TimerQueue(const TimerQueue&) = delete;
   TimerQueue& operator=(const TimerQueue&) = delete;
 
-  /// Arms `timer` for the absolute time `deadline_ns` (moves it when armed). From any context.
+  /// Arms `timer` for the absolute time `deadline_ns` (moves it when armed). From any context of its CPU; on another
+  /// one it panics.
   void arm(Timer& timer, std::uint64_t deadline_ns);
-  /// Disarms; an item that was already raised still runs. From any context.
+  /// Disarms; an item that was already raised still runs. From any context of its CPU; on another one it panics.
   void cancel(Timer& timer);
   /// Raises the items of every timer that is due, sets the next deadline. From the timer's interrupt.
   void on_interrupt();
@@ -59,6 +61,7 @@ class TimerQueue {
 
   DeadlineTimer& hardware_;
   WorkQueue& work_;
+  std::uint32_t cpu_;
   Timer* first_ = nullptr;
 };
 

@@ -44,6 +44,10 @@ class WorkQueue {
   WorkQueue(const WorkQueue&) = delete;
   WorkQueue& operator=(const WorkQueue&) = delete;
 
+  /// What raise() calls when nothing was raised before: it must end the wait of the loop if that is on another CPU. On
+  /// the loop's own CPU there is nothing to do: whoever raises there keeps it awake. In raise()'s context. Once, before
+  /// other CPUs run.
+  void set_wake(void (*wake)()) { wake_ = wake; }
   /// Marks `item` to run. From any context, on any CPU; lock-free.
   void raise(WorkItem& item);
   /// Runs the oldest raised item. False: there was none. Only from the loop.
@@ -61,6 +65,7 @@ class WorkQueue {
   std::atomic<WorkItem*> raised_ = nullptr;  ///< newest first
   WorkItem* run_list_ = nullptr;             ///< oldest first; only the loop touches it
   std::uint64_t runs_ = 0;
+  void (*wake_)() = nullptr;
 };
 
 /// The loop's queue.
