@@ -34,6 +34,17 @@ class EveryMachine(unittest.TestCase):
                 guest.send("shutdown 7")
                 self.assertEqual(guest_image.exit_record(guest.wait_for_exit()), ("shutdown", 7))
 
+    def test_a_reboot_brings_every_cpu_up_again(self):
+        for gic in (2, 3):
+            with self.subTest(gic=gic), Guest(reboot=True, cpus=4, machine=f"gic-version={gic}",
+                                              extra=(*ONE_THREAD, "-append", "verbosity=info")) as guest:
+                guest.wait_for(guest_image.PROMPT)
+                guest.send("reboot")
+                guest.wait_for("\n4 of 4 CPUs online\n", occurrences=2)
+                guest.wait_for(guest_image.PROMPT, occurrences=2)
+                guest.send("shutdown 1")
+                self.assertRegex(guest.wait_for_exit(), "SIS-EXIT kind=shutdown code=1\n$")
+
     def test_every_check_passes_and_every_cpu_answers_every_cpu(self):
         for options in self.MACHINES:
             self.check(**options, extra=ONE_THREAD)
@@ -99,9 +110,10 @@ class CpusThatStayOff(unittest.TestCase):
 
 
 class Panic(unittest.TestCase):
-    def report(self, kind, cpus=4, gic=3):
-        with Guest(image=IMAGE, cpus=cpus, machine=f"gic-version={gic}",
-                   extra=(*ONE_THREAD, "-append", kind)) as guest:
+    def report(self, kind, cpus=4, gic=3, accel="single"):
+        with self.subTest(kind=kind, cpus=cpus, gic=gic, accel=accel), Guest(
+                image=IMAGE, cpus=cpus, machine=f"gic-version={gic}",
+                extra=("-accel", f"tcg,thread={accel}", "-append", kind)) as guest:
             output = guest.wait_for_exit()
         self.assertEqual(output.count("==== KERNEL PANIC ===="), 1, output)
         self.assertEqual(output.count("==== END OF PANIC ===="), 1, output)
@@ -131,6 +143,31 @@ class Panic(unittest.TestCase):
             self.assertEqual(top, bottom + 0x10000)
             self.assertLess(sp, bottom + 0x140)
             self.assertRegex(output, rf"(?m)^core: {cpus - 1}  EL: 1  ")
+
+    def test_cpus_that_panic_at_once_make_one_report(self):
+        for cpus, gic in itertools.product((2, 4, 8), (2, 3)):
+            self.assertRegex(self.report("all-at-once", cpus=cpus, gic=gic), r"(?m)^reason: every CPU panics$")
+        # With threads they do so at the same moment.
+        self.report("all-at-once", cpus=2, accel="multi")
+
+    def test_a_panic_stops_the_others_before_it_reports(self):
+        for gic, accel in ((2, "single"), (3, "single"), (3, "multi")):
+            output = self.report("among-writers", cpus=2 if accel == "multi" else 4, gic=gic, accel=accel)
+            before, report = output.split("==== KERNEL PANIC ====")
+            self.assertNotIn("LINE", report)
+            # The lines before are whole, the last one included.
+            for line in before.split("\n"):
+                if "LINE" in line:
+                    self.assertRegex(line, r"^LINE cpu=\d end$")
+
+    def test_a_panic_gets_through_while_a_cpu_without_interrupts_holds_the_log(self):
+        self.assertRegex(self.report("lock-held"), r"(?m)^reason: a panic while the log is held$")
+
+    def test_a_shutdown_and_panics_at_once_leave_one_exit_record(self):
+        for accel in ("single", "multi"):
+            with Guest(image=IMAGE, cpus=2, extra=("-accel", f"tcg,thread={accel}", "-append", "shutdown-and-panic")) as guest:
+                output = guest.wait_for_exit()
+            self.assertIn(guest_image.exit_record(output), (("shutdown", 9), ("panic", 4)))
 
     def test_a_fault_on_the_boot_cpu_is_reported_while_the_others_run(self):
         self.assertRegex(self.report("boot-null"), r"(?m)^core: 0  EL: 1  ")

@@ -1,12 +1,13 @@
-// The panic report. Runs in any context: takes no lock, allocates nothing, writes with polling. What it reads was
-// checked first (frame pointers), so that the report does not fault; if it does nevertheless, the second panic prints
-// one line and powers off.
+// The panic report. Runs in any context, on one CPU of several: stops the others, takes no lock, allocates nothing,
+// writes with polling. What it reads was checked first (frame pointers), so that the report does not fault; if it does
+// nevertheless, the second panic prints one line and powers off.
 #include "guest/kernel/panic.hpp"
 
 #include <atomic>
 
 #include "abi/console.hpp"
 #include "abi/exit_code.hpp"
+#include "end_of_machine.hpp"
 #include "guest/arch/build_info.hpp"
 #include "guest/arch/clock.hpp"
 #include "guest/arch/cpu.hpp"
@@ -155,17 +156,27 @@ void write_state(TextOutput& output, const ExceptionFrame& frame, const Call* ca
   }
 }
 
+/// Once: a machine that panics on its way down has said already how it ends. Only the CPU that ends it comes here.
 void write_exit_record(TextOutput& output, const char* kind, unsigned code) {
+  static constinit bool written = false;
+  if (written) {
+    return;
+  }
+  written = true;
   format_to(output, "{}{} kind={} code={}\n", abi::console::kRecordMark, abi::console::kExitRecord, kind, code);
 }
 
 [[noreturn]] void report(const ExceptionFrame& frame, const Call* call) {
   mask_irq();
+  claim_end_of_machine();
   const unsigned earlier = panics_begun.fetch_add(1, std::memory_order_relaxed);
   if (panic_output == nullptr || earlier > 1) {
     power_off();
   }
   TextOutput& output = *panic_output;
+  if (earlier == 0) {
+    stop_other_cpus();
+  }
   if (earlier == 1) {
     format_to(output, "\nPANIC inside the panic report: ESR {:#x} ELR {:#x} FAR {:#x} {}\n", frame.esr, frame.elr,
               frame.far, call != nullptr ? call->reason : std::string_view{});
@@ -191,6 +202,8 @@ void set_panic_output(kernel::TextOutput& output) { panic_output = &output; }
 
 void exit_machine(const char* kind, unsigned code) {
   mask_irq();
+  claim_end_of_machine();
+  stop_other_cpus();
   if (panic_output != nullptr) {
     // A record is a line of its own; the shell's prompt may be open.
     panic_output->write(kernel::log().in_line() ? "\n" : "");

@@ -1,5 +1,6 @@
 #include "guest/arch/smp.hpp"
 
+#include "end_of_machine.hpp"
 #include "guest/arch/cpu.hpp"
 #include "guest/arch/cpu_local.hpp"
 #include "guest/arch/gic.hpp"
@@ -28,6 +29,7 @@ bool online(std::uint32_t cpu) {
 void start_ipis() {
   attach(Ipi::Call, "call", [](void*) { call_queues[cpu_index()].run(); });
   attach(Ipi::Wake, "wake", [](void*) {});
+  attach(Ipi::Stop, "stop", [](void*) { stop_this_cpu(); });
 }
 
 void send_ipi(std::uint32_t cpu, Ipi ipi) {

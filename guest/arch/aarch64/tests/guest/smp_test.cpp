@@ -388,6 +388,50 @@ void provoke_on_last_cpu(arch::Fault fault) {
   (void)call_and_wait(last_cpu(), [](void*) { arch::provoke(wanted); }, nullptr);
 }
 
+/// The last CPU panics while the others write lines without end.
+void panic_among_writers() {
+  on_all_cpus([] {
+    for (unsigned i = 0;; ++i) {
+      if (i == 20 && arch::cpu_index() == last_cpu()) {
+        kernel::panic("a panic among writers");
+      }
+      kernel::log_error("LINE cpu={} end", arch::cpu_index());
+    }
+  });
+}
+
+/// The last CPU keeps its interrupts masked and the log's lock for ever.
+void panic_while_a_deaf_cpu_holds_the_log() {
+  on_all_cpus([] {
+    static constinit std::atomic<bool> held{false};
+    if (arch::cpu_index() == last_cpu()) {
+      kernel::Log::Line line(kernel::log());
+      held.store(true);
+      for (;;) {
+        kernel::spin_pause();
+      }
+    }
+    while (!held.load()) {
+      kernel::spin_pause();
+    }
+    if (arch::cpu_index() == 0) {
+      kernel::panic("a panic while the log is held");
+    }
+    for (;;) {
+      kernel::spin_pause();
+    }
+  });
+}
+
+void shut_down_while_others_panic() {
+  on_all_cpus([] {
+    if (arch::cpu_index() == 0) {
+      arch::exit_machine(abi::console::kKindShutdown, 9);
+    }
+    kernel::panic("a panic beside a shutdown");
+  });
+}
+
 constexpr struct {
   std::string_view name;
   void (*die)();
@@ -396,6 +440,10 @@ constexpr struct {
     {"null", [] { provoke_on_last_cpu(arch::Fault::Null); }},
     {"assert", [] { provoke_on_last_cpu(arch::Fault::Assert); }},
     {"boot-null", [] { arch::provoke(arch::Fault::Null); }},
+    {"all-at-once", [] { on_all_cpus([] { kernel::panic("every CPU panics"); }); }},
+    {"among-writers", panic_among_writers},
+    {"lock-held", panic_while_a_deaf_cpu_holds_the_log},
+    {"shutdown-and-panic", shut_down_while_others_panic},
 };
 
 arch::PsciConduit conduit() {
