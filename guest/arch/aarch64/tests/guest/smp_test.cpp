@@ -423,8 +423,26 @@ void panic_while_a_deaf_cpu_holds_the_log() {
   });
 }
 
+/// Every CPU gets here with its interrupts masked before any goes on: none can be stopped by the first.
+void meet_with_interrupts_masked() {
+  static constinit std::atomic<std::uint32_t> masked{0};
+  arch::mask_irq();
+  masked.fetch_add(1);
+  while (masked.load() < arch::cpu_count()) {
+    kernel::spin_pause();
+  }
+}
+
+void panic_on_all_cpus() {
+  on_all_cpus([] {
+    meet_with_interrupts_masked();
+    kernel::panic("every CPU panics");
+  });
+}
+
 void shut_down_while_others_panic() {
   on_all_cpus([] {
+    meet_with_interrupts_masked();
     if (arch::cpu_index() == 0) {
       arch::exit_machine(abi::console::kKindShutdown, 9);
     }
@@ -440,7 +458,7 @@ constexpr struct {
     {"null", [] { provoke_on_last_cpu(arch::Fault::Null); }},
     {"assert", [] { provoke_on_last_cpu(arch::Fault::Assert); }},
     {"boot-null", [] { arch::provoke(arch::Fault::Null); }},
-    {"all-at-once", [] { on_all_cpus([] { kernel::panic("every CPU panics"); }); }},
+    {"all-at-once", panic_on_all_cpus},
     {"among-writers", panic_among_writers},
     {"lock-held", panic_while_a_deaf_cpu_holds_the_log},
     {"shutdown-and-panic", shut_down_while_others_panic},
