@@ -71,6 +71,18 @@ class EveryMachine(unittest.TestCase):
         self.assertLessEqual(figure, 85)
 
 
+class Command(unittest.TestCase):
+    def test_cpus_lists_each_cpu(self):
+        with Guest(cpus=4, machine="gic-version=3", extra=ONE_THREAD) as guest:
+            guest.wait_for(guest_image.PROMPT)
+            guest.send("cpus")
+            output = guest.wait_for("left_off: 0\n")
+            guest.shut_down()
+        cpus = re.findall(r"(?m)^  cpu=(\d)  mpidr=(\d)  state=online  interrupts=\d+  ipis_sent=\d+  ipis_received=\d+$",
+                          output)
+        self.assertEqual(cpus, [(str(i), str(i)) for i in range(4)], output)
+
+
 class CpusThatStayOff(unittest.TestCase):
     def test_cpus_beyond_eight_are_left_off(self):
         with Guest(cpus=10, machine="gic-version=3", extra=ONE_THREAD) as guest:

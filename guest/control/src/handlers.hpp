@@ -25,6 +25,7 @@ SIS_HANDLER(handle_info);
 SIS_HANDLER(handle_uptime);
 SIS_HANDLER(handle_mem);
 SIS_HANDLER(handle_irq);
+SIS_HANDLER(handle_cpus);
 SIS_HANDLER(handle_counters);
 SIS_HANDLER(handle_selftest);
 // machine.cpp: what changes the machine

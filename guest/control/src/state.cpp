@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "handlers.hpp"
 
 namespace guest::control {
@@ -29,15 +31,27 @@ std::string_view console_name(kernel::ConsoleKind kind) {
 
 }  // namespace
 
+namespace {
+
+std::uint32_t cpus_online(const Cpus& cpus) {
+  std::uint32_t online = 0;
+  for (std::uint32_t i = 0; i < cpus.count(); ++i) {
+    online += cpus.report(i).online ? 1 : 0;
+  }
+  return online;
+}
+
+}  // namespace
+
 HandlerResult handle_info(Services& services, const Arguments&, Caller&, ResultMap& result) {
   result.add("version", services.version);
   result.add("build_id", services.build_id);
   if (!services.scenario.empty()) {
     result.add("scenario", services.scenario);
   }
-  // Present, as the device tree lists them; the boot CPU is the one in use.
+  // Present, as the device tree lists them.
   result.add("cpus", services.machine.cpus.size());
-  result.add("cpus_in_use", 1);
+  result.add("cpus_in_use", cpus_online(services.cpus));
   result.add("memory_bytes", services.machine.memory_bytes());
   const kernel::InterruptController* controller = services.interrupts.controller();
   result.add("interrupt_controller", controller != nullptr ? controller->name() : "none");
@@ -86,6 +100,28 @@ HandlerResult handle_irq(Services& services, const Arguments&, Caller&, ResultMa
   }
   result.add("unhandled", interrupts.unhandled());
   result.add("spurious", interrupts.spurious());
+  return Handled::Now;
+}
+
+HandlerResult handle_cpus(Services& services, const Arguments&, Caller&, ResultMap& result) {
+  CborWriter& writer = result.key_for("cpus");
+  writer.array(services.cpus.count());
+  for (std::uint32_t i = 0; i < services.cpus.count(); ++i) {
+    const CpuReport cpu = services.cpus.report(i);
+    ResultMap item(writer);
+    item.add("cpu", i);
+    item.add("mpidr", cpu.mpidr);
+    item.add("state", cpu.online ? "online" : "off");
+    if (!cpu.online) {
+      item.add("why", cpu.why_off);
+    }
+    item.add("interrupts", services.interrupts.taken(i));
+    item.add("ipis_sent", cpu.ipis_sent);
+    item.add("ipis_received", services.interrupts.software_taken(i));
+    item.finish();
+  }
+  result.add("left_off",
+             services.machine.cpus.size() - std::min<std::size_t>(services.machine.cpus.size(), services.cpus.count()));
   return Handled::Now;
 }
 

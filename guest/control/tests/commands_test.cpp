@@ -109,6 +109,20 @@ TEST_F(CommandTest, counters_lists_what_is_registered) {
   EXPECT_EQ(text, "some_counter: 41\n");
 }
 
+TEST_F(CommandTest, cpus_lists_each_with_its_state) {
+  machine.cpus.cpus[0].ipis_sent = 3;
+  machine.cpus.cpus.push_back({.mpidr = 0x101, .online = false, .why_off = "DENIED", .ipis_sent = 0});
+  ASSERT_TRUE(machine.info.cpus.push_back({}) && machine.info.cpus.push_back({}));
+  const json cpus = run("cpus");
+  EXPECT_EQ(
+      cpus["cpus"][0],
+      (json{{"cpu", 0}, {"mpidr", 0}, {"state", "online"}, {"interrupts", 0}, {"ipis_sent", 3}, {"ipis_received", 0}}));
+  EXPECT_EQ(cpus["cpus"][1]["state"], "off");
+  EXPECT_EQ(cpus["cpus"][1]["why"], "DENIED");
+  EXPECT_EQ(cpus["left_off"], 1);
+  EXPECT_EQ(run("info")["cpus_in_use"], 1);
+}
+
 TEST_F(CommandTest, irq_counts_what_was_taken) {
   class Controller final : public kernel::InterruptController {
    public:

@@ -5,8 +5,10 @@
 #include "abi/console.hpp"
 #include "guest/arch/build_info.hpp"
 #include "guest/arch/clock.hpp"
+#include "guest/arch/cpu_local.hpp"
 #include "guest/arch/panic_output.hpp"
 #include "guest/arch/provoke.hpp"
+#include "guest/arch/secondary.hpp"
 #include "guest/kernel/format.hpp"
 #include "guest/kernel/panic.hpp"
 
@@ -63,8 +65,23 @@ class ProvokedFaults final : public control::Faults {
   mutable kernel::FixedText<256> kinds_;  ///< built on first use
 };
 
+class MachineCpus final : public control::Cpus {
+ public:
+  [[nodiscard]] std::uint32_t count() const override { return arch::cpu_count(); }
+  [[nodiscard]] control::CpuReport report(std::uint32_t cpu) const override {
+    const arch::CpuLocal& local = arch::cpu_locals[cpu];
+    // Acquire: with Off, why_off is there.
+    const bool online = local.state.load(std::memory_order_acquire) == arch::CpuState::Online;
+    return {.mpidr = local.mpidr,
+            .online = online,
+            .why_off = online ? std::string_view() : local.why_off,
+            .ipis_sent = local.ipis_sent.load(std::memory_order_relaxed)};
+  }
+};
+
 constinit MachinePower power;
 constinit ProvokedFaults faults;
+constinit MachineCpus cpus;
 constinit kernel::FixedText<48> build_id;
 constinit std::optional<control::Services> services;
 constinit std::optional<control::Server> server;
@@ -83,6 +100,7 @@ control::Services& start_services(const kernel::MachineInfo& info, const kernel:
                                      .log = kernel::log(),
                                      .power = power,
                                      .faults = faults,
+                                     .cpus = cpus,
                                      .version = arch::version(),
                                      .build_id = build_id.view(),
                                      .scenario = config.name.view(),

@@ -39,6 +39,25 @@ class Faults {
   ~Faults() = default;
 };
 
+/// A CPU, as the `cpus` command shows it.
+struct CpuReport {
+  std::uint64_t mpidr = 0;
+  bool online = false;
+  std::string_view why_off;  ///< static storage; empty when online
+  std::uint64_t ipis_sent = 0;
+};
+
+/// The machine's CPUs.
+class Cpus {
+ public:
+  /// Those that have a number, at most kernel::kMaxCpus.
+  [[nodiscard]] virtual std::uint32_t count() const = 0;
+  [[nodiscard]] virtual CpuReport report(std::uint32_t cpu) const = 0;
+
+ protected:
+  ~Cpus() = default;
+};
+
 /// The shell, as the `shell` and `history` commands need it.
 class LineRunner {
  public:
@@ -71,6 +90,7 @@ struct Services {
   kernel::Log& log;
   Power& power;
   Faults& faults;
+  const Cpus& cpus;
   LineRunner* shell = nullptr;
 
   std::string_view version;

@@ -37,6 +37,13 @@ class FakeFaults final : public Faults {
   std::vector<std::string> provoked;
 };
 
+class FakeCpus final : public Cpus {
+ public:
+  [[nodiscard]] std::uint32_t count() const override { return static_cast<std::uint32_t>(cpus.size()); }
+  [[nodiscard]] CpuReport report(std::uint32_t cpu) const override { return cpus[cpu]; }
+  std::vector<CpuReport> cpus = {{.mpidr = 0, .online = true, .why_off = {}, .ipis_sent = 0}};
+};
+
 class FakeMachine {
  public:
   static constexpr std::size_t kMemoryBytes = 8 * 1024 * 1024;
@@ -92,6 +99,7 @@ class FakeMachine {
   kernel::Log log;
   FakePower power;
   FakeFaults faults;
+  FakeCpus cpus;
   Services services{.clock = timer,
                     .timers = timers,
                     .machine = info,
@@ -102,6 +110,7 @@ class FakeMachine {
                     .log = log,
                     .power = power,
                     .faults = faults,
+                    .cpus = cpus,
                     .version = "0.1.0",
                     .build_id = "abcd",
                     .scenario = "unit",
