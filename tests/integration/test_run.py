@@ -175,6 +175,16 @@ class Outcomes(harness.MachineTest):
         harness.wait_until(lambda: machine.console().count("LAUNCHING SHELL") == 2, "the second boot")
         machine.wait_ready()
 
+    def test_every_cpu_comes_up_also_after_a_reboot(self):
+        machine = self.machine("apiVersion: sis/v1\nmachine: {cpus: 4}\n").wait_ready()
+        for boot in (1, 2):
+            with self.subTest(boot=boot), machine.session() as connection:
+                body = connection.call(2, "cpus")[2]
+                self.assertEqual([cpu["state"] for cpu in body["result"]["cpus"]], ["online"] * 4, body)
+                connection.call(3, "reboot")
+            harness.wait_until(lambda boots=boot + 1: machine.console().count("LAUNCHING SHELL") == boots, "the next boot")
+            machine.wait_ready()
+
 
 class Panics(harness.MachineTest):
     """A guest that dies says why; the monitor keeps the report and exits with 4."""

@@ -24,6 +24,7 @@ ROOT = nested_host.ROOT
 LIST = ("test_run.Outcomes.test_hello_scenario_passes_and_is_recorded",
         "test_run.Outcomes.test_guest_shutdown_with_a_code_gives_1",
         "test_run.Outcomes.test_reboot_comes_back",
+        "test_run.Outcomes.test_every_cpu_comes_up_also_after_a_reboot",
         "test_run.Deaths.test_name_of_a_killed_machine_can_be_used_again",
         "test_run.Panics",
         "test_run.Interactive.test_console_attaches_to_the_shell",
@@ -64,8 +65,8 @@ class Sisvmm(OnKvm):
     def test_integration_list(self):
         if os.environ.get("SIS_KVM_ALL"):
             # A guest that loops for some seconds, and 3,000 lines of console output, are many emulated instructions.
-            return self.run_tests("tests/integration", WHOLE_LIST, guest_files(), 89, limit_s=2400)
-        return self.run_tests("tests/integration", LIST, guest_files(), 25)
+            return self.run_tests("tests/integration", WHOLE_LIST, guest_files(), 90, limit_s=2400)
+        return self.run_tests("tests/integration", LIST, guest_files(), 29)
 
     def test_vsock_of_a_linux_guest(self):
         folder = pathlib.Path(tempfile.mkdtemp(prefix="sis-linux-"))

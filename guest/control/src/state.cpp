@@ -29,10 +29,6 @@ std::string_view console_name(kernel::ConsoleKind kind) {
   return "none";
 }
 
-}  // namespace
-
-namespace {
-
 std::uint32_t cpus_online(const Cpus& cpus) {
   std::uint32_t online = 0;
   for (std::uint32_t i = 0; i < cpus.count(); ++i) {

@@ -17,8 +17,8 @@
   stp     x0, x1, [sp, #SIS_FRAME_X(0)]
 .endm
 
-// The stack is full: go on with this CPU's overflow stack. The thread registers are free until there are user tasks, and then
-// the task that they belong to is lost anyway.
+// The stack is full: go on with this CPU's overflow stack. The thread registers are free until there are user tasks, and
+// then the task that they belong to is lost anyway.
 .macro overflow_frame vector
 .Loverflow_\vector:
   msr     tpidr_el0, x0
