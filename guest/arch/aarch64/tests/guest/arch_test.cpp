@@ -8,6 +8,7 @@
 #include "abi/console.hpp"
 #include "boot_console.hpp"
 #include "boot_interrupts.hpp"
+#include "checks.hpp"
 #include "guest/arch/clock.hpp"
 #include "guest/arch/cpu.hpp"
 #include "guest/arch/early_boot.hpp"
@@ -25,15 +26,6 @@ namespace guest {
 namespace {
 
 constinit kernel::MachineInfo machine;
-
-/// 0: passed; else the line of the check that failed.
-using Check = unsigned (*)();
-#define EXPECT(condition)        \
-  do {                           \
-    if (!(condition)) {          \
-      return unsigned{__LINE__}; \
-    }                            \
-  } while (false)
 
 // The functions under test are called through volatile pointers, so that the compiler does not expand them.
 void* (*volatile copy)(void*, const void*, std::size_t) = std::memcpy;
@@ -257,10 +249,7 @@ unsigned critical_section_holds_interrupts_off_and_nests() {
   return 0;
 }
 
-constexpr struct {
-  std::string_view name;
-  Check check;
-} kChecks[] = {
+constexpr NamedCheck kChecks[] = {
     {"memcpy_copies_exactly_the_bytes", memcpy_copies_exactly_the_bytes},
     {"memmove_handles_overlap_both_ways", memmove_handles_overlap_both_ways},
     {"memset_fills_exactly_the_bytes", memset_fills_exactly_the_bytes},
@@ -285,16 +274,7 @@ extern "C" [[noreturn]] void kernel_main() {
     kernel::require(arch::map_ram(range.begin(), range.size) == arch::MapStatus::Ok, "memory cannot be mapped");
   }
   start_interrupts(machine);
-  unsigned failures = 0;
-  for (const auto& [name, check] : kChecks) {
-    if (const unsigned line = check(); line != 0) {
-      ++failures;
-      kernel::log_error("TEST {} FAILED: line {}", name, line);
-    } else {
-      kernel::log_error("TEST {} ok", name);
-    }
-  }
-  arch::exit_machine(abi::console::kKindShutdown, failures);
+  arch::exit_machine(abi::console::kKindShutdown, run_checks(kChecks));
 }
 
 }  // namespace guest

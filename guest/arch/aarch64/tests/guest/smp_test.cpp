@@ -10,6 +10,7 @@
 #include "boot_console.hpp"
 #include "boot_interrupts.hpp"
 #include "boot_memory.hpp"
+#include "checks.hpp"
 #include "guest/arch/clock.hpp"
 #include "guest/arch/cpu.hpp"
 #include "guest/arch/cpu_local.hpp"
@@ -32,15 +33,6 @@ using arch::smp::call;
 using arch::smp::call_and_wait;
 
 constinit kernel::MachineInfo machine;
-
-/// 0: passed; else the line of the check that failed.
-using Check = unsigned (*)();
-#define EXPECT(condition)        \
-  do {                           \
-    if (!(condition)) {          \
-      return unsigned{__LINE__}; \
-    }                            \
-  } while (false)
 
 /// What all CPUs do at once, outside of interrupt handlers. The boot CPU joins in.
 using Job = void (*)();
@@ -349,10 +341,7 @@ unsigned spin_lock_pair_is_measured() {
   return 0;
 }
 
-constexpr struct {
-  std::string_view name;
-  Check check;
-} kChecks[] = {
+constexpr NamedCheck kChecks[] = {
     {"every_cpu_comes_online", every_cpu_comes_online},
     {"every_cpu_is_set_up_as_the_boot_cpu", every_cpu_is_set_up_as_the_boot_cpu},
     {"stacks_of_every_cpu_lie_between_unmapped_pages", stacks_of_every_cpu_lie_between_unmapped_pages},
@@ -366,19 +355,6 @@ constexpr struct {
     {"lines_of_all_cpus_are_written", lines_of_all_cpus_are_written},
     {"spin_lock_pair_is_measured", spin_lock_pair_is_measured},
 };
-
-unsigned run_checks() {
-  unsigned failures = 0;
-  for (const auto& [name, check] : kChecks) {
-    if (const unsigned line = check(); line != 0) {
-      ++failures;
-      kernel::log_error("TEST {} FAILED: line {}", name, line);
-    } else {
-      kernel::log_error("TEST {} ok", name);
-    }
-  }
-  return failures;
-}
 
 std::uint32_t last_cpu() { return arch::cpu_count() - 1; }
 
@@ -486,7 +462,7 @@ extern "C" [[noreturn]] void kernel_main() {
       kernel::panic("the fault on another CPU did not stop the machine");
     }
   }
-  arch::exit_machine(abi::console::kKindShutdown, run_checks());
+  arch::exit_machine(abi::console::kKindShutdown, run_checks(kChecks));
 }
 
 }  // namespace guest
