@@ -89,6 +89,7 @@ TEST(CallQueue, many_senders_at_once_lose_no_call_and_no_interrupt) {
     }
   });
   std::vector<std::thread> senders;
+  senders.reserve(kSenders);
   for (std::uint32_t cpu = 0; cpu < kSenders; ++cpu) {
     senders.emplace_back([&, cpu] {
       for (int i = 0; i < kCalls;) {

@@ -17,9 +17,11 @@ constexpr LockRank kInner{20};
 TEST(SpinLock, holders_exclude_each_other) {
   SpinLock lock("test", kOuter);
   constexpr unsigned kRounds = 20'000;
+  constexpr std::uint32_t kThreads = 4;
   unsigned long counter = 0;  // not atomic: the lock is what keeps the sum right
   std::vector<std::thread> threads;
-  for (std::uint32_t cpu = 0; cpu < 4; ++cpu) {
+  threads.reserve(kThreads);
+  for (std::uint32_t cpu = 0; cpu < kThreads; ++cpu) {
     threads.emplace_back([&, cpu] {
       const HostCpu identity(cpu);
       for (unsigned i = 0; i < kRounds; ++i) {
@@ -31,8 +33,8 @@ TEST(SpinLock, holders_exclude_each_other) {
   for (std::thread& thread : threads) {
     thread.join();
   }
-  EXPECT_EQ(counter, 4UL * kRounds);
-  EXPECT_EQ(lock.statistics().acquisitions, 4UL * kRounds);
+  EXPECT_EQ(counter, kThreads * kRounds);
+  EXPECT_EQ(lock.statistics().acquisitions, kThreads * kRounds);
 }
 
 TEST(SpinLock, waiters_are_served_in_the_order_of_their_arrival) {

@@ -65,6 +65,7 @@ TEST(RandomSets, GiveTheSameTraceAgain) {
 std::vector<Workload> partition(const Workload& workload, std::size_t cpu_count) {
   std::deque<CpuScheduler> cpus(cpu_count);
   std::vector<CpuScheduler*> pointers;
+  pointers.reserve(cpu_count);
   for (CpuScheduler& cpu : cpus) pointers.push_back(&cpu);
   std::vector<Workload> parts(cpu_count, Workload{.servers = {}, .jobs = {}, .horizon = workload.horizon});
   for (std::size_t i = 0; i < workload.servers.size(); ++i) {
