@@ -1,56 +1,49 @@
 #include "guest/kernel/timer.hpp"
 
+#include <algorithm>
+
 #include "guest/kernel/critical.hpp"
 #include "guest/kernel/panic.hpp"
 
 namespace guest::kernel {
 namespace {
-constinit TimerQueue* boot_timers = nullptr;
+constinit TimerQueue* queues[kMaxCpus] = {};
 }  // namespace
 
 TimerQueue& timers() {
-  require(boot_timers != nullptr, "a timer was used before the clock was set up");
-  return *boot_timers;
+  TimerQueue* const queue = queues[cpu_index()];
+  require(queue != nullptr, "timers are used before the clock was set up");
+  return *queue;
 }
 
-void set_timers(TimerQueue& queue) { boot_timers = &queue; }
+void set_timers(TimerQueue& queue) { queues[cpu_index()] = &queue; }
 
-void TimerQueue::unlink(Timer& timer) {
-  for (Timer** link = &first_; *link != nullptr; link = &(*link)->next_) {
-    if (*link == &timer) {
-      *link = timer.next_;
-      timer.next_ = nullptr;
-      timer.armed_ = false;
-      return;
-    }
-  }
+void TimerQueue::program() {
+  const std::uint64_t first = armed_.empty() ? kNoDeadline : armed_.first()->deadline_ns_;
+  programmed_ns_ = std::min(first, event_ns_);
+  hardware_.set_deadline(programmed_ns_);
 }
-
-void TimerQueue::program() { hardware_.set_deadline(first_ == nullptr ? kNoDeadline : first_->deadline_ns_); }
 
 void TimerQueue::arm(Timer& timer, std::uint64_t deadline_ns) {
   const CriticalSection section;
   require(cpu_index() == cpu_, "a timer of another CPU");
-  if (timer.armed_) {
-    unlink(timer);
+  if (timer.armed()) {
+    armed_.remove(timer);
   }
   timer.deadline_ns_ = deadline_ns;
-  Timer** link = &first_;
-  while (*link != nullptr && (*link)->deadline_ns_ <= deadline_ns) {
-    link = &(*link)->next_;
+  timer.sequence_ = sequence_++;
+  armed_.insert(timer);
+  if (deadline_ns < programmed_ns_) {
+    program();
   }
-  timer.next_ = *link;
-  *link = &timer;
-  timer.armed_ = true;
-  program();
 }
 
 void TimerQueue::cancel(Timer& timer) {
   const CriticalSection section;
   require(cpu_index() == cpu_, "a timer of another CPU");
-  if (timer.armed_) {
-    unlink(timer);
-    program();
+  if (timer.armed()) {
+    armed_.remove(timer);
+    // The interrupt stays as it is set: one that finds nothing due costs less than setting it each time.
   }
 }
 
@@ -58,12 +51,18 @@ void TimerQueue::on_interrupt() {
   const CriticalSection section;
   require(cpu_index() == cpu_, "a timer of another CPU");
   const std::uint64_t now_ns = hardware_.now_ns();
-  while (first_ != nullptr && first_->deadline_ns_ <= now_ns) {
-    Timer& due = *first_;
-    first_ = due.next_;
-    due.next_ = nullptr;
-    due.armed_ = false;
-    work_.raise(*due.item_);
+  while (!armed_.empty() && armed_.first()->deadline_ns_ <= now_ns) {
+    Timer& due = *armed_.first();
+    armed_.remove(due);
+    if (due.function_ != nullptr) {
+      due.function_(due.context_);
+    } else {
+      work_.raise(*static_cast<WorkItem*>(due.context_));
+    }
+  }
+  if (event_ns_ <= now_ns) {
+    event_ns_ = kNoDeadline;
+    event_function_(event_context_);
   }
   program();
 }

@@ -74,12 +74,48 @@ TEST_F(TimerTest, armed_again_moves_the_timer) {
   EXPECT_EQ(hardware.deadline, 500U);
 }
 
-TEST_F(TimerTest, cancelled_timer_does_not_fire_and_frees_the_deadline) {
+TEST_F(TimerTest, cancelled_timer_does_not_fire_and_the_next_interrupt_frees_the_deadline) {
   queue.arm(timers[0], 100);
   queue.cancel(timers[0]);
-  EXPECT_EQ(hardware.deadline, kNoDeadline);
-  advance_to(1000);
+  EXPECT_FALSE(timers[0].armed());
+  advance_to(100);
   EXPECT_TRUE(order.empty());
+  EXPECT_EQ(hardware.deadline, kNoDeadline);
+}
+
+TEST_F(TimerTest, a_function_is_called_in_the_interrupt) {
+  Timer direct(Mark::run, &marks[2]);
+  queue.arm(timers[0], 100);
+  queue.arm(direct, 100);
+  hardware.now = 100;
+  queue.on_interrupt();
+  EXPECT_EQ(order, (std::vector<int>{2}));  // the work item of the other one waits for the loop
+}
+
+TEST_F(TimerTest, the_event_is_one_deadline_more) {
+  queue.set_event_function(Mark::run, &marks[0]);
+  queue.arm(timers[1], 300);
+  queue.set_event(200);
+  EXPECT_EQ(hardware.deadline, 200U);
+  advance_to(200);
+  EXPECT_EQ(order, (std::vector<int>{0}));
+  EXPECT_EQ(hardware.deadline, 300U);
+  advance_to(300);
+  EXPECT_EQ(order, (std::vector<int>{0, 1}));
+  EXPECT_EQ(hardware.deadline, kNoDeadline);
+}
+
+TEST_F(TimerTest, an_event_that_is_put_off_costs_no_access_to_the_hardware) {
+  queue.set_event_function(Mark::run, &marks[0]);
+  queue.set_event(200);
+  hardware.deadline = 0;  // to see whether it is written
+  queue.set_event(400);
+  EXPECT_EQ(hardware.deadline, 0U);
+  advance_to(200);
+  EXPECT_TRUE(order.empty());
+  EXPECT_EQ(hardware.deadline, 400U);
+  advance_to(400);
+  EXPECT_EQ(order, (std::vector<int>{0}));
 }
 
 TEST_F(TimerTest, early_interrupt_fires_nothing_and_keeps_the_deadline) {

@@ -5,6 +5,7 @@
 
 #include "guest/kernel/clock.hpp"
 #include "guest/kernel/cpu.hpp"
+#include "guest/kernel/pairing_heap.hpp"
 #include "guest/kernel/work.hpp"
 
 namespace guest::kernel {
@@ -22,24 +23,33 @@ class DeadlineTimer : public Clock {
   ~DeadlineTimer() = default;
 };
 
-/// A deadline that raises a work item. Owned by its user; linked into the queue while armed.
+/// A deadline that calls a function in the timer's interrupt, or raises a work item there. Owned by its user; linked
+/// into the queue while armed.
 class Timer {
  public:
-  explicit constexpr Timer(WorkItem& item) : item_(&item) {}
+  using Function = void (*)(void* context);
+  constexpr Timer(Function function, void* context) : function_(function), context_(context) {}
+  explicit constexpr Timer(WorkItem& item) : context_(&item) {}
   Timer(const Timer&) = delete;
   Timer& operator=(const Timer&) = delete;
-  [[nodiscard]] bool armed() const { return armed_; }
+  [[nodiscard]] bool armed() const { return link_.linked; }
 
  private:
   friend class TimerQueue;
-  WorkItem* item_;
-  Timer* next_ = nullptr;
+  static bool is_before(const Timer& a, const Timer& b) {
+    return a.deadline_ns_ != b.deadline_ns_ ? a.deadline_ns_ < b.deadline_ns_ : a.sequence_ < b.sequence_;
+  }
+
+  Function function_ = nullptr;  ///< null: `context_` is a work item
+  void* context_;
+  HeapLink<Timer> link_;
   std::uint64_t deadline_ns_ = 0;
-  bool armed_ = false;
+  std::uint64_t sequence_ = 0;  ///< of arming
 };
 
 /// Of one CPU, the one that makes it: the comparator is that CPU's own. Armed timers, earliest first; equal deadlines
-/// in the order in which they were armed. Few timers are armed at a time, so insertion walks a list.
+/// in the order in which they were armed. Beside them one more deadline, the scheduler's event, which changes with each
+/// switch of threads and so must cost next to nothing.
 class TimerQueue {
  public:
   TimerQueue(DeadlineTimer& hardware, WorkQueue& work) : hardware_(hardware), work_(work), cpu_(cpu_index()) {}
@@ -51,22 +61,42 @@ class TimerQueue {
   void arm(Timer& timer, std::uint64_t deadline_ns);
   /// Disarms; an item that was already raised still runs. From any context of its CPU; on another one it panics.
   void cancel(Timer& timer);
-  /// Raises the items of every timer that is due, sets the next deadline. From the timer's interrupt.
+  /// What on_interrupt() calls when the event is due. Once.
+  void set_event_function(Timer::Function function, void* context) {
+    event_function_ = function;
+    event_context_ = context;
+  }
+  /// The event is due at `deadline_ns`, instead of when it was before; kNoDeadline: never. On its CPU, interrupts
+  /// masked.
+  void set_event(std::uint64_t deadline_ns) {
+    event_ns_ = deadline_ns;
+    // Later than what the hardware is set to: the interrupt that comes first sets it anew.
+    if (deadline_ns < programmed_ns_) {
+      program();
+    }
+  }
+  /// Calls the functions and raises the items of every timer that is due, sets the next deadline. From the timer's
+  /// interrupt.
   void on_interrupt();
   [[nodiscard]] const Clock& clock() const { return hardware_; }
 
  private:
-  void unlink(Timer& timer);
   void program();
 
   DeadlineTimer& hardware_;
   WorkQueue& work_;
   std::uint32_t cpu_;
-  Timer* first_ = nullptr;
+  PairingHeap<Timer, &Timer::link_, &Timer::is_before> armed_;
+  std::uint64_t sequence_ = 0;
+  Timer::Function event_function_ = nullptr;
+  void* event_context_ = nullptr;
+  std::uint64_t event_ns_ = kNoDeadline;
+  std::uint64_t programmed_ns_ = kNoDeadline;  ///< of the hardware; may be earlier than what is due next
 };
 
-/// The boot CPU's timers. Valid after the kernel has set up its clock.
+/// This CPU's timers. Valid after the CPU has set up its clock.
 TimerQueue& timers();
+/// Of this CPU.
 void set_timers(TimerQueue& queue);
 
 }  // namespace guest::kernel
