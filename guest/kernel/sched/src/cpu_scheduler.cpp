@@ -13,9 +13,7 @@ Admission CpuScheduler::admit(const Server& server) {
     return answer;
   }
   answer.density = density(parameters);
-  if (servers_ == kMaxServers) {
-    answer.verdict = Verdict::TooManyServers;
-  } else if (answer.density > bound_ - admitted_) {
+  if (answer.density > bound_ - admitted_) {
     answer.verdict = Verdict::TooMuch;
   } else {
     admitted_ += answer.density;
@@ -49,6 +47,9 @@ void CpuScheduler::wake(Task& task, Time now) {
   if (task.ready()) {
     return;
   }
+  if (task.inherited_ != kNever) {
+    heirs_.insert(task);
+  }
   Server* const server = task.server_;
   if (server == nullptr) {
     best_effort_.push_back(task);
@@ -80,6 +81,9 @@ void CpuScheduler::block(Task& task, Time now) {
   if (running_ == &task) {
     running_ = nullptr;
   }
+  if (task.inherited_ != kNever) {
+    heirs_.remove(task);
+  }
   if (task.server_ == nullptr) {
     if (best_effort_.front() == &task) {
       slice_left_ = kSlice;
@@ -99,6 +103,16 @@ void CpuScheduler::block(Task& task, Time now) {
   }
 }
 
+void CpuScheduler::inherit(Task& task, Time deadline) {
+  if (task.ready() && task.inherited_ != kNever) {
+    heirs_.remove(task);
+  }
+  task.inherited_ = deadline;
+  if (task.ready() && deadline != kNever) {
+    heirs_.insert(task);
+  }
+}
+
 void CpuScheduler::yield(Time now) {
   kernel::require(running_ != nullptr, "nothing runs that could yield");
   charge(now);
@@ -113,7 +127,11 @@ void CpuScheduler::yield(Time now) {
 Task* CpuScheduler::choose(Time now) {
   charge(now);
   replenish_due(now);
-  if (Server* const first = ready_.first(); first != nullptr) {
+  Server* const first = ready_.first();
+  Task* const heir = heirs_.first();
+  if (heir != nullptr && (first == nullptr || heir->inherited_ <= first->cbs_.deadline())) {
+    running_ = heir;
+  } else if (first != nullptr) {
     running_ = first->tasks_.front();
   } else {
     running_ = best_effort_.front();
@@ -127,7 +145,8 @@ Time CpuScheduler::next_event() const {
     return next;
   }
   if (const Server* const server = running_->server_; server != nullptr) {
-    next = std::min(next, charged_until_ + server->cbs_.budget());
+    // An heir goes on without a budget.
+    next = server->cbs_.throttled() ? next : std::min(next, charged_until_ + server->cbs_.budget());
   } else if (best_effort_.size() > 1) {
     next = std::min(next, charged_until_ + slice_left_);
   }

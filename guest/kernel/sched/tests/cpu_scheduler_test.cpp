@@ -51,17 +51,6 @@ TEST(Admission, IsRefusedWithItsArithmetic) {
   EXPECT_EQ(cpu.admit(second).verdict, Verdict::Admitted);
 }
 
-TEST(Admission, CountsServers) {
-  CpuScheduler cpu;
-  std::deque<Server> servers;
-  for (std::uint32_t id = 0; id < CpuScheduler::kMaxServers; ++id) {
-    servers.emplace_back(id, implicit(1, 1'000'000));
-    ASSERT_EQ(cpu.admit(servers.back()).verdict, Verdict::Admitted);
-  }
-  servers.emplace_back(999U, implicit(1, 1'000'000));
-  EXPECT_EQ(cpu.admit(servers.back()).verdict, Verdict::TooManyServers);
-}
-
 TEST(Placement, IsTheFirstFitOrTheRoomiestRefusal) {
   CpuScheduler first;
   CpuScheduler second;
@@ -291,42 +280,73 @@ TEST_F(OneServer, WithReadyTasksIsNotRemoved) {
   EXPECT_DEATH(cpu_.remove(server_), "ready tasks");
 }
 
-struct Numbered {
-  std::uint32_t number;
-  std::uint32_t place = ~std::uint32_t{0};
-  static bool before(const Numbered& a, const Numbered& b) { return a.number < b.number; }
+class Inheritance : public ::testing::Test {
+ protected:
+  Inheritance() {
+    EXPECT_EQ(cpu.admit(urgent_server).verdict, Verdict::Admitted);
+    EXPECT_EQ(cpu.admit(late_server).verdict, Verdict::Admitted);
+  }
+  CpuScheduler cpu;
+  Server urgent_server{0, implicit(20, 100)};
+  Server late_server{1, implicit(100, 1000)};
+  Task urgent{&urgent_server};
+  Task late{&late_server};
+  Task best_effort;
 };
 
-TEST(HeapTest, KeepsTheOrderOverInsertionChangeAndRemoval) {
-  Heap<Numbered, 64, &Numbered::place, &Numbered::before> heap;
-  std::deque<Numbered> items;
-  std::uint32_t random = 1;
-  const auto next = [&random] { return random = random * 1'664'525 + 1'013'904'223; };
-  for (std::uint32_t i = 0; i < 64; ++i) {
-    items.push_back({.number = next()});
-    heap.insert(items.back());
-  }
-  for (int round = 0; round < 1000; ++round) {
-    Numbered& item = items[next() >> 26];
-    if (heap.holds(item) && (next() >> 31) != 0) {
-      heap.remove(item);
-      item.number = next();
-      heap.insert(item);
-    } else {
-      item.number = next();
-      heap.update(item);
-    }
-    const Numbered* least = &items[0];
-    for (const Numbered& other : items) least = Numbered::before(other, *least) ? &other : least;
-    ASSERT_EQ(heap.first(), least);
-  }
-  std::vector<std::uint32_t> order;
-  while (!heap.empty()) {
-    order.push_back(heap.first()->number);
-    heap.remove(*heap.first());
-  }
-  EXPECT_TRUE(std::is_sorted(order.begin(), order.end()));
-  EXPECT_EQ(order.size(), 64U);
+TEST_F(Inheritance, OneThatHasInheritedRunsWithThatDeadline) {
+  cpu.wake(best_effort, 0);
+  cpu.wake(late, 0);
+  EXPECT_EQ(cpu.choose(0), &late);
+  cpu.inherit(best_effort, 100);
+  EXPECT_EQ(best_effort.deadline(), 100);
+  EXPECT_EQ(cpu.choose(1), &best_effort);
+  cpu.wake(urgent, 1);  // deadline 101
+  EXPECT_EQ(cpu.choose(1), &best_effort);
+  cpu.inherit(best_effort, 102);
+  EXPECT_EQ(cpu.choose(2), &urgent);
+  cpu.block(urgent, 3);
+  EXPECT_EQ(cpu.choose(3), &best_effort);
+  cpu.inherit(best_effort, kNever);
+  EXPECT_EQ(best_effort.deadline(), kNever);
+  EXPECT_EQ(cpu.choose(4), &late);
+}
+
+TEST_F(Inheritance, ComesFirstWhereDeadlinesAreEqual) {
+  cpu.wake(late, 0);
+  cpu.wake(best_effort, 0);
+  cpu.inherit(best_effort, 1000);
+  EXPECT_EQ(cpu.choose(0), &best_effort);
+}
+
+TEST_F(Inheritance, GoesOnWithoutBudgetAndIsChargedForIt) {
+  cpu.wake(urgent, 0);
+  cpu.inherit(urgent, 50);
+  EXPECT_EQ(cpu.choose(0), &urgent);
+  EXPECT_EQ(cpu.next_event(), 20);
+  EXPECT_EQ(cpu.choose(20), &urgent);  // throttled, but somebody waits for it
+  EXPECT_EQ(cpu.next_event(), 100);    // and no storm of events until then
+  EXPECT_EQ(cpu.choose(50), &urgent);
+  cpu.inherit(urgent, kNever);
+  EXPECT_EQ(cpu.choose(50), nullptr);
+  EXPECT_EQ(urgent_server.cbs().budget(), -30);
+  EXPECT_EQ(urgent_server.counters().throttles, 1U);
+  EXPECT_EQ(urgent_server.counters().max_overrun, 30);
+  EXPECT_EQ(cpu.choose(100), &urgent);  // -30 + 20 + 20, with the deadline of the period after the next
+  EXPECT_EQ(urgent_server.cbs().budget(), 10);
+  EXPECT_EQ(urgent_server.cbs().deadline(), 300);
+}
+
+TEST_F(Inheritance, LastsOverASleep) {
+  cpu.wake(late, 0);
+  cpu.wake(best_effort, 0);
+  cpu.inherit(best_effort, 10);
+  EXPECT_EQ(cpu.choose(0), &best_effort);
+  cpu.block(best_effort, 1);
+  EXPECT_EQ(cpu.choose(1), &late);
+  cpu.inherit(best_effort, 20);  // while it sleeps
+  cpu.wake(best_effort, 2);
+  EXPECT_EQ(cpu.choose(2), &best_effort);
 }
 
 }  // namespace

@@ -18,11 +18,10 @@ inline constexpr Ppm kDefaultBound = 850'000;
 
 enum class [[nodiscard]] Verdict : std::uint8_t {
   Admitted,
-  BadBudget,       ///< not 0 < Q <= D
-  BadDeadline,     ///< not D <= P
-  BadPeriod,       ///< not 0 < P <= kMaxPeriod
-  TooMuch,         ///< admitted + density > bound
-  TooManyServers,  ///< the CPU has CpuScheduler::kMaxServers
+  BadBudget,    ///< not 0 < Q <= D
+  BadDeadline,  ///< not D <= P
+  BadPeriod,    ///< not 0 < P <= kMaxPeriod
+  TooMuch,      ///< admitted + density > bound
 };
 
 /// An answer with its arithmetic.

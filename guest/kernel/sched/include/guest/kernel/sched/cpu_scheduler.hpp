@@ -10,15 +10,14 @@
 #include <cstdint>
 #include <span>
 
+#include "guest/kernel/pairing_heap.hpp"
 #include "guest/kernel/sched/admission.hpp"
-#include "guest/kernel/sched/heap.hpp"
 #include "guest/kernel/sched/server.hpp"
 
 namespace guest::sched {
 
 class CpuScheduler {
  public:
-  static constexpr std::size_t kMaxServers = 256;
   /// Turn of a best-effort task when others of them wait.
   static constexpr Time kSlice = 10'000'000;
 
@@ -35,6 +34,9 @@ class CpuScheduler {
   void wake(Task& task, Time now);
   /// `task` waits for something, or has ended. Does nothing if it is not ready.
   void block(Task& task, Time now);
+  /// `task` has what a task with this deadline waits for: until it is told otherwise it runs as if that were its own,
+  /// if that is earlier, and without regard to its budget, of which it is charged all the same. kNever: nobody waits.
+  void inherit(Task& task, Time deadline);
   /// The running task lets the others of its server, or of the best-effort class, go first.
   void yield(Time now);
   /// Accounts for the time up to `now` and says which task runs from now on; null: none wants to.
@@ -54,8 +56,9 @@ class CpuScheduler {
   void replenish_due(Time now);
 
   // Servers with work.
-  Heap<Server, kMaxServers, &Server::place_, &Server::is_more_urgent> ready_;
-  Heap<Server, kMaxServers, &Server::place_, &Server::is_replenished_before> throttled_;
+  kernel::PairingHeap<Server, &Server::link_, &Server::is_more_urgent> ready_;
+  kernel::PairingHeap<Server, &Server::link_, &Server::is_replenished_before> throttled_;
+  kernel::PairingHeap<Task, &Task::heir_link_, &Task::inherits_before> heirs_;  ///< ready tasks that have inherited
   Task::List best_effort_;
   Task* running_ = nullptr;
   Time charged_until_ = 0;

@@ -1,9 +1,11 @@
 // What the scheduler of a CPU schedules: tasks, and the servers that real-time tasks run in.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "guest/kernel/intrusive_list.hpp"
+#include "guest/kernel/pairing_heap.hpp"
 #include "guest/kernel/sched/cbs.hpp"
 
 namespace guest::sched {
@@ -24,13 +26,20 @@ class Task {
   [[nodiscard]] bool ready() const { return link_.linked; }
   /// Time for which it has had a CPU, up to the scheduler's last event.
   [[nodiscard]] Time ran() const { return ran_; }
+  /// Of its server, or what it has inherited if that is earlier; kNever: it is a best-effort task. Meaningful on its
+  /// CPU.
+  [[nodiscard]] inline Time deadline() const;
 
  private:
   friend class CpuScheduler;
   friend class Server;
+  static bool inherits_before(const Task& a, const Task& b) { return a.inherited_ < b.inherited_; }
+
   kernel::ListLink<Task> link_;
+  kernel::HeapLink<Task> heir_link_;  ///< while it is ready and has inherited
   Server* server_;
   Time ran_ = 0;
+  Time inherited_ = kNever;
 
   /// Ready tasks that share something, the one whose turn it is first.
   using List = kernel::IntrusiveList<Task, &Task::link_>;
@@ -69,10 +78,12 @@ class Server {
   void count_throttle() { counters_.throttles += cbs_.parameters().depletion == Depletion::Hard ? 1 : 0; }
 
   std::uint32_t id_;
-  std::uint32_t place_ = ~std::uint32_t{0};  ///< in the heap of ready or of throttled servers
+  kernel::HeapLink<Server> link_;  ///< of ready or of throttled servers
   Cbs cbs_;
   Task::List tasks_;
   ServerCounters counters_;
 };
+
+Time Task::deadline() const { return std::min(inherited_, server_ == nullptr ? kNever : server_->cbs().deadline()); }
 
 }  // namespace guest::sched
