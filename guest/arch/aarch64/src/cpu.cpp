@@ -66,6 +66,9 @@ std::uint32_t cpu_index() { return arch::cpu_index(); }
 void spin_pause() { asm volatile("yield" : : : "memory"); }
 std::uint64_t tick_count() { return arch::counter(); }
 
+void enable_interrupts() { arch::unmask_irq(); }
+bool interrupts_were_on(InterruptState state) { return !arch::daif::I::decode(static_cast<std::uint64_t>(state)); }
+
 void restore_interrupts(InterruptState state) { arch::sysreg::Daif::write(static_cast<std::uint64_t>(state)); }
 
 }  // namespace guest::kernel

@@ -12,6 +12,10 @@ enum class InterruptState : std::uint64_t {};
 InterruptState mask_interrupts();
 /// Puts back what mask_interrupts() returned.
 void restore_interrupts(InterruptState state);
+/// Interrupts come from now on.
+void enable_interrupts();
+/// Interrupts were not masked.
+bool interrupts_were_on(InterruptState state);
 
 /// Interrupts are masked on this CPU while one of these lives. Keep it to a few instructions.
 class CriticalSection {

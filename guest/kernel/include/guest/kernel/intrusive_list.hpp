@@ -27,6 +27,14 @@ class IntrusiveList {
     last_ = &item;
     ++size_;
   }
+  /// Puts `item`, which is in no list, before `next`, which is in this one.
+  void insert_before(T& next, T& item) {
+    ListLink<T>& after = next.*Member;
+    item.*Member = {.previous = after.previous, .next = &next, .linked = true};
+    (after.previous == nullptr ? first_ : (after.previous->*Member).next) = &item;
+    after.previous = &item;
+    ++size_;
+  }
   /// Does nothing if `item` is not in the list.
   void remove(T& item) {
     ListLink<T>& link = item.*Member;

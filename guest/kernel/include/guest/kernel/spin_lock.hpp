@@ -23,6 +23,9 @@ namespace guest::kernel {
 /// The order in which locks are taken: low numbers first, never two of one rank at a time. Locks of a kind that nest in
 /// each other (one for each CPU) get neighbouring numbers.
 enum class LockRank : std::uint16_t {
+  Threads = 200,       ///< the list of threads
+  Wait = 210,          ///< semaphores and conditions
+  Mutexes = 220,       ///< who waits for whom
   Interrupts = 300,    ///< kernel::Interrupts
   Heap = 400,          ///< kernel::Heap; takes pages
   Pages = 410,         ///< kernel::PageAllocator

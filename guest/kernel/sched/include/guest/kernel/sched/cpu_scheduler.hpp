@@ -46,6 +46,10 @@ class CpuScheduler {
 
   /// What choose() has said last, unless that has blocked since.
   [[nodiscard]] Task* running() const { return running_; }
+  /// Time for which the running task has had a CPU, up to `now`; 0 if none runs.
+  [[nodiscard]] Time running_ran(Time now) const {
+    return running_ == nullptr ? 0 : running_->ran_ + now - charged_until_;
+  }
   [[nodiscard]] Ppm bound() const { return bound_; }
   [[nodiscard]] Ppm admitted() const { return admitted_; }
   [[nodiscard]] std::size_t servers() const { return servers_; }

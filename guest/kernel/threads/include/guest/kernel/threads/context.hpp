@@ -1,0 +1,38 @@
+// What threads need of the platform: registers that change places, and a way to another CPU. guest_arch defines the
+// functions; host/ does for tests.
+#pragma once
+
+#include <cstdint>
+#include <type_traits>
+
+namespace guest::threads {
+
+/// Where a thread's registers are while it does not run.
+struct Context {
+  std::uint64_t stack_pointer = 0;  ///< what the platform has saved lies there
+  /// The stack, whole.
+  std::uint64_t stack_bottom = 0;
+  std::uint64_t stack_top = 0;
+};
+static_assert(std::is_standard_layout_v<Context>);
+
+/// The caller's stack, for a context that it will be saved in.
+void adopt_stack(Context& context);
+
+/// Prepares `context`, of which the stack is set, so that the first switch to it calls `entry`, with interrupts masked.
+/// `entry` does not return.
+void make_context(Context& context, void (*entry)());
+
+/// Saves the registers of the caller in `from` and goes on as `to`; returns when somebody switches back. Interrupts
+/// masked.
+void switch_context(Context& from, Context& to);
+
+/// Memory for a stack: mapped, with unmapped memory around it where the platform can. False: there is none.
+[[nodiscard]] bool allocate_stack(Context& context);
+/// Gives back what allocate_stack() gave. Nobody runs on it. Not from interrupt handlers.
+void free_stack(Context& context);
+
+/// Has `Dispatcher::run_inbox()` called on the CPU `cpu`, in an interrupt, soon. From any context.
+void kick(std::uint32_t cpu);
+
+}  // namespace guest::threads

@@ -1,0 +1,123 @@
+// What runs on a CPU: the scheduler says which thread, the dispatcher makes it so.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "guest/kernel/critical.hpp"
+#include "guest/kernel/sched/cpu_scheduler.hpp"
+#include "guest/kernel/threads/thread.hpp"
+#include "guest/kernel/timer.hpp"
+
+namespace guest::threads {
+
+/// Threads about which other CPUs have asked this CPU something; newest first, lock-free.
+class Inbox {
+ public:
+  /// From any context, on any CPU. True: it was empty, so the CPU has to be told.
+  bool push(Thread& thread);
+  /// All that are in it, oldest first, linked by next_posted_. On its CPU.
+  Thread* take();
+
+ private:
+  std::atomic<Thread*> newest_ = nullptr;
+};
+
+/// Of one CPU; made there, once, for ever. Everything but run_inbox()'s source is touched by that CPU only, with
+/// interrupts masked.
+class Dispatcher {
+ public:
+  /// The caller, on the stack that its CPU has had so far, becomes the CPU's idle thread.
+  explicit Dispatcher(kernel::TimerQueue& timers, sched::Ppm bound = sched::kDefaultBound);
+  Dispatcher(const Dispatcher&) = delete;
+  Dispatcher& operator=(const Dispatcher&) = delete;
+
+  [[nodiscard]] Thread& current() const { return *current_; }
+  [[nodiscard]] bool idle() const { return current_ == &idle_; }
+  [[nodiscard]] sched::Time now() const { return static_cast<sched::Time>(timers_.clock().now_ns()); }
+  [[nodiscard]] const sched::CpuScheduler& scheduler() const { return scheduler_; }
+  [[nodiscard]] kernel::TimerQueue& timers() { return timers_; }
+  /// Switches of threads since boot; from anywhere.
+  [[nodiscard]] std::uint64_t switches() const { return switches_.load(std::memory_order_relaxed); }
+  /// Processor time that the running thread has had, up to now.
+  [[nodiscard]] sched::Time current_ran() const;
+
+  /// Around the handlers of an interrupt. What they have woken runs when the interrupt is left, if it is more urgent.
+  void enter_interrupt() { in_interrupt_ = true; }
+  void leave_interrupt() {
+    in_interrupt_ = false;
+    if (reschedule_) {
+      reschedule();
+    }
+  }
+  [[nodiscard]] bool in_interrupt() const { return in_interrupt_; }
+  /// Does what other CPUs have asked for. In the interrupt that kick() sends.
+  void run_inbox();
+
+  /// The running thread lets the others of its server, or of the best-effort class, go first.
+  void yield();
+  /// The running thread stops until somebody unparks it, unless somebody has since it parked last. May return without
+  /// either: whoever parks looks for the reason. In threads, which hold no spin lock.
+  void park();
+  /// park(), and returns at `deadline_ns` at the latest.
+  void park_until(std::uint64_t deadline_ns);
+  /// The running thread is no more.
+  [[noreturn]] void exit_current();
+
+  /// Promises a server its budget on this CPU. From any CPU, under the lock of place().
+  [[nodiscard]] sched::CpuScheduler& admissions() { return scheduler_; }
+
+ private:
+  friend class Thread;
+  friend class Threads;
+  friend class Waking;
+
+  static void thread_entry();
+  void post(Thread& thread, std::uint32_t what);
+  void unpark(Thread& thread);
+  void inherit(Thread& thread);
+  /// After threads were woken: to whom the CPU belongs now. Interrupts were as `before` says.
+  void settle(kernel::InterruptState before);
+  void reschedule();
+  void switch_to(Thread& next);
+  void finish_switch();
+  static void on_timeout(void* thread);
+
+  Thread* current_;
+  Thread* previous_ = nullptr;  ///< that the last switch came from
+  bool in_interrupt_ = false;
+  bool reschedule_ = false;  ///< something has changed that choose() looks at
+  std::atomic<std::uint64_t> switches_{0};
+  kernel::TimerQueue& timers_;
+  sched::CpuScheduler scheduler_;
+  Inbox inbox_;
+  Thread idle_;
+};
+
+/// Of this CPU. Null until it has begun with threads.
+Dispatcher* find_dispatcher();
+/// Of the CPU `cpu`; null where there is none.
+Dispatcher* find_dispatcher(std::uint32_t cpu);
+/// Of this CPU, which has one. Where the caller can move to no other CPU: no thread does.
+Dispatcher& dispatcher();
+inline Thread& current_thread() { return dispatcher().current(); }
+
+/// Threads are woken while one of these lives; at its end the CPU goes to whom it belongs then. Interrupts are masked
+/// meanwhile. From any context; where interrupts were masked already the switch waits until they are not. Declare it
+/// before a SpinGuard, so that the lock is free when the CPU changes hands.
+class Waking {
+ public:
+  Waking() : before_(kernel::mask_interrupts()) {}
+  ~Waking();
+  Waking(const Waking&) = delete;
+  Waking& operator=(const Waking&) = delete;
+  /// Of a thread that is not gone: the caller holds a reference, or a lock without which it cannot go.
+  void unpark(Thread& thread) const;
+  /// `thread` runs with this deadline at the latest from now on (CpuScheduler::inherit).
+  void inherit(Thread& thread, sched::Time deadline) const;
+
+ private:
+  kernel::InterruptState before_;
+};
+
+}  // namespace guest::threads

@@ -1,0 +1,12 @@
+// The platform of threads on the host, for tests: contexts are the C library's, and all CPUs run in one host thread,
+// one at a time (host_cpu.hpp says which).
+#pragma once
+
+#include <cstdint>
+
+namespace guest::threads {
+
+/// What kick() calls.
+void set_host_kick(void (*kick)(std::uint32_t cpu));
+
+}  // namespace guest::threads

@@ -1,0 +1,220 @@
+#include "guest/kernel/threads/dispatcher.hpp"
+
+#include "guest/kernel/cpu.hpp"
+#include "guest/kernel/panic.hpp"
+#include "reaper.hpp"
+
+namespace guest::threads {
+namespace {
+
+/// Written by each CPU for itself, once; read by all.
+constinit std::atomic<Dispatcher*> dispatchers[kernel::kMaxCpus] = {};
+
+}  // namespace
+
+Dispatcher* find_dispatcher(std::uint32_t cpu) {
+  // Acquire pairs with the release in the constructor: the dispatcher is complete.
+  return cpu < kernel::kMaxCpus ? dispatchers[cpu].load(std::memory_order_acquire) : nullptr;
+}
+
+Dispatcher* find_dispatcher() { return dispatchers[kernel::cpu_index()].load(std::memory_order_relaxed); }
+
+Dispatcher& dispatcher() {
+  Dispatcher* const here = find_dispatcher();
+  kernel::require(here != nullptr, "threads are used on a CPU that has not begun with them");
+  return *here;
+}
+
+bool Inbox::push(Thread& thread) {
+  Thread* newest = newest_.load(std::memory_order_relaxed);
+  do {
+    thread.next_posted_ = newest;
+    // Release pairs with the acquire in take(): the link, and what the sender wrote before.
+  } while (!newest_.compare_exchange_weak(newest, &thread, std::memory_order_release, std::memory_order_relaxed));
+  return newest == nullptr;
+}
+
+Thread* Inbox::take() {
+  Thread* newest = newest_.exchange(nullptr, std::memory_order_acquire);
+  Thread* oldest = nullptr;
+  while (newest != nullptr) {
+    Thread* const next = newest->next_posted_;
+    newest->next_posted_ = oldest;
+    oldest = newest;
+    newest = next;
+  }
+  return oldest;
+}
+
+Dispatcher::Dispatcher(kernel::TimerQueue& timers, sched::Ppm bound)
+    : current_(&idle_),
+      timers_(timers),
+      scheduler_(bound),
+      idle_({.name = "idle", .cpu = kernel::cpu_index()}, nullptr, nullptr) {
+  adopt_stack(idle_.context_);
+  idle_.state_ = ThreadState::Ready;
+  timers_.set_event_function([](void* self) { static_cast<Dispatcher*>(self)->reschedule_ = true; }, this);
+  kernel::require(find_dispatcher() == nullptr, "a CPU has two dispatchers");
+  dispatchers[kernel::cpu_index()].store(this, std::memory_order_release);
+}
+
+sched::Time Dispatcher::current_ran() const {
+  const kernel::CriticalSection section;
+  return scheduler_.running_ran(now());
+}
+
+void Dispatcher::run_inbox() {
+  Thread* thread = inbox_.take();
+  while (thread != nullptr) {
+    // Before posted_ is cleared and the thread may be posted anew.
+    Thread& posted = *thread;
+    thread = posted.next_posted_;
+    // Acquire pairs with the release in Waking: what is asked for is seen.
+    const std::uint32_t what = posted.posted_.exchange(0, std::memory_order_acq_rel);
+    if ((what & Thread::kPostInherit) != 0) {
+      inherit(posted);
+    }
+    if ((what & Thread::kPostUnpark) != 0) {
+      unpark(posted);
+    }
+    drop_reference(posted);
+  }
+}
+
+void Dispatcher::unpark(Thread& thread) {
+  if (thread.state_ == ThreadState::Blocked) {
+    thread.state_ = ThreadState::Ready;
+    scheduler_.wake(thread, now());
+    reschedule_ = true;
+  } else {
+    thread.unparked_ = true;
+  }
+}
+
+void Dispatcher::inherit(Thread& thread) {
+  scheduler_.inherit(thread, thread.inherited_.load(std::memory_order_relaxed));
+  reschedule_ = true;
+}
+
+void Dispatcher::settle(kernel::InterruptState before) {
+  if (!reschedule_ || in_interrupt_) {
+    return;  // leave_interrupt() does it
+  }
+  if (kernel::interrupts_were_on(before)) {
+    reschedule();
+  } else {
+    timers_.set_event(0);  // an interrupt as soon as they are not masked any more
+  }
+}
+
+void Dispatcher::reschedule() {
+  reschedule_ = false;
+  sched::Task* const task = scheduler_.choose(now());
+  const sched::Time event = scheduler_.next_event();
+  timers_.set_event(event == sched::kNever ? kernel::kNoDeadline : static_cast<std::uint64_t>(event));
+  // Every task that is woken here is a thread's.
+  Thread& next = task == nullptr ? idle_ : static_cast<Thread&>(*task);
+  if (&next != current_) {
+    switch_to(next);
+  }
+}
+
+void Dispatcher::switch_to(Thread& next) {
+  Thread& previous = *current_;
+  previous_ = &previous;
+  current_ = &next;
+  switches_.store(switches_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  switch_context(previous.context_, next.context_);
+  // As `previous` again, some switches later.
+  finish_switch();
+}
+
+void Dispatcher::finish_switch() {
+  if (previous_->state_ == ThreadState::Exited) {
+    bury(*previous_);  // nobody is on its stack any more
+  }
+}
+
+void Dispatcher::yield() {
+  const kernel::CriticalSection section;
+  kernel::require(!in_interrupt_, "an interrupt handler yields");
+  if (!idle()) {
+    scheduler_.yield(now());
+    reschedule();
+  }
+}
+
+void Dispatcher::park() {
+  const kernel::CriticalSection section;
+  kernel::require(!in_interrupt_ && !idle(), "an interrupt handler or the idle thread waits");
+  Thread& thread = *current_;
+  if (thread.unparked_) {
+    thread.unparked_ = false;
+    return;
+  }
+  thread.state_ = ThreadState::Blocked;
+  scheduler_.block(thread, now());
+  reschedule();
+}
+
+void Dispatcher::park_until(std::uint64_t deadline_ns) {
+  if (deadline_ns == kernel::kNoDeadline) {
+    park();
+    return;
+  }
+  const kernel::CriticalSection section;
+  kernel::Timer& timeout = current_->timeout_;
+  timers_.arm(timeout, deadline_ns);
+  park();
+  timers_.cancel(timeout);
+}
+
+void Dispatcher::on_timeout(void* thread) { find_dispatcher()->unpark(*static_cast<Thread*>(thread)); }
+
+void Dispatcher::exit_current() {
+  kernel::mask_interrupts();
+  kernel::require(!in_interrupt_ && !idle(), "an interrupt handler or the idle thread exits");
+  current_->state_ = ThreadState::Exited;
+  scheduler_.block(*current_, now());
+  reschedule();
+  kernel::panic("a thread that has exited runs");
+}
+
+Waking::~Waking() {
+  if (Dispatcher* const here = find_dispatcher()) {
+    here->settle(before_);
+  }
+  kernel::restore_interrupts(before_);
+}
+
+void Dispatcher::post(Thread& thread, std::uint32_t what) {
+  // Release pairs with the acquire in run_inbox(): what is asked for is seen by who takes the bit. Only the first bit
+  // puts the thread in the inbox, and only the first thread there has to tell the CPU, which takes all at once.
+  if (thread.posted_.fetch_or(what, std::memory_order_acq_rel) == 0) {
+    thread.references_.fetch_add(1, std::memory_order_relaxed);  // the inbox's
+    if (inbox_.push(thread)) {
+      kick(thread.cpu_);
+    }
+  }
+}
+
+void Waking::unpark(Thread& thread) const {
+  Dispatcher& target = *find_dispatcher(thread.cpu_);
+  if (&target == find_dispatcher()) {
+    target.unpark(thread);
+  } else {
+    target.post(thread, Thread::kPostUnpark);
+  }
+}
+
+void Waking::inherit(Thread& thread, sched::Time deadline) const {
+  thread.inherited_.store(deadline, std::memory_order_relaxed);
+  Dispatcher& target = *find_dispatcher(thread.cpu_);
+  if (&target == find_dispatcher()) {
+    target.inherit(thread);
+  } else {
+    target.post(thread, Thread::kPostInherit);
+  }
+}
+
+}  // namespace guest::threads

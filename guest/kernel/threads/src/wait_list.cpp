@@ -1,0 +1,50 @@
+#include "guest/kernel/threads/wait_list.hpp"
+
+#include "guest/kernel/threads/dispatcher.hpp"
+
+namespace guest::threads {
+
+Waiter::Waiter() : thread(current_thread()), deadline(thread.deadline()) {}
+
+void WaitList::add(Waiter& waiter) {
+  Waiter* next = waiters_.front();
+  while (next != nullptr && next->deadline <= waiter.deadline) {
+    next = next->link.next;
+  }
+  if (next == nullptr) {
+    waiters_.push_back(waiter);
+  } else {
+    waiters_.insert_before(*next, waiter);
+  }
+}
+
+bool WaitList::signal_first(const Waking& waking) {
+  Waiter* const first = waiters_.front();
+  if (first == nullptr) {
+    return false;
+  }
+  waiters_.remove(*first);
+  first->signalled = true;
+  // Under the lock: without it the waiter cannot see that it was signalled, so its thread is still there.
+  waking.unpark(first->thread);
+  return true;
+}
+
+WaitResult wait_for_signal(Waiter& waiter, WaitList& list, kernel::SpinLock& lock, std::uint64_t deadline_ns,
+                           bool stoppable) {
+  Dispatcher& here = dispatcher();
+  for (;;) {
+    here.park_until(deadline_ns);
+    const kernel::SpinGuard guard(lock);
+    if (waiter.signalled) {
+      return WaitResult::Signalled;
+    }
+    const bool stopped = stoppable && waiter.thread.stop_requested();
+    if (stopped || (deadline_ns != kForever && here.timers().clock().now_ns() >= deadline_ns)) {
+      list.remove(waiter);
+      return stopped ? WaitResult::Stopped : WaitResult::TimedOut;
+    }
+  }
+}
+
+}  // namespace guest::threads
