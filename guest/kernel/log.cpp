@@ -62,7 +62,8 @@ void Log::write(std::string_view text) {
 
 void Log::put(std::string_view text) {
   const std::uint32_t only = only_cpu_.load(std::memory_order_relaxed);
-  if (only != kAnyCpu && only != cpu_index()) {
+  // Whoever holds the lock is in the middle of a line, which is written to its end.
+  if (only != kAnyCpu && only != cpu_index() && !lock_.held_here()) {
     return;
   }
   if (!text.empty()) {

@@ -15,11 +15,13 @@ namespace {
 constexpr std::uint32_t kNobody = ~std::uint32_t{0};
 constinit std::atomic<std::uint32_t> owner{kNobody};
 
-/// Long enough for a CPU that writes a line to a slow console with its interrupts masked: 100 characters at 115 200
-/// baud take 9 ms.
-constexpr std::uint64_t kStopLimitNs = 20'000'000;
+/// Long enough for a CPU that writes a line to a slow console with its interrupts masked (100 characters at 115 200
+/// baud take 9 ms), and that the host does not run for a while.
+constexpr std::uint64_t kStopLimitNs = 1'000'000'000;
 
 [[noreturn]] void wait_for_ever() {
+  // Release: what this CPU wrote is visible to whoever finds it stopped.
+  this_cpu().state.store(CpuState::Stopped, std::memory_order_release);
   // Not off through PSCI: in a debugger the CPU's registers are still there.
   asm volatile("msr daifset, #0xf" : : : "memory");
   for (;;) {
@@ -55,10 +57,6 @@ void stop_other_cpus() {
 }
 
 /// The handler of Ipi::Stop.
-void stop_this_cpu() {
-  // Release: what this CPU wrote is visible to whoever finds it stopped.
-  this_cpu().state.store(CpuState::Stopped, std::memory_order_release);
-  wait_for_ever();
-}
+void stop_this_cpu() { wait_for_ever(); }
 
 }  // namespace guest::arch
