@@ -51,11 +51,11 @@ bool WorkQueue::run_one() {
 
 bool WorkQueue::empty() const { return run_list_ == nullptr && raised_.load(std::memory_order_acquire) == nullptr; }
 
-void WorkQueue::run(IdleWaiter& idle) {
+void WorkQueue::run(void (*wait)()) {
   for (;;) {
     while (run_one()) {
     }
-    idle.wait_unless([](const void* queue) { return !static_cast<const WorkQueue*>(queue)->empty(); }, this);
+    wait();
   }
 }
 

@@ -42,9 +42,10 @@ class Panic(unittest.TestCase):
                 self.assertEqual(output.count("==== KERNEL PANIC ===="), 1, output)
                 self.assertRegex(output, rf"(?m)^reason: {reason}$")
                 self.assertRegex(output, r"(?m)^core: 0  EL: 1  time: \d+ ns  version: \S+  build: [0-9a-f]{40}$")
+                self.assertRegex(output, r"(?m)^thread: 1 \(work\)" + (", in an interrupt$" if kind == "interrupt" else "$"))
                 self.assertEqual(len(re.findall(r"\bx\d+ +[0-9a-f]{16}\b", output)), 31, output)
                 # The overrun of stack-smash destroys the record that leads further.
-                outermost = "guest::arch::provoke" if kind == "stack-smash" else "kernel_main"
+                outermost = "guest::arch::provoke" if kind == "stack-smash" else "guest::threads::Dispatcher::thread_entry"
                 self.assertRegex(output, rf"(?m)^  #\d+ +0x[0-9a-f]{{16}} {outermost}\+0x")
                 if syndrome is None:
                     self.assertRegex(output, r"(?m)^at: guest/\S+\.[ch]pp:\d+ \(")
@@ -63,7 +64,7 @@ class Panic(unittest.TestCase):
                 report = panic_report("interrupt", machine=f"gic-version={gic}")
                 names = re.findall(r"(?m)^  #\d+ +0x[0-9a-f]{16} (.*)\+0x", report)
                 order = [names.index(name) for name in ("interrupt", "guest::(anonymous)::ProvokedFaults::provoke",
-                                                        "kernel_main")]
+                                                        "guest::threads::Dispatcher::thread_entry")]
                 self.assertEqual(order, sorted(order), report)
                 self.assertRegex(report, r"(?m)^lr: 0x[0-9a-f]{16} guest::arch::\(anonymous\)::GicV\d::service\+0x")
 

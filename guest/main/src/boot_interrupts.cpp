@@ -11,7 +11,8 @@
 namespace guest {
 namespace {
 
-constinit std::optional<kernel::TimerQueue> timer_queue;
+constinit std::optional<kernel::TimerQueue> timer_queues[kernel::kMaxCpus];
+constinit kernel::IntId timer_interrupt{};
 
 arch::PhysicalRange range(kernel::PhysRange from) { return {.base = from.begin(), .bytes = from.size}; }
 
@@ -27,15 +28,18 @@ arch::GicStatus start_gic(const kernel::GicInfo& info) {
   return arch::init_gicv3(range(info.distributor), {redistributors, count}, info.redistributor_stride_bytes);
 }
 
+void make_timer_queue() {
+  kernel::set_timers(timer_queues[kernel::cpu_index()].emplace(arch::virtual_timer(), kernel::work_queue()));
+}
+
 void start_timers(const kernel::MachineInfo& info) {
   if (!info.virtual_timer) {
     refuse_boot(kernel::fail("machine-no-timer", "no arm,armv8-timer node with a virtual timer interrupt").error());
   }
-  timer_queue.emplace(arch::virtual_timer(), kernel::work_queue());
-  kernel::set_timers(*timer_queue);
+  timer_interrupt = info.virtual_timer->id;
+  make_timer_queue();
   const bool attached = kernel::interrupts().attach(
-      info.virtual_timer->id, info.virtual_timer->trigger, "timer",
-      [](void* queue) { static_cast<kernel::TimerQueue*>(queue)->on_interrupt(); }, &*timer_queue);
+      timer_interrupt, info.virtual_timer->trigger, "timer", [](void*) { kernel::timers().on_interrupt(); }, nullptr);
   kernel::require(attached, "the timer's interrupt cannot be attached");
 }
 
@@ -50,6 +54,11 @@ void start_interrupts(const kernel::MachineInfo& info) {
   }
   start_timers(info);
   kernel::log().error("GIC: READY");
+}
+
+void start_timers_here() {
+  make_timer_queue();
+  kernel::require(kernel::interrupts().enable_here(timer_interrupt), "the timer's interrupt is not a CPU's own");
 }
 
 }  // namespace guest

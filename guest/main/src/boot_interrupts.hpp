@@ -9,4 +9,7 @@ namespace guest {
 /// that can be driven.
 void start_interrupts(const kernel::MachineInfo& info);
 
+/// The timers of a CPU other than the boot CPU, on that CPU. When the boot CPU has started interrupts.
+void start_timers_here();
+
 }  // namespace guest

@@ -1,4 +1,4 @@
-// The kernel's main function: brings the machine up part by part, then runs deferred work for ever.
+// The kernel's main function: brings the machine up part by part, then is the boot CPU's idle thread.
 #include <bit>
 
 #include "abi/console.hpp"
@@ -10,6 +10,7 @@
 #include "boot_interrupts.hpp"
 #include "boot_memory.hpp"
 #include "boot_shell.hpp"
+#include "boot_threads.hpp"
 #include "boot_virtio.hpp"
 #include "guest/arch/build_info.hpp"
 #include "guest/arch/clock.hpp"
@@ -39,31 +40,11 @@ std::uint64_t boot_entropy() {
   return word;
 }
 
-/// Waits for interrupts for the main loop.
-class Idle final : public kernel::IdleWaiter {
- public:
-  void wait_unless(bool (*has_work)(const void* queue), const void* queue) override {
-    arch::mask_irq();
-    if (!has_work(queue)) {
-      arch::wfi();  // a pending interrupt ends it, masked or not
-    }
-    arch::unmask_irq();
-  }
-};
-constinit Idle idle;
-
-/// The main loop is the boot CPU's; what another CPU raises ends its WFI.
-void wake_main_loop() {
-  if (arch::cpu_index() != 0) {
-    arch::send_ipi(0, arch::Ipi::Wake);
-  }
-}
-
-/// The other CPUs have nothing of their own to run: they answer interrupts.
-void idle_secondary() {
-  for (;;) {
-    arch::wfi();
-  }
+/// What the other CPUs do.
+void run_secondary() {
+  start_timers_here();
+  start_threads_here();
+  idle();
 }
 
 arch::PsciConduit conduit(kernel::PsciMethod method) {
@@ -140,16 +121,16 @@ extern "C" [[noreturn]] void kernel_main() {
   const kernel::BootConfig& config = read_configuration(machine);
   log_machine();
   arch::start_ipis();
-  kernel::work_queue().set_wake(wake_main_loop);
-  arch::start_secondary_cpus(machine, idle_secondary);
+  start_threads_here();
+  start_work_thread();
+  arch::start_secondary_cpus(machine, run_secondary);
   control::Services& services = start_services(machine, config);
   start_control(services, config);
   kernel::log().metric("clock_resolution_ns", arch::virtual_timer().resolution_ns());
   kernel::log().metric("boot_to_shell_ns", arch::clock_now_ns());
   start_shell(services, machine.console, console);
   // Not earlier: what the host does meanwhile would be part of the times above.
-  arch::unmask_irq();
-  kernel::work_queue().run(idle);
+  idle();
 }
 
 }  // namespace guest

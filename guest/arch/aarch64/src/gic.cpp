@@ -4,6 +4,7 @@
 
 #include "guest/arch/cpu.hpp"
 #include "guest/kernel/panic.hpp"
+#include "guest/kernel/threads/dispatcher.hpp"
 
 namespace guest::arch {
 namespace {
@@ -60,7 +61,14 @@ std::string_view to_string(GicStatus status) {
 /// From vectors.S, interrupts masked.
 extern "C" void interrupt_entry() {
   kernel::require(active_gic != nullptr, "an interrupt arrived before the controller was set up");
+  threads::Dispatcher* const here = threads::find_dispatcher();
+  if (here == nullptr) {  // this CPU has not begun with threads
+    active_gic->service();
+    return;
+  }
+  here->enter_interrupt();
   active_gic->service();
+  here->leave_interrupt();  // another thread may run now; this one returns from its interrupt when it is chosen again
 }
 
 }  // namespace guest::arch

@@ -4,6 +4,9 @@
 
 #include "guest/arch/cpu.hpp"
 #include "guest/arch/early_boot.hpp"
+#include "guest/kernel/cpu.hpp"
+#include "guest/kernel/heap.hpp"
+#include "guest/kernel/panic.hpp"
 #include "guest/kernel/spin_lock.hpp"
 #include "image.hpp"
 
@@ -33,10 +36,15 @@ constinit Window windows[kMaxWindows] = {};
 constinit std::size_t window_count = 0;
 constinit std::uint64_t next_device_va = kDeviceBase;
 
-/// The tables lie in the image, which is mapped at a constant distance.
+/// New tables come from the page allocator, not from the image any more.
+constinit bool tables_from_pages = false;
+
+/// The tables lie in the image, which is mapped at a constant distance. From when some do not, all of RAM is.
 TableSpace table_space() {
   const EarlyBoot& boot = early_boot();
-  return {.next_pa = boot.tables_next_pa, .end_pa = boot.tables_end_pa, .offset = kImageBase - boot.image_pa};
+  return {.next_pa = boot.tables_next_pa,
+          .end_pa = boot.tables_end_pa,
+          .offset = tables_from_pages ? kDirectMapBase : kImageBase - boot.image_pa};
 }
 
 /// Of the tables and of the device windows.
@@ -51,6 +59,43 @@ MapStatus map(std::uint64_t va, std::uint64_t pa, std::uint64_t bytes, Attribute
   dsb_ishst();
   isb();
   return status;
+}
+
+/// What one mapping takes at most, a table of each level but the root's, on every CPU at a time.
+constexpr std::uint64_t kSpareTables = kLastLevel * kernel::kMaxCpus;
+constexpr unsigned kNewTablesOrder = 5;
+static_assert(kSpareTables <= (1U << kNewTablesOrder));
+
+/// Under the lock.
+bool has_spare_tables() {
+  return (early_boot().tables_end_pa - early_boot().tables_next_pa) / kPageBytes >= kSpareTables;
+}
+
+/// Sees to it that there are tables for one mapping. False: there is no memory for them.
+bool provide_tables() {
+  {
+    const kernel::SpinGuard guard(lock);
+    if (has_spare_tables()) {
+      return true;
+    }
+  }
+  // Not under the lock: it comes after the page allocator's.
+  const auto block = kernel::kernel_pages().allocate(kNewTablesOrder);
+  if (!block) {
+    return false;
+  }
+  {
+    const kernel::SpinGuard guard(lock);
+    if (!has_spare_tables()) {
+      // The few that are left of the last ones are not used any more.
+      early_boot().tables_next_pa = kernel::raw(*block);
+      early_boot().tables_end_pa = kernel::raw(*block) + (kPageBytes << kNewTablesOrder);
+      tables_from_pages = true;
+      return true;
+    }
+  }
+  kernel::kernel_pages().free(*block);  // another CPU was faster
+  return true;
 }
 
 }  // namespace
@@ -126,8 +171,24 @@ std::byte* map_device(std::uint64_t pa, std::uint64_t bytes, MapStatus& status) 
 }
 
 MapStatus map_stack(StackSlot slot, std::uint64_t pa) {
+  if (!provide_tables()) {
+    return MapStatus::OutOfTables;
+  }
   const kernel::SpinGuard guard(lock);
   return map(stack_bottom(slot), pa, kStackSize, kReadWrite);
+}
+
+void unmap_stack(StackSlot slot) {
+  const kernel::SpinGuard guard(lock);
+  const std::uint64_t bottom = stack_bottom(slot);
+  kernel::require(unmap_pages(early_boot().root_pa, table_space(), bottom, kStackSize), "a stack is not mapped");
+  // Arm DDI 0487, "TLB maintenance instructions": the walkers see the entries before the TLBs are asked to forget.
+  dsb_ishst();
+  for (std::uint64_t va = bottom; va < bottom + kStackSize; va += kPageBytes) {
+    tlbi_va_all_cpus(va);
+  }
+  dsb_ish();
+  isb();
 }
 
 bool physical(const void* pointer, std::uint64_t& pa) {

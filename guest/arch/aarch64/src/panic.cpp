@@ -20,6 +20,7 @@
 #include "guest/arch/psci.hpp"
 #include "guest/arch/symbols.hpp"
 #include "guest/kernel/format.hpp"
+#include "guest/kernel/threads/dispatcher.hpp"
 
 namespace guest::arch {
 namespace {
@@ -146,6 +147,10 @@ void write_state(TextOutput& output, const ExceptionFrame& frame, const Call* ca
             current_el::El::decode(sysreg::CurrentEl::read()), clock_now_ns(), version());
   write_build_id(output);
   output.write("\n");
+  if (const threads::Dispatcher* const here = threads::find_dispatcher()) {
+    format_to(output, "thread: {} ({}){}\n", here->current().id(), kernel::escaped(here->current().name()),
+              here->in_interrupt() ? ", in an interrupt" : "");
+  }
   if (call == nullptr) {
     format_to(output, "ESR: {:#010x}  ", frame.esr);
     describe_syndrome(output, frame.esr);

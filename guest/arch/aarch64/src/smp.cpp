@@ -7,6 +7,7 @@
 #include "guest/kernel/critical.hpp"
 #include "guest/kernel/interrupts.hpp"
 #include "guest/kernel/panic.hpp"
+#include "guest/kernel/threads/dispatcher.hpp"
 
 namespace guest::arch {
 namespace {
@@ -28,7 +29,11 @@ bool online(std::uint32_t cpu) {
 
 void start_ipis() {
   attach(Ipi::Call, "call", [](void*) { call_queues[cpu_index()].run(); });
-  attach(Ipi::Wake, "wake", [](void*) {});
+  attach(Ipi::Wake, "wake", [](void*) {
+    if (threads::Dispatcher* const here = threads::find_dispatcher()) {
+      here->run_inbox();
+    }
+  });
   attach(Ipi::Stop, "stop", [](void*) { stop_this_cpu(); });
 }
 

@@ -93,6 +93,25 @@ MapStatus map_range(std::uint64_t root_pa, TableSpace& space, std::uint64_t va, 
   return MapStatus::Ok;
 }
 
+bool unmap_pages(std::uint64_t root_pa, const TableSpace& space, std::uint64_t va, std::uint64_t size) {
+  for (std::uint64_t done = 0; done < size; done += kPageBytes) {
+    std::uint64_t* table = space.pointer(root_pa);
+    for (unsigned level = 0; level < kLastLevel; ++level) {
+      const std::uint64_t entry = table[level_index(va + done, level)];
+      if (!descriptor::is_table(entry, level)) {
+        return false;
+      }
+      table = space.pointer(descriptor::address(entry));
+    }
+    std::uint64_t& page = table[level_index(va + done, kLastLevel)];
+    if (!descriptor::Valid::decode(page)) {
+      return false;
+    }
+    page = 0;
+  }
+  return true;
+}
+
 Translation translate(std::uint64_t root_pa, const TableSpace& space, std::uint64_t va) {
   const std::uint64_t* table = space.pointer(root_pa);
   for (unsigned level = 0; level <= kLastLevel; ++level) {

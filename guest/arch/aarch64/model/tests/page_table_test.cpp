@@ -43,6 +43,26 @@ TEST_F(PageTableTest, one_page_translates_to_its_bytes_and_neighbours_do_not) {
   EXPECT_FALSE(at(kVa + 0x6000).valid);
 }
 
+TEST_F(PageTableTest, unmapped_pages_translate_no_more_and_can_be_mapped_anew) {
+  ASSERT_EQ(map(kVa, 0x8'0000, 4 * kPageBytes), MapStatus::Ok);
+  EXPECT_TRUE(unmap_pages(root_, space_, kVa + kPageBytes, 2 * kPageBytes));
+  EXPECT_TRUE(at(kVa).valid);
+  EXPECT_FALSE(at(kVa + kPageBytes).valid);
+  EXPECT_FALSE(at(kVa + 2 * kPageBytes).valid);
+  EXPECT_TRUE(at(kVa + 3 * kPageBytes).valid);
+  const std::uint64_t tables = tables_used();
+  EXPECT_EQ(map(kVa + kPageBytes, 0x9'0000, 2 * kPageBytes), MapStatus::Ok);
+  EXPECT_EQ(tables_used(), tables);
+  EXPECT_EQ(at(kVa + kPageBytes).pa, 0x9'0000U);
+}
+
+TEST_F(PageTableTest, what_is_not_mapped_in_pages_is_not_unmapped) {
+  EXPECT_FALSE(unmap_pages(root_, space_, kVa, kPageBytes));
+  ASSERT_EQ(map(kVa, 0x20'0000, 2 * kMiB), MapStatus::Ok);
+  EXPECT_FALSE(unmap_pages(root_, space_, kVa, kPageBytes));
+  EXPECT_TRUE(at(kVa).valid);
+}
+
 TEST_F(PageTableTest, attributes_are_those_asked_for) {
   ASSERT_EQ(map(kVa, 0x8'0000, kPageBytes, kText), MapStatus::Ok);
   ASSERT_EQ(map(kVa + kPageBytes, 0x8'1000, kPageBytes, kReadOnly), MapStatus::Ok);

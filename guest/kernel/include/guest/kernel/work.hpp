@@ -1,4 +1,4 @@
-// Deferred work: interrupt handlers move data and raise a work item; the main loop runs the items.
+// Deferred work: interrupt handlers move data and raise a work item; the loop, a thread, runs the items.
 //
 //   interrupt ---raise()---> [stack of raised items] ---take all, reverse---> [run list] ---> fn(context)
 //
@@ -27,26 +27,14 @@ class WorkItem {
   std::atomic<bool> raised_ = false;
 };
 
-/// How the loop waits; the hardware's part of "no lost wake-up".
-class IdleWaiter {
- public:
-  /// Masks interrupts; if `has_work(queue)` is still false waits for one; unmasks, so that its handler runs. Checking
-  /// with interrupts masked is what keeps an interrupt between the check and the wait from being slept through.
-  virtual void wait_unless(bool (*has_work)(const void* queue), const void* queue) = 0;
-
- protected:
-  ~IdleWaiter() = default;
-};
-
 class WorkQueue {
  public:
   constexpr WorkQueue() = default;
   WorkQueue(const WorkQueue&) = delete;
   WorkQueue& operator=(const WorkQueue&) = delete;
 
-  /// What raise() calls when nothing was raised before: it must end the wait of the loop if that is on another CPU. On
-  /// the loop's own CPU there is nothing to do: whoever raises there keeps it awake. In raise()'s context. Once, before
-  /// other CPUs run.
+  /// What raise() calls when nothing was raised before: it must end the wait of the loop, or the next one. In raise()'s
+  /// context. Once, before the loop runs.
   void set_wake(void (*wake)()) { wake_ = wake; }
   /// Marks `item` to run. From any context, on any CPU; lock-free.
   void raise(WorkItem& item);
@@ -54,8 +42,9 @@ class WorkQueue {
   bool run_one();
   /// True: nothing is raised. Only from the loop (interrupts may add at any time unless masked).
   [[nodiscard]] bool empty() const;
-  /// Runs items for ever, waiting when there are none.
-  [[noreturn]] void run(IdleWaiter& idle);
+  /// Runs items for ever. `wait` is called when there are none, and returns if set_wake()'s function has been called
+  /// since it was called last; it may return at other times too.
+  [[noreturn]] void run(void (*wait)());
   /// Items run since boot.
   [[nodiscard]] std::uint64_t runs() const { return runs_; }
 

@@ -12,6 +12,13 @@ namespace guest::arch {
 inline void isb() { asm volatile("isb" : : : "memory"); }
 /// Earlier stores (page tables) are visible to the table walkers of this inner-shareable domain.
 inline void dsb_ishst() { asm volatile("dsb ishst" : : : "memory"); }
+/// Earlier stores and TLB maintenance are complete in the inner-shareable domain, where all CPUs are.
+inline void dsb_ish() { asm volatile("dsb ish" : : : "memory"); }
+/// No CPU remembers the translation of the page at `va`, of any address space, after the next dsb_ish().
+inline void tlbi_va_all_cpus(std::uint64_t va) {
+  constexpr std::uint64_t kVaMask = (std::uint64_t{1} << 44) - 1;  // TLBI VAAE1IS: bits 55 to 12 in 43 to 0
+  asm volatile("tlbi vaae1is, %0" : : "r"((va >> 12) & kVaMask) : "memory");
+}
 /// Earlier accesses, to devices too, are complete.
 inline void dsb_sy() { asm volatile("dsb sy" : : : "memory"); }
 /// Waits for an interrupt, masked or not.

@@ -29,7 +29,7 @@ struct alignas(kernel::kCacheLineBytes) CpuLocal {
         state(number == 0 ? CpuState::Online : CpuState::Off) {}
 
   std::uint64_t overflow_stack_top;  ///< vectors.S
-  /// The stack that this CPU runs on, for reports.
+  /// The stack that this CPU runs on, of the thread that runs; for reports.
   std::uint64_t stack_bottom;
   std::uint64_t stack_top;
   std::uint32_t index;
@@ -40,6 +40,8 @@ struct alignas(kernel::kCacheLineBytes) CpuLocal {
   std::atomic<std::uint64_t> ipis_sent{0};
 };
 static_assert(offsetof(CpuLocal, overflow_stack_top) == SIS_CPU_OVERFLOW_TOP);
+static_assert(offsetof(CpuLocal, stack_bottom) == SIS_CPU_STACK_BOTTOM);
+static_assert(offsetof(CpuLocal, stack_top) == SIS_CPU_STACK_BOTTOM + 8);
 static_assert(std::is_standard_layout_v<CpuLocal> && alignof(CpuLocal) == kernel::kCacheLineBytes);
 
 /// By CPU number. The first cpu_count() are in use.

@@ -23,14 +23,21 @@
 #define SIS_STACK_SIZE 0x10000
 #define SIS_STACK_SLOT 0x20000
 
-/* CPU n has slot 1 + 2n for its stack and slot 2 + 2n for what its exceptions use when that stack is full. */
+/* CPU n has slot 1 + 2n for its stack and slot 2 + 2n for what its exceptions use when that stack is full. The slots
+ * from SIS_STACK_SLOT_THREADS on are those of threads. */
 #define SIS_STACK_SLOT_BOOT 1
 #define SIS_STACK_SLOT_OVERFLOW 2
 #define SIS_STACK_SLOTS_PER_CPU 2
+#define SIS_STACK_SLOT_THREADS 32
 #define SIS_STACK_TOP(slot) (SIS_STACK_BASE + (slot) * SIS_STACK_SLOT + SIS_STACK_SIZE)
 
 /* struct CpuLocal (cpu_local.hpp), which TPIDR_EL1 points to. */
 #define SIS_CPU_OVERFLOW_TOP 0x00
+#define SIS_CPU_STACK_BOTTOM 0x08
+
+/* struct Context (context.hpp). */
+#define SIS_CONTEXT_SP 0x00
+#define SIS_CONTEXT_STACK_BOTTOM 0x08
 
 /* struct SecondaryStart (secondary.cpp): what a CPU reads before its MMU is on. */
 #define SIS_START_TTBR1 0x00

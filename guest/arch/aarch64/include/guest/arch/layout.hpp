@@ -30,6 +30,7 @@ constexpr StackSlot cpu_stack_slot(std::uint32_t cpu) {
 constexpr StackSlot overflow_stack_slot(std::uint32_t cpu) {
   return StackSlot{SIS_STACK_SLOT_OVERFLOW + std::uint64_t{SIS_STACK_SLOTS_PER_CPU} * cpu};
 }
+constexpr StackSlot thread_stack_slot(std::uint32_t index) { return StackSlot{SIS_STACK_SLOT_THREADS + index}; }
 static_assert(cpu_stack_slot(0) == StackSlot::Boot && overflow_stack_slot(0) == StackSlot::Overflow);
 
 constexpr std::uint64_t stack_bottom(StackSlot slot) {

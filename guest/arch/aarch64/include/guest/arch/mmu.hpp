@@ -1,5 +1,5 @@
 // The kernel's address space after the early code: the direct map of RAM, device windows, stacks, address conversions.
-// From any CPU: a lock protects the tables. Entries only ever become valid, so no CPU has to forget anything.
+// From any CPU: a lock protects the tables. All but the stacks of threads stays mapped for ever.
 #pragma once
 
 #include <cstddef>
@@ -23,6 +23,9 @@ std::byte* map_device(std::uint64_t pa, std::uint64_t bytes, MapStatus& status);
 
 /// Maps [pa, pa + kStackSize) as the stack of `slot`, between pages that stay unmapped.
 MapStatus map_stack(StackSlot slot, std::uint64_t pa);
+
+/// Takes the stack of `slot` away again, on all CPUs. Nobody runs on it.
+void unmap_stack(StackSlot slot);
 
 /// Where a byte of mapped RAM is in the direct map.
 inline std::byte* direct(std::uint64_t pa) {

@@ -11,7 +11,7 @@ namespace guest::arch {
 /// controller; from 8 on they are left to a secure world, as Arm recommends (IHI 0048).
 enum class Ipi : std::uint8_t {
   Call = 2,  ///< there are calls in the CPU's queue
-  Wake = 3,  ///< nothing but the end of a WFI
+  Wake = 3,  ///< there are threads in the CPU's inbox
   Stop = 4,  ///< for ever: another CPU panics
 };
 

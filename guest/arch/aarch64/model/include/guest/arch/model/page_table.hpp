@@ -111,6 +111,11 @@ enum class [[nodiscard]] MapStatus : std::uint8_t {
 MapStatus map_range(std::uint64_t root_pa, TableSpace& space, std::uint64_t va, std::uint64_t pa, std::uint64_t size,
                     Attributes attributes);
 
+/// Takes back what map_range() mapped in pages, [va, va + size) exactly. Tables stay. The caller sees to it that no CPU
+/// remembers the translations (tlbi). False: a page of the range is not mapped, or part of a block; the pages before it
+/// are unmapped.
+bool unmap_pages(std::uint64_t root_pa, const TableSpace& space, std::uint64_t va, std::uint64_t size);
+
 struct Translation {
   bool valid;
   std::uint64_t pa;

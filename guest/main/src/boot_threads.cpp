@@ -1,0 +1,42 @@
+#include "boot_threads.hpp"
+
+#include <optional>
+
+#include "guest/arch/cpu.hpp"
+#include "guest/kernel/panic.hpp"
+#include "guest/kernel/threads/threads.hpp"
+#include "guest/kernel/work.hpp"
+
+namespace guest {
+namespace {
+
+constinit std::optional<threads::Dispatcher> dispatchers[kernel::kMaxCpus];
+constinit threads::ThreadRef work_thread;
+
+void run_work(void*) {
+  kernel::work_queue().run([] { threads::dispatcher().park(); });
+}
+
+}  // namespace
+
+void start_threads_here() { dispatchers[kernel::cpu_index()].emplace(kernel::timers()); }
+
+void start_work_thread() {
+  auto thread = threads::spawn({.name = "work", .cpu = kernel::cpu_index()}, run_work, nullptr);
+  kernel::require(thread.has_value(), "no memory for the thread of the work queue");
+  work_thread = *std::move(thread);
+  kernel::work_queue().set_wake([] {
+    const threads::Waking waking;
+    waking.unpark(*work_thread);
+  });
+}
+
+void idle() {
+  arch::unmask_irq();
+  // An interrupt between two of them is not slept through: what it wakes runs before this thread goes on.
+  for (;;) {
+    arch::wfi();
+  }
+}
+
+}  // namespace guest
