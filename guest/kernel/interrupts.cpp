@@ -1,5 +1,7 @@
 #include "guest/kernel/interrupts.hpp"
 
+#include "guest/kernel/trace.hpp"
+
 namespace guest::kernel {
 
 bool Interrupts::attach(IntId id, Trigger trigger, std::string_view name, InterruptHandler handler, void* context) {
@@ -38,7 +40,9 @@ void Interrupts::dispatch(IntId id) {
   }
   increment(counts.taken[slot - 1]);
   const Entry& entry = entries_[slot - 1];
+  trace().record(TraceType::InterruptEnter, number);
   entry.handler(entry.context);
+  trace().record(TraceType::InterruptExit, number);
 }
 
 void Interrupts::count_spurious() { increment(per_cpu_[cpu_index()].spurious); }

@@ -1,5 +1,7 @@
 #include "guest/kernel/work.hpp"
 
+#include "guest/kernel/trace.hpp"
+
 namespace guest::kernel {
 
 void WorkQueue::raise(WorkItem& item) {
@@ -45,7 +47,10 @@ bool WorkQueue::run_one() {
   void* const context = item.context_;
   item.raised_.exchange(false, std::memory_order_acq_rel);
   ++runs_;
+  const auto address = reinterpret_cast<std::uintptr_t>(function);  // only to be shown
+  trace().record(TraceType::WorkBegin, 0, address);
   function(context);
+  trace().record(TraceType::WorkEnd, 0, address);
   return true;
 }
 

@@ -8,6 +8,7 @@
 #include "guest/kernel/interrupts.hpp"
 #include "guest/kernel/panic.hpp"
 #include "guest/kernel/threads/dispatcher.hpp"
+#include "guest/kernel/trace.hpp"
 
 namespace guest::arch {
 namespace {
@@ -45,6 +46,7 @@ void send_ipi(std::uint32_t cpu, Ipi ipi) {
   const kernel::CriticalSection section;
   std::atomic<std::uint64_t>& sent = this_cpu().ipis_sent;
   sent.store(sent.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  kernel::trace().record(kernel::TraceType::IpiSend, cpu, static_cast<std::uint64_t>(ipi));
   raise_software_interrupt(static_cast<std::uint32_t>(ipi), cpu);
 }
 

@@ -1,0 +1,296 @@
+#include "guest/kernel/trace.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "arena.hpp"
+#include "guest/kernel/host_cpu.hpp"
+#include "guest/kernel/interrupts.hpp"
+#include "guest/kernel/work.hpp"
+
+namespace guest::kernel {
+namespace {
+
+class FakeClock final : public Clock {
+ public:
+  [[nodiscard]] std::uint64_t now_ns() const override { return now; }
+  [[nodiscard]] std::uint64_t resolution_ns() const override { return 1; }
+  std::uint64_t now = 0;
+};
+
+class TextCapture final : public TextOutput {
+ public:
+  void write(std::string_view part) override { text += part; }
+  std::string text;
+};
+
+constexpr std::uint64_t kGigabyte = std::uint64_t{1} << 30;
+
+class TraceTest : public ::testing::Test {
+ protected:
+  TraceTest() {
+    const PhysRange range = arena.range();
+    EXPECT_EQ(pages.add_memory({&range, 1}, {}), Status::Ok);
+    EXPECT_TRUE(trace.reserve(pages, clock, 2));
+    trace.set_on(true);
+  }
+  void record(std::uint32_t cpu, std::uint64_t time_ns, std::uint32_t first) {
+    const HostCpu identity(cpu);
+    clock.now = time_ns;
+    trace.record(TraceType::InterruptEnter, first);
+  }
+  /// The events as "time:cpu:first", newest first.
+  static std::vector<std::string> read(const Trace& from) {
+    std::vector<std::string> found;
+    TraceReader reader(from);
+    for (TraceEvent event; reader.next(event);) {
+      found.push_back(std::to_string(event.time_ns) + ":" + std::to_string(event.cpu) + ":" +
+                      std::to_string(event.arguments[0]));
+    }
+    return found;
+  }
+
+  testing::Arena arena{kGigabyte, 16 * 1024 * 1024};
+  PageAllocator pages{arena.map()};
+  FakeClock clock;
+  Trace trace;
+};
+
+TEST_F(TraceTest, events_come_back_newest_first_as_they_were_recorded) {
+  clock.now = 5;
+  trace.record(TraceType::Throttle, 7, 1'000, ~std::uint64_t{0});
+  clock.now = 9;
+  trace.record(TraceType::UserFault, 0xffff'ffff, 0xffff'8000'0000'1234);
+  TraceReader reader(trace);
+  EXPECT_EQ(reader.size(), 2U);
+  TraceEvent event{};
+  ASSERT_TRUE(reader.next(event));
+  EXPECT_EQ(event.time_ns, 9U);
+  EXPECT_EQ(event.type, TraceType::UserFault);
+  EXPECT_EQ(event.arguments[0], 0xffff'ffffU);
+  EXPECT_EQ(event.arguments[1], 0xffff'8000'0000'1234U);
+  EXPECT_EQ(event.arguments[2], 0U);
+  ASSERT_TRUE(reader.next(event));
+  EXPECT_EQ(event.type, TraceType::Throttle);
+  EXPECT_EQ(event.arguments[2], ~std::uint64_t{0});
+  EXPECT_FALSE(reader.next(event));
+}
+
+TEST_F(TraceTest, cpus_are_merged_by_time_then_by_number) {
+  record(1, 10, 1);
+  record(0, 10, 2);
+  record(0, 10, 3);
+  record(1, 20, 4);
+  record(0, 30, 5);
+  EXPECT_EQ(read(trace), (std::vector<std::string>{"30:0:5", "20:1:4", "10:1:1", "10:0:3", "10:0:2"}));
+}
+
+TEST_F(TraceTest, nothing_is_recorded_while_it_is_off_or_where_there_is_no_ring) {
+  trace.set_on(false);
+  record(0, 1, 1);
+  trace.set_on(true);
+  record(2, 2, 2);
+  EXPECT_TRUE(read(trace).empty());
+  EXPECT_TRUE(trace.has_ring(1));
+  EXPECT_FALSE(trace.has_ring(2));
+  EXPECT_FALSE(trace.has_ring(kMaxCpus));
+}
+
+TEST_F(TraceTest, the_oldest_are_overwritten_and_counted) {
+  for (std::uint32_t i = 0; i < Trace::kEvents; ++i) {
+    record(0, i, i);
+  }
+  EXPECT_EQ(trace.fill(0).kept, Trace::kEvents);
+  EXPECT_EQ(trace.fill(0).overwritten, 0U);
+  EXPECT_EQ(read(trace).back(), "0:0:0");
+  for (std::uint32_t i = Trace::kEvents; i < Trace::kEvents + 3; ++i) {
+    record(0, i, i);
+  }
+  EXPECT_EQ(trace.fill(0).kept, Trace::kEvents);
+  EXPECT_EQ(trace.fill(0).overwritten, 3U);
+  const std::vector<std::string> events = read(trace);
+  EXPECT_EQ(events.size(), Trace::kEvents);
+  EXPECT_EQ(events.front(), "4098:0:4098");
+  EXPECT_EQ(events.back(), "3:0:3");
+}
+
+TEST_F(TraceTest, clear_forgets_events_and_what_was_overwritten) {
+  for (std::uint32_t i = 0; i < Trace::kEvents + 3; ++i) {
+    record(0, i, i);
+  }
+  trace.clear();
+  EXPECT_TRUE(read(trace).empty());
+  EXPECT_EQ(trace.fill(0).kept, 0U);
+  EXPECT_EQ(trace.fill(0).overwritten, 0U);
+  record(0, 9'000, 42);
+  EXPECT_EQ(read(trace), (std::vector<std::string>{"9000:0:42"}));
+}
+
+TEST_F(TraceTest, events_that_are_overwritten_while_they_are_read_are_dropped) {
+  for (std::uint32_t i = 0; i < Trace::kEvents; ++i) {
+    record(0, i, i);
+  }
+  TraceReader reader(trace);  // has copied the newest
+  for (std::uint32_t i = 0; i < Trace::kEvents - 10; ++i) {
+    record(0, 10'000 + i, i);
+  }
+  TraceEvent event{};
+  std::uint64_t found = 0;
+  for (; reader.next(event); ++found) {
+    EXPECT_EQ(event.time_ns, Trace::kEvents - 1 - found) << "an event of after the reader was made";
+  }
+  EXPECT_EQ(found, 10U);
+}
+
+TEST_F(TraceTest, memory_is_reserved_once_and_its_lack_is_told) {
+  const std::uint64_t used = pages.statistics().used_pages;
+  EXPECT_TRUE(trace.reserve(pages, clock, 2));
+  EXPECT_EQ(pages.statistics().used_pages, used);
+  EXPECT_EQ(used, 2 * Trace::kEvents * 32 / kPageBytes);
+  while (pages.allocate(5)) {
+  }
+  EXPECT_FALSE(trace.reserve(pages, clock, 3));
+  EXPECT_FALSE(trace.has_ring(2));
+}
+
+/// Each event's words follow from its first argument, so words of two events would not fit together.
+TEST_F(TraceTest, readers_beside_writers_on_other_cpus_see_no_torn_event_and_time_never_rises) {
+  constexpr std::uint32_t kRounds = 200'000;
+  const auto word = [](std::uint64_t first, std::uint64_t salt) { return first * 0x9e37'79b9'7f4a'7c15 + salt; };
+  std::atomic<unsigned> running{2};
+  std::vector<std::thread> writers;
+  writers.reserve(2);
+  for (std::uint32_t cpu = 0; cpu < 2; ++cpu) {
+    writers.emplace_back([&, cpu] {
+      const HostCpu identity(cpu);
+      for (std::uint32_t i = 0; i < kRounds; ++i) {
+        trace.record(TraceType::Throttle, i, word(i, cpu), word(i, 7));
+      }
+      running.fetch_sub(1);
+    });
+  }
+  std::uint64_t seen = 0;
+  std::uint64_t torn = 0;
+  do {
+    TraceReader reader(trace);
+    std::uint64_t last_first[2] = {~std::uint64_t{0}, ~std::uint64_t{0}};
+    for (TraceEvent event; reader.next(event); ++seen) {
+      torn += event.arguments[1] != word(event.arguments[0], event.cpu) ||
+              event.arguments[2] != word(event.arguments[0], 7);
+      torn += event.arguments[0] >= last_first[event.cpu];
+      last_first[event.cpu] = event.arguments[0];
+    }
+  } while (running.load() > 0);
+  for (std::thread& writer : writers) {
+    writer.join();
+  }
+  EXPECT_GT(seen, 0U);
+  EXPECT_EQ(torn, 0U);
+  EXPECT_EQ(trace.fill(0).kept + trace.fill(0).overwritten, kRounds);
+}
+
+TEST(TraceDescription, every_type_has_a_name_of_its_own) {
+  std::vector<std::string_view> names;
+  for (std::uint16_t type = 0; type <= static_cast<std::uint16_t>(TraceType::WorkEnd); ++type) {
+    names.push_back(describe(TraceType{type}).name);
+  }
+  std::sort(names.begin(), names.end());
+  EXPECT_EQ(std::adjacent_find(names.begin(), names.end()), names.end());
+  EXPECT_EQ(describe(TraceType::DeadlineMiss).name, "deadline-miss");
+  EXPECT_EQ(describe(TraceType::IpiSend).name, "ipi-send");
+  EXPECT_EQ(describe(TraceType{1000}).name, "unknown");
+}
+
+TEST(TraceDescription, an_event_is_a_line_with_its_arguments_by_name) {
+  TextCapture out;
+  write_event(out, {.time_ns = 81'304, .type = TraceType::Replenish, .cpu = 3, .arguments = {4, 5'000, 600}});
+  write_event(out, {.time_ns = 9, .type = TraceType::WorkBegin, .cpu = 0, .arguments = {77, 0xffff'8000, 88}});
+  EXPECT_EQ(out.text,
+            "time_ns=81304  cpu=3  event=replenish  server=4  deadline_ns=5000  budget_ns=600\n"
+            "time_ns=9  cpu=0  event=work-begin  function=0xffff8000\n");
+}
+
+/// What the kernel records itself goes to the kernel's trace.
+class KernelTraceTest : public TraceTest {
+ protected:
+  KernelTraceTest() {
+    // For ever: the kernel's trace keeps its rings until the program ends.
+    static testing::Arena* const memory = new testing::Arena(kGigabyte, 16 * 1024 * 1024);
+    static PageAllocator* const allocator = [] {
+      auto* const made = new PageAllocator(memory->map());
+      const PhysRange range = memory->range();
+      EXPECT_EQ(made->add_memory({&range, 1}, {}), Status::Ok);
+      return made;
+    }();
+    static FakeClock still;
+    EXPECT_TRUE(kernel::trace().reserve(*allocator, still, 1));
+    kernel::trace().clear();
+    kernel::trace().set_on(true);
+  }
+  ~KernelTraceTest() override {
+    kernel::trace().set_on(false);
+    kernel::trace().clear();
+  }
+  static std::string last(std::size_t count) {
+    TextCapture out;
+    write_last_events(out, count);
+    return out.text;
+  }
+};
+
+class OneInterrupt final : public InterruptController {
+ public:
+  [[nodiscard]] std::uint32_t count() const override { return 64; }
+  void enable(IntId, Trigger) override {}
+  void disable(IntId) override {}
+  [[nodiscard]] std::string_view name() const override { return "fake"; }
+};
+
+TEST_F(KernelTraceTest, interrupts_are_recorded_around_their_handlers) {
+  OneInterrupt controller;
+  Interrupts table;
+  table.set_controller(controller);
+  ASSERT_TRUE(table.attach(
+      IntId{33}, Trigger::Level, "test", [](void*) { kernel::trace().record(TraceType::ThreadWake, 5, 1); }, nullptr));
+  table.dispatch(IntId{33});
+  table.dispatch(IntId{34});  // no handler: counted, not traced
+  EXPECT_EQ(last(10),
+            "last 3 of 3 trace events:\n"
+            "  time_ns=0  cpu=0  event=irq-enter  intid=33\n"
+            "  time_ns=0  cpu=0  event=wake  thread=5  on_cpu=1\n"
+            "  time_ns=0  cpu=0  event=irq-exit  intid=33\n");
+}
+
+TEST_F(KernelTraceTest, work_is_recorded_around_its_function_even_if_the_item_is_gone) {
+  WorkQueue queue;
+  WorkItem* item = nullptr;
+  item = new WorkItem([](void* self) { delete *static_cast<WorkItem**>(self); }, static_cast<void*>(&item));
+  queue.raise(*item);
+  ASSERT_TRUE(queue.run_one());
+  const std::string text = last(10);
+  EXPECT_NE(text.find("event=work-begin  function=0x"), std::string::npos) << text;
+  EXPECT_NE(text.find("event=work-end  function=0x"), std::string::npos) << text;
+}
+
+TEST_F(KernelTraceTest, the_last_events_are_as_many_as_asked_for_and_at_most_32) {
+  EXPECT_EQ(last(10), "");
+  for (std::uint32_t i = 0; i < 100; ++i) {
+    kernel::trace().record(TraceType::ThreadBlock, i);
+  }
+  EXPECT_EQ(last(2),
+            "last 2 of 100 trace events:\n"
+            "  time_ns=0  cpu=0  event=block  thread=98\n"
+            "  time_ns=0  cpu=0  event=block  thread=99\n");
+  const std::string most = last(1'000);
+  EXPECT_EQ(std::count(most.begin(), most.end(), '\n'), 33);
+  EXPECT_NE(most.find("last 32 of 100"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace guest::kernel
