@@ -31,6 +31,18 @@ constexpr Spec kSleep[] = {
     {.name = "ms", .type = kInteger, .required = true, .max = 3'600'000, .help = "milliseconds, up to one hour"}};
 constexpr Spec kSelftest[] = {
     {.name = "rounds", .type = kInteger, .min = 1, .max = 1000, .help = "how often, from 1 to 1000"}};
+// So many that an answer, and what the shell makes of it, fits: 100 bytes an event there, 160 here.
+constexpr Spec kTrace[] = {
+    {.name = "action", .type = kChoice, .choices = "on|off|dump|clear|status", .help = "status unless given"},
+    {.name = "count",
+     .type = kInteger,
+     .min = 1,
+     .max = 256,
+     .help = "dump: newest events to show, from 1 to 256, 64 unless given"},
+    {.name = "skip",
+     .type = kInteger,
+     .max = 32768,
+     .help = "dump: newest events to pass over, to read a trace in pieces"}};
 
 constexpr Command kTable[] = {
     {.name = "clear",
@@ -143,6 +155,12 @@ constexpr Command kTable[] = {
      .rights = Rights::Submit,
      .handler = handle_sleep,
      .render = render_nothing},
+    {.name = "trace",
+     .help = "record what happens on each CPU, and show it",
+     .details = "Each CPU keeps its newest 4096 events. 'on' takes the memory for them, which stays taken.",
+     .arguments = kTrace,
+     .rights = Rights::Admin,
+     .handler = handle_trace},
     {.name = "uptime",
      .help = "time since reset",
      .details = "",

@@ -28,6 +28,8 @@ SIS_HANDLER(handle_irq);
 SIS_HANDLER(handle_cpus);
 SIS_HANDLER(handle_counters);
 SIS_HANDLER(handle_selftest);
+// trace.cpp
+SIS_HANDLER(handle_trace);
 // machine.cpp: what changes the machine
 SIS_HANDLER(handle_log);
 SIS_HANDLER(handle_panic);

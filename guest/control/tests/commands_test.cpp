@@ -142,6 +142,82 @@ TEST_F(CommandTest, irq_counts_what_was_taken) {
   EXPECT_EQ(run("info")["interrupt_controller"], "GICv3");
 }
 
+TEST_F(CommandTest, trace_is_off_until_it_is_asked_for) {
+  machine.trace.record(kernel::TraceType::ThreadBlock, 1);
+  EXPECT_EQ(run("trace"), (json{{"on", false}, {"events_per_cpu", 4096}, {"cpus", json::array()}}));
+  const json on = run("trace", {"on"});
+  EXPECT_EQ(on["on"], true);
+  EXPECT_EQ(on["cpus"], (json{{{"cpu", 0}, {"kept", 0}, {"overwritten", 0}}}));
+  machine.trace.record(kernel::TraceType::ThreadBlock, 1);
+  EXPECT_EQ(run("trace", {"status"})["cpus"][0]["kept"], 1);
+  EXPECT_EQ(run("trace", {"off"})["on"], false);
+  machine.trace.record(kernel::TraceType::ThreadBlock, 2);
+  EXPECT_EQ(run("trace")["cpus"][0]["kept"], 1);
+  EXPECT_EQ(run("trace", {"clear"})["cpus"][0]["kept"], 0);
+}
+
+TEST_F(CommandTest, trace_dump_shows_the_newest_events_oldest_first) {
+  run("trace", {"on"});
+  machine.trace.record(kernel::TraceType::ThreadSwitch, 1, 2);
+  machine.timer.now += 10;
+  machine.trace.record(kernel::TraceType::UserFault, 3, 0xffff'8000'0000'0010, 0x5a);
+  EXPECT_EQ(run("trace", {"dump"}),
+            (json{{"events",
+                   {{{"time_ns", 1'000'000'000}, {"cpu", 0}, {"event", "switch"}, {"from", 1}, {"to", 2}},
+                    {{"time_ns", 1'000'000'010},
+                     {"cpu", 0},
+                     {"event", "user-fault"},
+                     {"thread", 3},
+                     {"address", "0xffff800000000010"},
+                     {"syndrome", "0x5a"}}}},
+                  {"left_off", 0},
+                  {"overwritten", 0}}));
+  EXPECT_EQ(text,
+            "events:\n"
+            "  time_ns=1000000000  cpu=0  event=switch  from=1  to=2\n"
+            "  time_ns=1000000010  cpu=0  event=user-fault  thread=3  address=0xffff800000000010  syndrome=0x5a\n"
+            "left_off: 0\noverwritten: 0\n");
+}
+
+TEST_F(CommandTest, a_long_trace_is_read_in_pieces) {
+  run("trace", {"on"});
+  for (std::uint32_t i = 0; i < 4096 + 7; ++i) {
+    machine.trace.record(kernel::TraceType::ThreadBlock, i);
+  }
+  const json last = run("trace", {"dump", "2"});
+  EXPECT_EQ(last["events"][0]["thread"], 4101);
+  EXPECT_EQ(last["events"][1]["thread"], 4102);
+  EXPECT_EQ(last["left_off"], 4094);
+  EXPECT_EQ(last["overwritten"], 7);
+  EXPECT_EQ(run("trace", {"dump", "2", "2"})["events"][1]["thread"], 4100);
+  const json oldest = run("trace", {"dump", "10", "4095"});
+  EXPECT_EQ(oldest["events"], (json{{{"time_ns", 1'000'000'000}, {"cpu", 0}, {"event", "block"}, {"thread", 7}}}));
+  EXPECT_EQ(run("trace", {"dump", "10", "4096"})["events"], json::array());
+}
+
+TEST_F(CommandTest, the_longest_dump_fits_into_an_answer) {
+  run("trace", {"on"});
+  machine.timer.now = ~std::uint64_t{0};
+  for (unsigned i = 0; i < 256; ++i) {
+    machine.trace.record(kernel::TraceType::DeadlineMiss, ~std::uint32_t{0}, ~std::uint64_t{0}, ~std::uint64_t{0});
+  }
+  EXPECT_EQ(run("trace", {"dump", "256"})["events"].size(), 256);
+  EXPECT_LT(text.size(), 48U * 1024) << "what a shell line may print";
+}
+
+TEST_F(CommandTest, trace_refuses_what_does_not_fit_together) {
+  EXPECT_EQ(run("trace", {"on", "5"}),
+            (json{{"code", "bad-argument"}, {"message", "count: only for 'trace dump', found with 'trace on'"}}));
+  EXPECT_EQ(run("trace", {"--skip", "5"})["code"], "bad-argument");
+  EXPECT_EQ(run("trace", {"dump", "257"})["code"], "bad-argument");
+  EXPECT_EQ(run("trace", {"dump", "0"})["code"], "bad-argument");
+  EXPECT_FALSE(machine.trace.on());
+  while (machine.pages.allocate(0)) {
+  }
+  EXPECT_EQ(run("trace", {"on"})["code"], "busy");
+  EXPECT_FALSE(machine.trace.on());
+}
+
 TEST_F(CommandTest, log_shows_and_sets_the_verbosity) {
   EXPECT_EQ(run("log"), (json{{"level", "quiet"}}));
   EXPECT_EQ(run("log", {"debug"}), (json{{"level", "debug"}}));

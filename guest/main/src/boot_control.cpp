@@ -98,6 +98,7 @@ control::Services& start_services(const kernel::MachineInfo& info, const kernel:
                                      .interrupts = kernel::interrupts(),
                                      .counters = kernel::counters(),
                                      .log = kernel::log(),
+                                     .trace = kernel::trace(),
                                      .power = power,
                                      .faults = faults,
                                      .cpus = cpus,

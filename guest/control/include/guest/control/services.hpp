@@ -14,6 +14,7 @@
 #include "guest/kernel/machine_info.hpp"
 #include "guest/kernel/page_allocator.hpp"
 #include "guest/kernel/timer.hpp"
+#include "guest/kernel/trace.hpp"
 
 namespace guest::control {
 
@@ -88,6 +89,7 @@ struct Services {
   kernel::Interrupts& interrupts;
   kernel::CounterRegistry& counters;
   kernel::Log& log;
+  kernel::Trace& trace;
   Power& power;
   Faults& faults;
   const Cpus& cpus;

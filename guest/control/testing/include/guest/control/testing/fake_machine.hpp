@@ -97,6 +97,7 @@ class FakeMachine {
   kernel::Interrupts interrupts;
   kernel::CounterRegistry counters;
   kernel::Log log;
+  kernel::Trace trace;
   FakePower power;
   FakeFaults faults;
   FakeCpus cpus;
@@ -108,6 +109,7 @@ class FakeMachine {
                     .interrupts = interrupts,
                     .counters = counters,
                     .log = log,
+                    .trace = trace,
                     .power = power,
                     .faults = faults,
                     .cpus = cpus,
