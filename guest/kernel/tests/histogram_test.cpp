@@ -145,5 +145,16 @@ TEST(Histogram, a_reader_beside_the_writer_sees_no_impossible_state) {
   EXPECT_EQ(histogram->sum(), kSamples * 1'000 + kSamples * (kSamples - 1) / 2);
 }
 
+TEST(HistogramTest, forgets_what_it_is_told_to) {
+  Histogram histogram;
+  histogram.record(5);
+  histogram.reset();
+  EXPECT_EQ(histogram.count(), 0U);
+  EXPECT_EQ(histogram.max(), 0U);
+  EXPECT_EQ(histogram.sum(), 0U);
+  histogram.record(7);
+  EXPECT_EQ(histogram.min(), 7U);
+}
+
 }  // namespace
 }  // namespace guest::kernel

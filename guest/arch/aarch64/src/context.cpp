@@ -101,6 +101,12 @@ void make_context(Context& context, void (*entry)()) {
 
 void switch_context(Context& from, Context& to) { ::switch_context(from, to); }
 
+bool call_on(std::uint32_t cpu, kernel::CallFunction function, void* context) {
+  return arch::smp::call_and_wait(cpu, function, context);
+}
+
+void spin() { asm volatile("" : : : "memory"); }
+
 void kick(std::uint32_t cpu) { arch::send_ipi(cpu, arch::Ipi::Wake); }
 
 }  // namespace guest::threads

@@ -5,6 +5,7 @@
 #include <deque>
 #include <new>
 
+#include "guest/kernel/host_cpu.hpp"
 #include "guest/kernel/threads/context.hpp"
 #include "guest/kernel/threads/host_context.hpp"
 
@@ -24,6 +25,7 @@ struct HostContext {
 
 constexpr std::size_t kStackBytes = 256 * 1024;
 void (*host_kick)(std::uint32_t cpu) = nullptr;
+void (*host_spin)() = nullptr;
 
 HostContext& host_context(const Context& context) {
   return *reinterpret_cast<HostContext*>(context.stack_pointer);  // made in adopt_stack() or allocate_stack()
@@ -62,6 +64,14 @@ void begin() {
 
 void set_host_kick(void (*kick)(std::uint32_t cpu)) { host_kick = kick; }
 void kick(std::uint32_t cpu) { host_kick(cpu); }
+void set_host_spin(void (*spin)()) { host_spin = spin; }
+void spin() { host_spin(); }
+
+bool call_on(std::uint32_t cpu, kernel::CallFunction function, void* context) {
+  const kernel::HostCpu number(cpu);
+  function(context);
+  return true;
+}
 
 void adopt_stack(Context& context) {
   static std::deque<HostContext> contexts;

@@ -19,6 +19,14 @@ void increment(std::atomic<std::uint64_t>& count) {
 
 }  // namespace
 
+void JobStatistics::reset() {
+  release_jitter.reset();
+  response.reset();
+  tardiness.reset();
+  misses.store(0, std::memory_order_relaxed);
+  overruns.store(0, std::memory_order_relaxed);
+}
+
 bool Jobs::begin() {
   if (!sleep_until(static_cast<std::uint64_t>(release_))) {
     return false;

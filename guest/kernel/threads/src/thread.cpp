@@ -22,6 +22,7 @@ Thread::Thread(const ThreadOptions& options, Function function, void* argument)
     : Task(options.server),
       cpu_(options.cpu),
       timeout_(Dispatcher::on_timeout, this),
+      gone_item_(options.gone),
       function_(function),
       argument_(argument) {
   name_.write(options.name);

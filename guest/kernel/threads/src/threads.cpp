@@ -52,7 +52,7 @@ class Threads {
     kernel::require(&waiter.thread != &thread, "a thread joins itself");
     {
       const kernel::SpinGuard guard(lock_);
-      if (thread.gone_) {
+      if (thread.gone()) {
         return;
       }
       thread.joiners_.add(waiter);
@@ -83,7 +83,7 @@ class Threads {
       while (thread != nullptr) {
         Thread& next_dead = *thread;
         thread = next_dead.next_dead_;
-        if (next_dead.gone_) {
+        if (next_dead.gone()) {
           delete &next_dead;
         } else {
           leave(next_dead);
@@ -98,9 +98,13 @@ class Threads {
       const Waking waking;
       const kernel::SpinGuard guard(lock_);
       all_.remove(thread);
-      thread.gone_ = true;
+      // Release pairs with the acquire in gone(): whoever finds it gone may reuse what it used.
+      thread.gone_.store(true, std::memory_order_release);
       while (thread.joiners_.signal_first(waking)) {
       }
+    }
+    if (thread.gone_item_ != nullptr) {
+      kernel::work_queue().raise(*thread.gone_item_);
     }
     drop(thread, *this);  // its own reference
   }

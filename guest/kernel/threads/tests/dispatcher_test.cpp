@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "fake_cpus.hpp"
 #include "guest/kernel/threads/semaphore.hpp"
+#include "guest/kernel/threads/testing/fake_cpus.hpp"
 
 namespace guest::threads {
 namespace {

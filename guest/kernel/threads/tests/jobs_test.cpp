@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include "fake_cpus.hpp"
+#include "guest/kernel/threads/testing/fake_cpus.hpp"
 
 namespace guest::threads {
 namespace {

@@ -4,8 +4,8 @@
 
 #include <string>
 
-#include "fake_cpus.hpp"
 #include "guest/kernel/threads/semaphore.hpp"
+#include "guest/kernel/threads/testing/fake_cpus.hpp"
 
 namespace guest::threads {
 namespace {

@@ -2,10 +2,10 @@
 
 #include <string>
 
-#include "fake_cpus.hpp"
 #include "guest/kernel/threads/condition.hpp"
 #include "guest/kernel/threads/mutex.hpp"
 #include "guest/kernel/threads/semaphore.hpp"
+#include "guest/kernel/threads/testing/fake_cpus.hpp"
 
 namespace guest::threads {
 namespace {

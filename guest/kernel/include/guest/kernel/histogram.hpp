@@ -41,6 +41,9 @@ class Histogram {
     bucket.store(bucket.load(std::memory_order_relaxed) + 1, std::memory_order_release);
   }
 
+  /// Forgets all samples. As record().
+  void reset();
+
   /// Samples so far. Walks the buckets, as percentile() does.
   [[nodiscard]] std::uint64_t count() const;
   /// Smallest and largest sample, exact; 0 without samples.

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "guest/kernel/call_queue.hpp"
+
 namespace guest::threads {
 
 /// Where a thread's registers are while it does not run.
@@ -34,5 +36,12 @@ void free_stack(Context& context);
 
 /// Has `Dispatcher::run_inbox()` called on the CPU `cpu`, in an interrupt, soon. From any context.
 void kick(std::uint32_t cpu);
+
+/// Runs function(context) on the CPU `cpu`, this one included, with interrupts masked, and returns when it has. False:
+/// there is no such CPU. With interrupts on only, and no spin lock.
+[[nodiscard]] bool call_on(std::uint32_t cpu, kernel::CallFunction function, void* context);
+
+/// Takes a little processor time: a turn of a loop that does nothing else.
+void spin();
 
 }  // namespace guest::threads

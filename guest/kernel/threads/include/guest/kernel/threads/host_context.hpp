@@ -8,5 +8,7 @@ namespace guest::threads {
 
 /// What kick() calls.
 void set_host_kick(void (*kick)(std::uint32_t cpu));
+/// What spin() calls.
+void set_host_spin(void (*spin)());
 
 }  // namespace guest::threads

@@ -16,6 +16,8 @@ struct JobStatistics {
   kernel::Histogram tardiness;             ///< from its deadline until a job is done; 0 for one that is in time
   std::atomic<std::uint64_t> misses{0};    ///< jobs that were done after their deadline
   std::atomic<std::uint64_t> overruns{0};  ///< jobs that took more processor time than the budget
+  /// Forgets all. On the CPU of the jobs, interrupts masked.
+  void reset();
 };
 
 struct JobTiming {

@@ -57,6 +57,8 @@ struct ThreadOptions {
   std::string_view name;            ///< at most kMaxName bytes, copied
   std::uint32_t cpu = 0;            ///< one that has a dispatcher; with a server, the server's
   sched::Server* server = nullptr;  ///< admitted to that CPU; null: best effort
+  /// Raised when the thread has gone (Thread::gone()); null: nothing is.
+  kernel::WorkItem* gone = nullptr;
 };
 
 /// The base is what its CPU's scheduler knows of it.
@@ -73,6 +75,8 @@ class Thread : public sched::Task {
   /// Asks it to end: what it sleeps or waits in returns at once with the word for that, now and from now on. It ends
   /// itself when it sees it. From any CPU, in threads or interrupts.
   void request_stop();
+  /// It has exited, its stack is free, and nothing of it is in its server.
+  [[nodiscard]] bool gone() const { return gone_.load(std::memory_order_acquire); }
   [[nodiscard]] bool stop_requested() const { return stop_.load(std::memory_order_relaxed); }
   /// Waits until it has ended and its stack is free. In threads, not in itself.
   void join();
@@ -109,7 +113,8 @@ class Thread : public sched::Task {
   // Of the threads' lock (threads.cpp).
   kernel::ListLink<Thread> listed_;
   WaitList joiners_;
-  bool gone_ = false;  ///< it has exited, and its stack is free
+  std::atomic<bool> gone_{false};
+  kernel::WorkItem* gone_item_;
   Thread* next_dead_ = nullptr;
 
   std::uint32_t id_;

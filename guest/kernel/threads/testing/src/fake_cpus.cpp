@@ -1,12 +1,11 @@
-#include "fake_cpus.hpp"
-
-#include <gtest/gtest.h>
+#include "guest/kernel/threads/testing/fake_cpus.hpp"
 
 #include <algorithm>
 #include <array>
 #include <memory>
 
 #include "guest/kernel/host_cpu.hpp"
+#include "guest/kernel/panic.hpp"
 #include "guest/kernel/threads/host_context.hpp"
 #include "guest/kernel/work.hpp"
 
@@ -33,6 +32,7 @@ struct FakeCpu {
 std::array<std::unique_ptr<FakeCpu>, 2>& cpus() {
   static std::array<std::unique_ptr<FakeCpu>, 2> all = [] {
     set_host_kick([](std::uint32_t cpu) { cpus()[cpu]->kicked = true; });
+    set_host_spin([] { work(kSpinNs); });
     std::array<std::unique_ptr<FakeCpu>, 2> made;
     for (std::uint32_t i = 0; i < made.size(); ++i) {
       const kernel::HostCpu number(i);
@@ -65,6 +65,7 @@ void take_interrupts() {
 
 }  // namespace
 
+void start_cpus() { cpus(); }
 std::uint64_t now_ns() { return clock_ns; }
 
 void work(std::uint64_t ns) {
@@ -105,13 +106,14 @@ ThreadRef start(std::string_view name, std::function<void()> body, std::uint32_t
         (*mine)();
       },
       owned);
-  EXPECT_TRUE(thread.has_value());
-  return thread.value_or(ThreadRef());
+  kernel::require(thread.has_value(), "a thread of a test does not start");
+  return *thread;
 }
 
 void admit(sched::Server& server) {
   cpus();
-  EXPECT_EQ(find_dispatcher(0)->admissions().admit(server).verdict, sched::Verdict::Admitted);
+  kernel::require(find_dispatcher(0)->admissions().admit(server).verdict == sched::Verdict::Admitted,
+                  "a server of a test is not admitted");
 }
 
 }  // namespace guest::threads

@@ -10,8 +10,13 @@
 
 namespace guest::threads {
 
+/// Makes the CPUs 0 and 1, if they are not there.
+void start_cpus();
 /// Nanoseconds since the first use; the same on all CPUs.
 std::uint64_t now_ns();
+
+/// What spin() takes.
+inline constexpr std::uint64_t kSpinNs = 100;
 
 /// The running thread needs the CPU for so long. Interrupts come meanwhile, and others may run.
 void work(std::uint64_t ns);
