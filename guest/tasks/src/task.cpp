@@ -21,7 +21,8 @@ void Task::run_jobs(const PeriodicLoad& load, threads::JobStatistics& statistics
   threads::Jobs jobs({.first_release = epoch_ + load.offset,
                       .period = load.period,
                       .deadline = load.deadline,
-                      .budget = server_ == nullptr ? 0 : server_->parameters().budget},
+                      .budget = server_ == nullptr ? 0 : server_->parameters().budget,
+                      .server = server_ == nullptr ? 0 : server_->id()},
                      statistics);
   for (std::uint64_t done = 0; (load.jobs == 0 || done < load.jobs) && jobs.begin(); ++done) {
     while (jobs.ran() < load.work && !threads::current_thread().stop_requested()) {

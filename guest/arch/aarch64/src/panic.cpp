@@ -21,6 +21,7 @@
 #include "guest/arch/symbols.hpp"
 #include "guest/kernel/format.hpp"
 #include "guest/kernel/threads/dispatcher.hpp"
+#include "guest/kernel/trace.hpp"
 
 namespace guest::arch {
 namespace {
@@ -191,6 +192,7 @@ void write_exit_record(TextOutput& output, const char* kind, unsigned code) {
     write_state(output, frame, call);
     write_registers(output, frame);
     write_backtrace(output, frame.elr, frame.x[29], call != nullptr);
+    kernel::write_last_events(output, kernel::kMaxLastEvents);
     if (!kernel::log().early_text().empty()) {
       output.write("log so far:\n");
       output.write(kernel::log().early_text());

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "guest/kernel/panic.hpp"
+#include "guest/kernel/trace.hpp"
 
 namespace guest::sched {
 
@@ -69,7 +70,7 @@ void CpuScheduler::wake(Task& task, Time now) {
   }
   throttled_.insert(*server);
   if (!was_throttled) {
-    server->count_throttle();
+    note_throttle(*server);
   }
 }
 
@@ -182,7 +183,16 @@ void CpuScheduler::charge_server(Server& server, Time ran) {
   }
   ready_.remove(server);
   throttled_.insert(server);
-  server.count_throttle();
+  note_throttle(server);
+}
+
+void CpuScheduler::note_throttle(Server& server) {
+  const Cbs& cbs = server.cbs_;
+  if (cbs.parameters().depletion == Depletion::Hard) {
+    ++server.counters_.throttles;
+    kernel::trace().record(kernel::TraceType::Throttle, server.id_, static_cast<std::uint64_t>(cbs.next_period()),
+                           static_cast<std::uint64_t>(-std::min<Time>(cbs.budget(), 0)));
+  }
 }
 
 /// Rule 3.
@@ -191,6 +201,9 @@ void CpuScheduler::replenish_due(Time now) {
        server = throttled_.first()) {
     throttled_.remove(*server);
     server->cbs_.replenish(now);
+    kernel::trace().record(kernel::TraceType::Replenish, server->id_,
+                           static_cast<std::uint64_t>(server->cbs_.deadline()),
+                           static_cast<std::uint64_t>(server->cbs_.budget()));
     ready_.insert(*server);
   }
 }

@@ -2,6 +2,7 @@
 
 #include "guest/kernel/cpu.hpp"
 #include "guest/kernel/panic.hpp"
+#include "guest/kernel/trace.hpp"
 #include "reaper.hpp"
 
 namespace guest::threads {
@@ -84,6 +85,7 @@ void Dispatcher::run_inbox() {
 void Dispatcher::unpark(Thread& thread) {
   if (thread.state_ == ThreadState::Blocked) {
     thread.state_ = ThreadState::Ready;
+    kernel::trace().record(kernel::TraceType::ThreadWake, thread.id_, thread.cpu_);
     scheduler_.wake(thread, now());
     reschedule_ = true;
   } else {
@@ -124,6 +126,7 @@ void Dispatcher::switch_to(Thread& next) {
   previous_ = &previous;
   current_ = &next;
   switches_.store(switches_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  kernel::trace().record(kernel::TraceType::ThreadSwitch, previous.id_, next.id_);
   switch_context(previous.context_, next.context_);
   // As `previous` again, some switches later.
   finish_switch();
@@ -153,6 +156,7 @@ void Dispatcher::park() {
     return;
   }
   thread.state_ = ThreadState::Blocked;
+  kernel::trace().record(kernel::TraceType::ThreadBlock, thread.id_);
   scheduler_.block(thread, now());
   reschedule();
 }

@@ -4,6 +4,7 @@
 
 #include "guest/kernel/critical.hpp"
 #include "guest/kernel/threads/threads.hpp"
+#include "guest/kernel/trace.hpp"
 
 namespace guest::threads {
 namespace {
@@ -49,6 +50,8 @@ void Jobs::end() {
   record(statistics_.tardiness, late);
   if (late > 0) {
     increment(statistics_.misses);
+    kernel::trace().record(kernel::TraceType::DeadlineMiss, timing_.server,
+                           static_cast<std::uint64_t>(release_ + timing_.deadline), static_cast<std::uint64_t>(late));
   }
   if (timing_.budget != 0 && ran() > timing_.budget) {
     increment(statistics_.overruns);

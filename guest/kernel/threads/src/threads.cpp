@@ -133,6 +133,24 @@ ThreadRef find_thread(std::uint32_t id) {
 }
 ThreadRef next_thread(std::uint32_t id) { return all_threads.after(id); }
 
+ThreadReport report(const Thread& thread) {
+  struct Question {
+    const Thread& thread;
+    ThreadReport answer;
+  } question{.thread = thread, .answer = {}};
+  const bool asked = call_on(
+      thread.cpu(),
+      [](void* context) {
+        auto& [of, answer] = *static_cast<Question*>(context);
+        const Dispatcher& here = *find_dispatcher();
+        const bool running = &here.current() == &of;
+        answer = {.state = of.state(), .running = running, .ran = running ? here.current_ran() : of.ran()};
+      },
+      &question);
+  kernel::require(asked, "a thread's CPU has gone");
+  return question.answer;
+}
+
 void Thread::join() { all_threads.join(*this); }
 
 void exit_thread() { dispatcher().exit_current(); }

@@ -58,6 +58,7 @@ class CpuScheduler {
   void charge(Time now);
   void charge_server(Server& server, Time ran);
   void replenish_due(Time now);
+  static void note_throttle(Server& server);
 
   // Servers with work.
   kernel::PairingHeap<Server, &Server::link_, &Server::is_more_urgent> ready_;

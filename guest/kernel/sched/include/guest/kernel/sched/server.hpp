@@ -75,7 +75,6 @@ class Server {
     const Time when_b = b.cbs_.replenished_at();
     return when_a != when_b ? when_a < when_b : a.id_ < b.id_;
   }
-  void count_throttle() { counters_.throttles += cbs_.parameters().depletion == Depletion::Hard ? 1 : 0; }
 
   std::uint32_t id_;
   kernel::HeapLink<Server> link_;  ///< of ready or of throttled servers

@@ -25,6 +25,7 @@ struct JobTiming {
   sched::Time period = 0;
   sched::Time deadline = 0;  ///< after the release
   sched::Time budget = 0;    ///< of processor time for one job; 0: none
+  std::uint32_t server = 0;  ///< id, for the trace
 };
 
 /// In the thread whose jobs these are:

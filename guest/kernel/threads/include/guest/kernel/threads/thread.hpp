@@ -117,7 +117,7 @@ class Thread : public sched::Task {
   kernel::WorkItem* gone_item_;
   Thread* next_dead_ = nullptr;
 
-  std::uint32_t id_;
+  std::uint32_t id_ = 0;  ///< 0: an idle thread
   std::atomic<std::uint32_t> references_{1};
   Function function_ = nullptr;
   void* argument_ = nullptr;

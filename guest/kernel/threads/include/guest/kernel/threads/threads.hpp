@@ -19,6 +19,15 @@ namespace guest::threads {
 /// meanwhile. Ids begin with 1.
 [[nodiscard]] ThreadRef next_thread(std::uint32_t id);
 
+/// What a thread's CPU knows of it, of one moment.
+struct ThreadReport {
+  ThreadState state;
+  bool running;
+  sched::Time ran;  ///< processor time that it has had
+};
+/// Asks its CPU. In threads, with interrupts on and no spin lock.
+[[nodiscard]] ThreadReport report(const Thread& thread);
+
 /// Ends the running thread.
 [[noreturn]] void exit_thread();
 /// The running thread lets the others of its server, or of the best-effort class, go first.
