@@ -13,6 +13,22 @@ constexpr auto kWords = ArgumentType::Words;
 
 constexpr Spec kPing[] = {
     {.name = "payload", .type = kTextOrBytes, .max = 32768, .help = "text or bytes that come back, up to 32768 bytes"}};
+constexpr std::uint64_t kMaxMicroseconds = 1'000'000'000;  // sched::kMaxPeriod
+constexpr Spec kDet[] = {
+    {.name = "action", .type = kChoice, .choices = "on|off|status|reset|admit|remove", .help = "status unless given"},
+    {.name = "name", .type = kText, .min = 1, .max = 32, .help = "admit, remove: of the server"},
+    {.name = "budget_us", .type = kInteger, .min = 1, .max = kMaxMicroseconds, .help = "admit: in each period"},
+    {.name = "period_us", .type = kInteger, .min = 1, .max = kMaxMicroseconds, .help = "admit"},
+    {.name = "deadline_us",
+     .type = kInteger,
+     .min = 1,
+     .max = kMaxMicroseconds,
+     .help = "admit: after each release; the period unless given"},
+    {.name = "cpu", .type = kInteger, .max = 7, .help = "admit: the first that it fits on unless given"},
+    {.name = "reservation",
+     .type = kChoice,
+     .choices = "hard|soft",
+     .help = "admit: hard waits for its next period when its budget is used up; hard unless given"}};
 constexpr Spec kEcho[] = {{.name = "text", .type = kWords, .max = 32768, .help = "what to print"}};
 constexpr Spec kHelp[] = {{.name = "command", .type = kText, .min = 1, .max = 32, .help = "name of a command"}};
 constexpr Spec kLog[] = {
@@ -25,12 +41,16 @@ constexpr Spec kPanic[] = {{.name = "kind",
                             .help = "which fault; 'help panic' lists them"}};
 constexpr Spec kShutdown[] = {
     {.name = "code", .type = kInteger, .max = 255, .help = "exit code from 0 to 255 that the monitor reports"}};
+constexpr Spec kSched[] = {
+    {.name = "server", .type = kText, .min = 1, .max = 32, .help = "name of one; all unless given"}};
 constexpr Spec kShell[] = {
     {.name = "line", .type = kText, .required = true, .max = 4096, .help = "a line as typed into the shell"}};
 constexpr Spec kSleep[] = {
     {.name = "ms", .type = kInteger, .required = true, .max = 3'600'000, .help = "milliseconds, up to one hour"}};
 constexpr Spec kSelftest[] = {
     {.name = "rounds", .type = kInteger, .min = 1, .max = 1000, .help = "how often, from 1 to 1000"}};
+constexpr Spec kTop[] = {
+    {.name = "ms", .type = kInteger, .min = 10, .max = 60'000, .help = "milliseconds to watch, 1000 unless given"}};
 // So many that an answer, and what the shell makes of it, fits: 100 bytes an event there, 160 here.
 constexpr Spec kTrace[] = {
     {.name = "action", .type = kChoice, .choices = "on|off|dump|clear|status", .help = "status unless given"},
@@ -64,6 +84,15 @@ constexpr Command kTable[] = {
      .arguments = {},
      .rights = Rights::Observe,
      .handler = handle_cpus},
+    {.name = "det",
+     .help = "the real-time servers and tasks: on, off, what is promised",
+     .details =
+         "on: promises every server its budget and starts every task, or refuses with the arithmetic. off: ends the "
+         "tasks.\nadmit: declares a server, which has its promise while the set is on. reset: forgets what was "
+         "measured.",
+     .arguments = kDet,
+     .rights = Rights::Admin,
+     .handler = handle_det},
     {.name = "echo",
      .help = "print a text",
      .details = "",
@@ -121,6 +150,12 @@ constexpr Command kTable[] = {
      .arguments = kPing,
      .rights = Rights::Observe,
      .handler = handle_ping},
+    {.name = "ps",
+     .help = "threads: CPU, server, state, processor time",
+     .details = "",
+     .arguments = {},
+     .rights = Rights::Observe,
+     .handler = handle_ps},
     {.name = "reboot",
      .help = "reset the machine",
      .details = "The answer is delivered first.",
@@ -128,6 +163,13 @@ constexpr Command kTable[] = {
      .rights = Rights::Admin,
      .handler = handle_reboot,
      .render = render_nothing},
+    {.name = "sched",
+     .help = "servers and tasks: budgets, misses, histograms of times",
+     .details =
+         "Percentiles are upper bounds, at most 12.5 % too large, and are left out where there are too few samples.",
+     .arguments = kSched,
+     .rights = Rights::Observe,
+     .handler = handle_sched},
     {.name = "selftest",
      .help = "test the heap: blocks of every size class",
      .details = "",
@@ -155,6 +197,12 @@ constexpr Command kTable[] = {
      .rights = Rights::Submit,
      .handler = handle_sleep,
      .render = render_nothing},
+    {.name = "top",
+     .help = "what processor time each thread gets in the next while",
+     .details = "",
+     .arguments = kTop,
+     .rights = Rights::Observe,
+     .handler = handle_top},
     {.name = "trace",
      .help = "record what happens on each CPU, and show it",
      .details = "Each CPU keeps its newest 4096 events. 'on' takes the memory for them, which stays taken.",

@@ -28,6 +28,12 @@ SIS_HANDLER(handle_irq);
 SIS_HANDLER(handle_cpus);
 SIS_HANDLER(handle_counters);
 SIS_HANDLER(handle_selftest);
+// tasks.cpp: the scheduler
+SIS_HANDLER(handle_det);
+SIS_HANDLER(handle_sched);
+// threads.cpp
+SIS_HANDLER(handle_ps);
+SIS_HANDLER(handle_top);
 // trace.cpp
 SIS_HANDLER(handle_trace);
 // machine.cpp: what changes the machine

@@ -43,23 +43,46 @@ bool is_container(const CborValue& value) { return value.type == CborType::Map |
 
 void render_entries(TextOutput& output, const CborValue& map, unsigned depth);
 
-/// The items of an array: scalars and maps, each on a line of its own; a map's entries side by side.
+/// The entries of a map that are no containers, "key=value", on the line that was begun.
+void render_beside(TextOutput& output, const CborValue& map) {
+  CborItems entries(map);
+  bool first = true;
+  while (const auto key = entries.next()) {
+    const CborValue value = *entries.next();
+    if (!is_container(value)) {
+      format_to(output, "{}{}=", first ? "" : "  ", kernel::escaped(key->text()));
+      render_scalar(output, value);
+      first = false;
+    }
+  }
+  output.write("\n");
+}
+
+/// The items of an array: scalars and maps, each on a line of its own; a map's entries side by side, and below them the
+/// maps in it.
 void render_items(TextOutput& output, const CborValue& array, unsigned depth) {
   CborItems items(array);
   while (const auto item = items.next()) {
     indent(output, depth);
     if (item->type != CborType::Map) {
       render_scalar(output, *item);
-    } else {
-      CborItems entries(*item);
-      bool first = true;
-      while (const auto key = entries.next()) {
-        format_to(output, "{}{}=", first ? "" : "  ", kernel::escaped(key->text()));
-        render_scalar(output, *entries.next());
-        first = false;
+      output.write("\n");
+      continue;
+    }
+    render_beside(output, *item);
+    CborItems entries(*item);
+    while (const auto key = entries.next()) {
+      const CborValue value = *entries.next();
+      if (value.type == CborType::Map) {
+        indent(output, depth + 1);
+        format_to(output, "{}: ", kernel::escaped(key->text()));
+        render_beside(output, value);
+      } else if (value.type == CborType::Array) {
+        indent(output, depth + 1);
+        format_to(output, "{}:\n", kernel::escaped(key->text()));
+        render_items(output, value, depth + 2);
       }
     }
-    output.write("\n");
   }
 }
 

@@ -6,62 +6,12 @@
 #include <string>
 #include <vector>
 
-#include "guest/control/command.hpp"
-#include "guest/control/testing/fake_machine.hpp"
+#include "command_fixture.hpp"
 
 namespace guest::control::testing {
 namespace {
 
-using nlohmann::json;
 using ::testing::HasSubstr;
-
-class TextCapture final : public kernel::TextOutput {
- public:
-  void write(std::string_view part) override { text += part; }
-  std::string text;
-};
-
-class NoCaller final : public Caller {
- public:
-  void complete(std::span<const std::byte>) override { ADD_FAILURE() << "completed later"; }
-  void fail(const Refusal&) override { ADD_FAILURE() << "failed later"; }
-  void defer(Operation&) override { ADD_FAILURE() << "deferred"; }
-};
-
-class CommandTest : public ::testing::Test {
- protected:
-  /// Runs a command with words; its result as JSON, or {"code", "message"}.
-  json run(std::string_view name, const std::vector<std::string_view>& words = {}) {
-    const Command* command = find_command(name);
-    if (command == nullptr) {
-      return nullptr;
-    }
-    std::vector<char> scratch(1024);
-    const auto arguments = Arguments::parse_words(command->arguments, words, scratch);
-    if (!arguments) {
-      return {{"code", arguments.error().code}, {"message", arguments.error().message.view()}};
-    }
-    CborWriter writer(memory);
-    ResultMap result(writer);
-    NoCaller caller;
-    const auto handled = command->handler(machine.services, *arguments, caller, result);
-    if (!handled) {
-      return {{"code", handled.error().code}, {"message", handled.error().message.view()}};
-    }
-    result.finish();
-    EXPECT_FALSE(writer.overflowed());
-    const auto map = parse_cbor(writer.written());
-    EXPECT_TRUE(map.has_value());
-    TextCapture capture;
-    (command->render != nullptr ? command->render : render_map)(capture, *map);
-    text = capture.text;
-    return json::from_cbor(writer.written());
-  }
-
-  FakeMachine machine;
-  std::vector<std::byte> memory = std::vector<std::byte>(65536);
-  std::string text;
-};
 
 TEST_F(CommandTest, help_lists_every_command_and_explains_each) {
   const json list = run("help");
@@ -257,6 +207,14 @@ TEST(RenderMap, every_type) {
   TextCapture capture;
   render_map(capture, *parse_cbor(std::as_bytes(std::span(document))));
   EXPECT_EQ(capture.text, "a: -5\nb: yes\nc: -\nd: ab01\ne:\n  f: 1\ng:\n  1\n  two\n");
+}
+
+TEST(RenderMap, maps_in_items_lie_below_them) {
+  const std::vector<std::uint8_t> document =
+      json::to_cbor({{"list", {{{"a", 1}, {"b", {{"c", 2}, {"d", 3}}}, {"e", {4, 5}}, {"f", 6}}, {{"a", 7}}}}});
+  TextCapture capture;
+  render_map(capture, *parse_cbor(std::as_bytes(std::span(document))));
+  EXPECT_EQ(capture.text, "list:\n  a=1  f=6\n    b: c=2  d=3\n    e:\n      4\n      5\n  a=7\n");
 }
 
 }  // namespace

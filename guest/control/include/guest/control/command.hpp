@@ -57,7 +57,7 @@ struct ArgumentSpec {
   std::string_view help = {};
 };
 
-inline constexpr std::size_t kMaxArguments = 4;
+inline constexpr std::size_t kMaxArguments = 8;
 
 /// The checked arguments of one call. Texts are views into what was parsed.
 class Arguments {

@@ -1,0 +1,66 @@
+// Runs commands as the shell does, on a machine that is not there.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "guest/control/command.hpp"
+#include "guest/control/testing/fake_machine.hpp"
+
+namespace guest::control::testing {
+
+using nlohmann::json;
+
+class TextCapture final : public kernel::TextOutput {
+ public:
+  void write(std::string_view part) override { text += part; }
+  std::string text;
+};
+
+class NoCaller final : public Caller {
+ public:
+  void complete(std::span<const std::byte>) override { ADD_FAILURE() << "completed later"; }
+  void fail(const Refusal&) override { ADD_FAILURE() << "failed later"; }
+  void defer(Operation&) override { ADD_FAILURE() << "deferred"; }
+};
+
+class CommandTest : public ::testing::Test {
+ protected:
+  /// Runs a command with words; its result as JSON, or {"code", "message"}.
+  json run(std::string_view name, const std::vector<std::string_view>& words = {}) {
+    const Command* command = find_command(name);
+    if (command == nullptr) {
+      return nullptr;
+    }
+    std::vector<char> scratch(1024);
+    const auto arguments = Arguments::parse_words(command->arguments, words, scratch);
+    if (!arguments) {
+      return {{"code", arguments.error().code}, {"message", arguments.error().message.view()}};
+    }
+    CborWriter writer(memory);
+    ResultMap result(writer);
+    NoCaller caller;
+    const auto handled = command->handler(machine.services, *arguments, caller, result);
+    if (!handled) {
+      return {{"code", handled.error().code}, {"message", handled.error().message.view()}};
+    }
+    result.finish();
+    EXPECT_FALSE(writer.overflowed());
+    const auto map = parse_cbor(writer.written());
+    EXPECT_TRUE(map.has_value());
+    TextCapture capture;
+    (command->render != nullptr ? command->render : render_map)(capture, *map);
+    text = capture.text;
+    return json::from_cbor(writer.written());
+  }
+
+  FakeMachine machine;
+  std::vector<std::byte> memory = std::vector<std::byte>(65536);
+  std::string text;
+};
+
+}  // namespace guest::control::testing
