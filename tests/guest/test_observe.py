@@ -1,5 +1,6 @@
-"""What the kernel observes of itself: the trace, on one CPU and on several."""
+"""What the kernel observes of itself: the trace and the performance monitors, on one CPU and on several."""
 
+import itertools
 import re
 import unittest
 
@@ -9,7 +10,7 @@ from guest_image import Guest
 IMAGE = guest_image.KERNEL.with_name("observe_test.Image")
 ONE_THREAD = ("-accel", "tcg,thread=single")
 ICOUNT = ("-icount", "shift=0,sleep=off")
-CHECKS = 2
+CHECKS = 3
 
 
 class EveryMachine(unittest.TestCase):
@@ -18,6 +19,7 @@ class EveryMachine(unittest.TestCase):
             output = guest.wait_for_exit()
             self.assertEqual(guest_image.exit_record(output), ("shutdown", 0), output)
             self.assertEqual(output.count(" ok\n"), CHECKS, output)
+            return output
 
     def test_every_check_passes(self):
         for cpus in (1, 4):
@@ -26,6 +28,18 @@ class EveryMachine(unittest.TestCase):
 
     def test_every_check_passes_with_cpus_that_run_at_once(self):
         self.check(cpus=2, machine="gic-version=3", extra=("-accel", "tcg,thread=multi"))
+
+
+    def test_instructions_are_counted_where_the_cpu_does(self):
+        # QEMU counts instructions only where its clock does; shift=1 so that they are not as many as cycles.
+        for cpu, el2 in itertools.product(("cortex-a53", "cortex-a72", "max"), ("off", "on")):
+            output = self.check(cpu=cpu, cpus=2, machine=f"virtualization={el2}", extra=("-icount", "shift=1"))
+            self.assertEqual(output.count("METRIC pmu=1\n"), 2, output)
+            self.assertEqual(output.count("METRIC pmu_inst_retired="), 2, output)
+        self.assertNotIn("pmu_inst_retired", self.check(cpu="cortex-a72", extra=ONE_THREAD))
+
+    def test_a_cpu_without_performance_monitors_says_so(self):
+        self.assertIn("METRIC pmu=0\n", self.check(cpu="cortex-a72,pmu=off", extra=ONE_THREAD))
 
 
 class Trace(unittest.TestCase):

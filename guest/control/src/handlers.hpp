@@ -26,6 +26,7 @@ SIS_HANDLER(handle_uptime);
 SIS_HANDLER(handle_mem);
 SIS_HANDLER(handle_irq);
 SIS_HANDLER(handle_cpus);
+SIS_HANDLER(handle_pmu);
 SIS_HANDLER(handle_counters);
 SIS_HANDLER(handle_selftest);
 // tasks.cpp: the scheduler

@@ -121,6 +121,51 @@ HandlerResult handle_cpus(Services& services, const Arguments&, Caller&, ResultM
   return Handled::Now;
 }
 
+namespace {
+
+void add_pmu(CborWriter& writer, std::uint32_t cpu, const std::optional<kernel::PmuReading>& reading) {
+  ResultMap item(writer);
+  item.add("cpu", cpu);
+  item.add("pmu", reading ? reading->version : "none: the CPU is off");
+  if (reading && reading->version != "none") {
+    item.add("counters", reading->counters);
+    item.add("counter_bits", reading->counter_bits);
+    item.add("cycles", reading->cycles);
+  }
+  item.finish();
+}
+
+}  // namespace
+
+HandlerResult handle_pmu(Services& services, const Arguments&, Caller&, ResultMap& result) {
+  std::optional<kernel::PmuReading> readings[kernel::kMaxCpus];
+  const std::uint32_t count = services.cpus.count();
+  std::size_t events = 0;
+  CborWriter& writer = result.key_for("cpus");
+  writer.array(count);
+  for (std::uint32_t cpu = 0; cpu < count; ++cpu) {
+    readings[cpu] = services.pmu.read(cpu);
+    events += readings[cpu] ? readings[cpu]->events.size() : 0;
+    add_pmu(writer, cpu, readings[cpu]);
+  }
+  result.key_for("events").array(events);
+  for (std::uint32_t cpu = 0; cpu < count; ++cpu) {
+    if (!readings[cpu]) {
+      continue;
+    }
+    for (const kernel::PmuCount& event : readings[cpu]->events) {
+      ResultMap item(writer);
+      item.add("cpu", cpu);
+      item.add("event", event.name);
+      item.add("number", event.event);
+      item.add("count", event.count);
+      item.add_bool("wrapped", event.wrapped);
+      item.finish();
+    }
+  }
+  return Handled::Now;
+}
+
 HandlerResult handle_counters(Services& services, const Arguments&, Caller&, ResultMap& result) {
   services.counters.for_each([&](const kernel::Counter& counter) { result.add(counter.name(), counter.value()); });
   return Handled::Now;

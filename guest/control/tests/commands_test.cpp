@@ -92,6 +92,27 @@ TEST_F(CommandTest, irq_counts_what_was_taken) {
   EXPECT_EQ(run("info")["interrupt_controller"], "GICv3");
 }
 
+TEST_F(CommandTest, pmu_says_where_there_is_none) {
+  machine.cpus.cpus.push_back({.mpidr = 1, .online = false, .why_off = "DENIED", .ipis_sent = 0});
+  machine.pmu.readings.emplace_back(std::nullopt);
+  EXPECT_EQ(run("pmu"), (json{{"cpus", {{{"cpu", 0}, {"pmu", "none"}}, {{"cpu", 1}, {"pmu", "none: the CPU is off"}}}},
+                              {"events", json::array()}}));
+}
+
+TEST_F(CommandTest, pmu_lists_what_each_cpu_has_counted) {
+  kernel::PmuReading reading{.version = "PMUv3p1", .counters = 6, .counter_bits = 32, .cycles = 77, .events = {}};
+  ASSERT_TRUE(reading.events.push_back({.event = 8, .name = "inst_retired", .count = 55, .wrapped = false}));
+  ASSERT_TRUE(reading.events.push_back({.event = 3, .name = "l1d_cache_refill", .count = 1, .wrapped = true}));
+  machine.pmu.readings = {reading};
+  const json pmu = run("pmu");
+  EXPECT_EQ(pmu["cpus"],
+            (json{{{"cpu", 0}, {"pmu", "PMUv3p1"}, {"counters", 6}, {"counter_bits", 32}, {"cycles", 77}}}));
+  EXPECT_EQ(text,
+            "cpus:\n  cpu=0  pmu=PMUv3p1  counters=6  counter_bits=32  cycles=77\n"
+            "events:\n  cpu=0  event=inst_retired  number=8  count=55  wrapped=no\n"
+            "  cpu=0  event=l1d_cache_refill  number=3  count=1  wrapped=yes\n");
+}
+
 TEST_F(CommandTest, trace_is_off_until_it_is_asked_for) {
   machine.trace.record(kernel::TraceType::ThreadBlock, 1);
   EXPECT_EQ(run("trace"), (json{{"on", false}, {"events_per_cpu", 4096}, {"cpus", json::array()}}));

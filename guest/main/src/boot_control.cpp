@@ -7,8 +7,10 @@
 #include "guest/arch/clock.hpp"
 #include "guest/arch/cpu_local.hpp"
 #include "guest/arch/panic_output.hpp"
+#include "guest/arch/pmu.hpp"
 #include "guest/arch/provoke.hpp"
 #include "guest/arch/secondary.hpp"
+#include "guest/arch/smp.hpp"
 #include "guest/kernel/format.hpp"
 #include "guest/kernel/panic.hpp"
 
@@ -79,9 +81,20 @@ class MachineCpus final : public control::Cpus {
   }
 };
 
+class MachinePmu final : public control::Pmu {
+ public:
+  [[nodiscard]] std::optional<kernel::PmuReading> read(std::uint32_t cpu) const override {
+    kernel::PmuReading reading;
+    const bool online = arch::smp::call_and_wait(
+        cpu, [](void* out) { *static_cast<kernel::PmuReading*>(out) = arch::read_pmu_here(); }, &reading);
+    return online ? std::optional(reading) : std::nullopt;
+  }
+};
+
 constinit MachinePower power;
 constinit ProvokedFaults faults;
 constinit MachineCpus cpus;
+constinit MachinePmu pmu;
 constinit kernel::FixedText<48> build_id;
 constinit std::optional<control::Services> services;
 constinit std::optional<control::Server> server;
@@ -102,6 +115,7 @@ control::Services& start_services(const kernel::MachineInfo& info, const kernel:
                                      .power = power,
                                      .faults = faults,
                                      .cpus = cpus,
+                                     .pmu = pmu,
                                      .version = arch::version(),
                                      .build_id = build_id.view(),
                                      .scenario = config.name.view(),

@@ -16,6 +16,7 @@
 #include "guest/arch/early_boot.hpp"
 #include "guest/arch/gic.hpp"
 #include "guest/arch/mmu.hpp"
+#include "guest/arch/pmu.hpp"
 #include "guest/arch/psci.hpp"
 #include "guest/kernel/format.hpp"
 #include "guest/kernel/heap.hpp"
@@ -137,6 +138,7 @@ void start_secondary_cpus(const kernel::MachineInfo& machine, SecondaryMain main
 extern "C" [[noreturn]] void secondary_start() {
   CpuLocal& self = this_cpu();
   enable_cpu_features();
+  start_pmu_here();
   sysreg::CntvCtlEl0::write(0);  // unknown after reset; nobody has asked for a deadline
   if (const GicStatus status = start_gic_on_this_cpu(); status != GicStatus::Ok) {
     stays_off(self, to_string(status));

@@ -2,6 +2,7 @@
 #include "guest/arch/cpu.hpp"
 #include "guest/arch/cpu_local.hpp"
 #include "guest/arch/early_boot.hpp"
+#include "guest/arch/pmu.hpp"
 #include "guest/arch/seed.hpp"
 #include "guest/kernel/log.hpp"
 #include "guest/kernel/panic.hpp"
@@ -21,6 +22,7 @@ namespace guest::arch {
 extern "C" [[noreturn, gnu::no_stack_protector]] void arch_start() {
   __builtin_memset(_bss_start, 0, static_cast<std::size_t>(_bss_end - _bss_start));
   enable_cpu_features();
+  start_pmu_here();
   this_cpu().mpidr = sysreg::MpidrEl1::read() & mpidr_el1::kAffinityMask;
   kernel::log().error("STACK OK");
   kernel::log().error("VECTORS OK");

@@ -10,6 +10,7 @@
 #include "guest/arch/cpu.hpp"
 #include "guest/arch/mmu.hpp"
 #include "guest/arch/panic_output.hpp"
+#include "guest/arch/pmu.hpp"
 #include "guest/arch/psci.hpp"
 #include "guest/arch/secondary.hpp"
 #include "guest/arch/smp.hpp"
@@ -101,9 +102,56 @@ unsigned no_event_is_torn_while_other_cpus_record() {
   return 0;
 }
 
+constexpr std::uint64_t kLoops = 10'000;
+
+/// Two instructions a turn.
+void loop(std::uint64_t turns) { asm volatile("1: subs %0, %0, #1\n b.ne 1b" : "+r"(turns) : : "cc"); }
+
+/// The count of the event, or `missing`.
+std::uint64_t count_of(const kernel::PmuReading& reading, std::string_view name, std::uint64_t missing) {
+  for (const kernel::PmuCount& event : reading.events) {
+    if (event.name == name) {
+      return event.count;
+    }
+  }
+  return missing;
+}
+
+/// test_observe.py knows which machine has what, and reads the metrics.
+unsigned counters_rise_with_what_is_done_on_every_cpu() {
+  for (std::uint32_t cpu = 0; cpu < arch::cpu_count(); ++cpu) {
+    struct Readings {
+      kernel::PmuReading before;
+      kernel::PmuReading after;
+    };
+    static constinit Readings readings;
+    EXPECT(arch::smp::call_and_wait(
+        cpu,
+        [](void* out) {
+          static_cast<Readings*>(out)->before = arch::read_pmu_here();
+          loop(kLoops);
+          static_cast<Readings*>(out)->after = arch::read_pmu_here();
+        },
+        &readings));
+    const bool has_pmu = readings.after.version != "none";
+    EXPECT(has_pmu == (readings.after.cycles > readings.before.cycles));
+    EXPECT(readings.after.events.size() <= readings.after.counters);
+    kernel::log().metric("pmu", has_pmu ? 1 : 0);
+    constexpr std::uint64_t kMissing = ~std::uint64_t{0};
+    const std::uint64_t before = count_of(readings.before, "inst_retired", kMissing);
+    if (before != kMissing) {
+      const std::uint64_t retired = count_of(readings.after, "inst_retired", kMissing) - before;
+      EXPECT(retired >= 2 * kLoops && retired < 2 * kLoops + 2'000);
+      kernel::log().metric("pmu_inst_retired", retired);
+    }
+  }
+  return 0;
+}
+
 constexpr NamedCheck kChecks[] = {
     {"calls_between_cpus_are_traced_on_both", calls_between_cpus_are_traced_on_both},
     {"no_event_is_torn_while_other_cpus_record", no_event_is_torn_while_other_cpus_record},
+    {"counters_rise_with_what_is_done_on_every_cpu", counters_rise_with_what_is_done_on_every_cpu},
 };
 
 /// Timers whose deadlines have nothing to do with each other, and calls to every CPU.

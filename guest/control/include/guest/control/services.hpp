@@ -13,6 +13,7 @@
 #include "guest/kernel/log.hpp"
 #include "guest/kernel/machine_info.hpp"
 #include "guest/kernel/page_allocator.hpp"
+#include "guest/kernel/pmu.hpp"
 #include "guest/kernel/timer.hpp"
 #include "guest/kernel/trace.hpp"
 
@@ -59,6 +60,17 @@ class Cpus {
   ~Cpus() = default;
 };
 
+/// The performance monitors of the machine's CPUs.
+class Pmu {
+ public:
+  /// What the CPU `cpu`, below Cpus::count(), has counted. Nothing: it is not online. Asks that CPU and waits for it;
+  /// interrupts on.
+  [[nodiscard]] virtual std::optional<kernel::PmuReading> read(std::uint32_t cpu) const = 0;
+
+ protected:
+  ~Pmu() = default;
+};
+
 /// The shell, as the `shell` and `history` commands need it.
 class LineRunner {
  public:
@@ -93,6 +105,7 @@ struct Services {
   Power& power;
   Faults& faults;
   const Cpus& cpus;
+  const Pmu& pmu;
   LineRunner* shell = nullptr;
 
   std::string_view version;

@@ -44,6 +44,12 @@ class FakeCpus final : public Cpus {
   std::vector<CpuReport> cpus = {{.mpidr = 0, .online = true, .why_off = {}, .ipis_sent = 0}};
 };
 
+class FakePmu final : public Pmu {
+ public:
+  [[nodiscard]] std::optional<kernel::PmuReading> read(std::uint32_t cpu) const override { return readings.at(cpu); }
+  std::vector<std::optional<kernel::PmuReading>> readings = {kernel::PmuReading{}};
+};
+
 class FakeMachine {
  public:
   static constexpr std::size_t kMemoryBytes = 8 * 1024 * 1024;
@@ -101,6 +107,7 @@ class FakeMachine {
   FakePower power;
   FakeFaults faults;
   FakeCpus cpus;
+  FakePmu pmu;
   Services services{.clock = timer,
                     .timers = timers,
                     .machine = info,
@@ -113,6 +120,7 @@ class FakeMachine {
                     .power = power,
                     .faults = faults,
                     .cpus = cpus,
+                    .pmu = pmu,
                     .version = "0.1.0",
                     .build_id = "abcd",
                     .scenario = "unit",

@@ -58,6 +58,23 @@ namespace id_aa64mmfr1_el1 {
 using Pan = Field<23, 20>;
 }
 
+namespace id_aa64dfr0_el1 {
+using PmuVer = Field<11, 8>;
+}
+
+namespace pmcr_el0 {
+using E = Bit<0>;   // counters count
+using P = Bit<1>;   // event counters to zero
+using C = Bit<2>;   // cycle counter to zero
+using Lc = Bit<6>;  // the cycle counter has 64 bits
+using Lp = Bit<7>;  // event counters have 64 bits; RES0 before PMUv3p5
+using N = Field<15, 11>;
+}  // namespace pmcr_el0
+
+namespace pmcnten {  // PMCNTENSET_EL0, and the others of one bit for each counter
+using Cycles = Bit<31>;
+}
+
 namespace id_aa64isar0_el1 {
 using Rndr = Field<63, 60>;
 }
