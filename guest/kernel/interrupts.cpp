@@ -113,9 +113,6 @@ std::uint64_t Interrupts::spurious() const {
   return sum;
 }
 
-Interrupts& interrupts() {
-  static constinit Interrupts table;
-  return table;
-}
+constinit Interrupts the_interrupts;
 
 }  // namespace guest::kernel

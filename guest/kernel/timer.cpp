@@ -48,8 +48,6 @@ void TimerQueue::cancel(Timer& timer) {
 }
 
 void TimerQueue::on_interrupt() {
-  const CriticalSection section;
-  require(cpu_index() == cpu_, "a timer of another CPU");
   const std::uint64_t now_ns = hardware_.now_ns();
   while (!armed_.empty() && armed_.first()->deadline_ns_ <= now_ns) {
     Timer& due = *armed_.first();

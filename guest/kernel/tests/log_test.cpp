@@ -105,14 +105,19 @@ TEST(Log, a_cpu_that_panics_writes_alone_and_without_the_lock) {
   StringOutput output;
   log.set_output(output);
   const HostCpu holder(1);
-  const Log::Line held(log);
+  Log::Line held(log);
   {
     const HostCpu panicking(2);
     log.leave_to_this_cpu();
     log.error("report");
   }
-  log.error("silent");
+  {
+    const HostCpu other(3);
+    log.error("silent");
+  }
   EXPECT_EQ(output.content, "report\n");
+  held.write("what was begun");  // goes on to its end
+  EXPECT_EQ(output.content, "report\nwhat was begun");
 }
 
 TEST(Log, text_without_a_line_end_leaves_the_line_open) {

@@ -11,10 +11,7 @@
 #include "guest/kernel/panic.hpp"
 #include "guest/kernel/spin_lock.hpp"
 
-extern "C" {  // switch.S
-void switch_context(guest::threads::Context& from, guest::threads::Context& to);
-extern const char thread_start[];
-}
+extern "C" const char thread_start[];  // switch.S, as switch_context()
 
 namespace guest::arch {
 namespace {
@@ -98,8 +95,6 @@ void make_context(Context& context, void (*entry)()) {
             .x19_to_x28 = {reinterpret_cast<std::uint64_t>(entry)}};
   context.stack_pointer = reinterpret_cast<std::uint64_t>(saved);
 }
-
-void switch_context(Context& from, Context& to) { ::switch_context(from, to); }
 
 bool call_on(std::uint32_t cpu, kernel::CallFunction function, void* context) {
   return arch::smp::call_and_wait(cpu, function, context);

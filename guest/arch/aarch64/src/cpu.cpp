@@ -55,20 +55,6 @@ std::uint32_t cpu_index() { return this_cpu().index; }
 
 namespace guest::kernel {
 
-InterruptState mask_interrupts() {
-  const std::uint64_t before = arch::sysreg::Daif::read();
-  arch::mask_irq();
-  return InterruptState{before};
-}
-
-std::uint32_t cpu_index() { return arch::cpu_index(); }
-// A hint for cores that share their pipelines; an emulator takes it as a reason to run another CPU.
-void spin_pause() { asm volatile("yield" : : : "memory"); }
 std::uint64_t tick_count() { return arch::counter(); }
-
-void enable_interrupts() { arch::unmask_irq(); }
-bool interrupts_were_on(InterruptState state) { return !arch::daif::I::decode(static_cast<std::uint64_t>(state)); }
-
-void restore_interrupts(InterruptState state) { arch::sysreg::Daif::write(static_cast<std::uint64_t>(state)); }
 
 }  // namespace guest::kernel

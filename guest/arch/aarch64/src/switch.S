@@ -7,8 +7,9 @@
 // switch_context(x0 = Context& from, x1 = Context& to), interrupts masked. What the procedure call standard lets a
 // function change is saved by the caller: AAPCS64, "General-purpose Registers". The frame record on top of the saved
 // registers lets a backtrace of a thread that does not run begin here.
-.global switch_context
-switch_context:
+// The name is guest::threads::switch_context(Context&, Context&)'s (Itanium C++ ABI, "Mangling").
+.global _ZN5guest7threads14switch_contextERNS0_7ContextES2_
+_ZN5guest7threads14switch_contextERNS0_7ContextES2_:
   bti     c
   stp     x29, x30, [sp, #-96]!
   stp     x19, x20, [sp, #16]

@@ -114,53 +114,7 @@ void CpuScheduler::inherit(Task& task, Time deadline) {
   }
 }
 
-void CpuScheduler::yield(Time now) {
-  kernel::require(running_ != nullptr, "nothing runs that could yield");
-  charge(now);
-  Task::List& list = running_->server_ == nullptr ? best_effort_ : running_->server_->tasks_;
-  list.remove(*running_);
-  list.push_back(*running_);
-  if (running_->server_ == nullptr) {
-    slice_left_ = kSlice;
-  }
-}
-
-Task* CpuScheduler::choose(Time now) {
-  charge(now);
-  replenish_due(now);
-  Server* const first = ready_.first();
-  Task* const heir = heirs_.first();
-  if (heir != nullptr && (first == nullptr || heir->inherited_ <= first->cbs_.deadline())) {
-    running_ = heir;
-  } else if (first != nullptr) {
-    running_ = first->tasks_.front();
-  } else {
-    running_ = best_effort_.front();
-  }
-  return running_;
-}
-
-Time CpuScheduler::next_event() const {
-  Time next = throttled_.empty() ? kNever : throttled_.first()->cbs_.replenished_at();
-  if (running_ == nullptr) {
-    return next;
-  }
-  if (const Server* const server = running_->server_; server != nullptr) {
-    // An heir goes on without a budget.
-    next = server->cbs_.throttled() ? next : std::min(next, charged_until_ + server->cbs_.budget());
-  } else if (best_effort_.size() > 1) {
-    next = std::min(next, charged_until_ + slice_left_);
-  }
-  return next;
-}
-
-/// Rules 1 and 2.
-void CpuScheduler::charge(Time now) {
-  const Time ran = now - charged_until_;
-  charged_until_ = now;
-  if (running_ == nullptr || ran == 0) {
-    return;
-  }
+void CpuScheduler::charge_running(Time ran) {
   running_->ran_ += ran;
   if (running_->server_ != nullptr) {
     charge_server(*running_->server_, ran);
@@ -168,8 +122,7 @@ void CpuScheduler::charge(Time now) {
   }
   slice_left_ -= ran;
   if (slice_left_ <= 0) {
-    best_effort_.remove(*running_);
-    best_effort_.push_back(*running_);
+    best_effort_.move_to_back(*running_);
     slice_left_ = kSlice;
   }
 }
@@ -196,7 +149,7 @@ void CpuScheduler::note_throttle(Server& server) {
 }
 
 /// Rule 3.
-void CpuScheduler::replenish_due(Time now) {
+void CpuScheduler::replenish(Time now) {
   for (Server* server = throttled_.first(); server != nullptr && server->cbs_.replenished_at() <= now;
        server = throttled_.first()) {
     throttled_.remove(*server);

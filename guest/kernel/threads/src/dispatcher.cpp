@@ -6,25 +6,11 @@
 #include "reaper.hpp"
 
 namespace guest::threads {
-namespace {
-
-/// Written by each CPU for itself, once; read by all.
+namespace detail {
 constinit std::atomic<Dispatcher*> dispatchers[kernel::kMaxCpus] = {};
 
-}  // namespace
-
-Dispatcher* find_dispatcher(std::uint32_t cpu) {
-  // Acquire pairs with the release in the constructor: the dispatcher is complete.
-  return cpu < kernel::kMaxCpus ? dispatchers[cpu].load(std::memory_order_acquire) : nullptr;
-}
-
-Dispatcher* find_dispatcher() { return dispatchers[kernel::cpu_index()].load(std::memory_order_relaxed); }
-
-Dispatcher& dispatcher() {
-  Dispatcher* const here = find_dispatcher();
-  kernel::require(here != nullptr, "threads are used on a CPU that has not begun with them");
-  return *here;
-}
+void refuse_threads() { kernel::panic("threads are used on a CPU that has not begun with them"); }
+}  // namespace detail
 
 bool Inbox::push(Thread& thread) {
   Thread* newest = newest_.load(std::memory_order_relaxed);
@@ -56,7 +42,7 @@ Dispatcher::Dispatcher(kernel::TimerQueue& timers, sched::Ppm bound)
   idle_.state_ = ThreadState::Ready;
   timers_.set_event_function([](void* self) { static_cast<Dispatcher*>(self)->reschedule_ = true; }, this);
   kernel::require(find_dispatcher() == nullptr, "a CPU has two dispatchers");
-  dispatchers[kernel::cpu_index()].store(this, std::memory_order_release);
+  detail::dispatchers[kernel::cpu_index()].store(this, std::memory_order_release);
 }
 
 sched::Time Dispatcher::current_ran() const {
@@ -103,25 +89,22 @@ void Dispatcher::settle(kernel::InterruptState before) {
     return;  // leave_interrupt() does it
   }
   if (kernel::interrupts_were_on(before)) {
-    reschedule();
+    reschedule(now());
   } else {
     timers_.set_event(0);  // an interrupt as soon as they are not masked any more
   }
 }
 
-void Dispatcher::reschedule() {
+void Dispatcher::reschedule(sched::Time now) {
   reschedule_ = false;
-  sched::Task* const task = scheduler_.choose(now());
+  sched::Task* const task = scheduler_.choose(now);
   const sched::Time event = scheduler_.next_event();
   timers_.set_event(event == sched::kNever ? kernel::kNoDeadline : static_cast<std::uint64_t>(event));
   // Every task that is woken here is a thread's.
   Thread& next = task == nullptr ? idle_ : static_cast<Thread&>(*task);
-  if (&next != current_) {
-    switch_to(next);
+  if (&next == current_) {
+    return;
   }
-}
-
-void Dispatcher::switch_to(Thread& next) {
   Thread& previous = *current_;
   previous_ = &previous;
   current_ = &next;
@@ -142,8 +125,9 @@ void Dispatcher::yield() {
   const kernel::CriticalSection section;
   kernel::require(!in_interrupt_, "an interrupt handler yields");
   if (!idle()) {
-    scheduler_.yield(now());
-    reschedule();
+    const sched::Time at = now();
+    scheduler_.yield(at);
+    reschedule(at);
   }
 }
 
@@ -157,8 +141,9 @@ void Dispatcher::park() {
   }
   thread.state_ = ThreadState::Blocked;
   kernel::trace().record(kernel::TraceType::ThreadBlock, thread.id_);
-  scheduler_.block(thread, now());
-  reschedule();
+  const sched::Time at = now();
+  scheduler_.block(thread, at);
+  reschedule(at);
 }
 
 void Dispatcher::park_until(std::uint64_t deadline_ns) {
@@ -179,8 +164,9 @@ void Dispatcher::exit_current() {
   kernel::mask_interrupts();
   kernel::require(!in_interrupt_ && !idle(), "an interrupt handler or the idle thread exits");
   current_->state_ = ThreadState::Exited;
-  scheduler_.block(*current_, now());
-  reschedule();
+  const sched::Time at = now();
+  scheduler_.block(*current_, at);
+  reschedule(at);
   kernel::panic("a thread that has exited runs");
 }
 

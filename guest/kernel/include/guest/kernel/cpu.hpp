@@ -24,3 +24,5 @@ void spin_pause();
 std::uint64_t tick_count();
 
 }  // namespace guest::kernel
+
+#include "guest/kernel/critical.hpp"  // the platform's definitions, where they are inline

@@ -17,6 +17,12 @@ void enable_interrupts();
 /// Interrupts were not masked.
 bool interrupts_were_on(InterruptState state);
 
+}  // namespace guest::kernel
+
+#include "guest/kernel/platform.hpp"  // defines them, where they are inline
+
+namespace guest::kernel {
+
 /// Interrupts are masked on this CPU while one of these lives. Keep it to a few instructions.
 class CriticalSection {
  public:

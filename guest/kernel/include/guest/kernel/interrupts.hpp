@@ -107,6 +107,7 @@ class Interrupts {
 };
 
 /// The machine's interrupts.
-Interrupts& interrupts();
+extern constinit Interrupts the_interrupts;
+inline Interrupts& interrupts() { return the_interrupts; }
 
 }  // namespace guest::kernel

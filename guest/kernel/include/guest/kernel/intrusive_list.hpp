@@ -35,6 +35,19 @@ class IntrusiveList {
     after.previous = &item;
     ++size_;
   }
+  /// Of an item that is in this list.
+  void move_to_back(T& item) {
+    ListLink<T>& link = item.*Member;
+    if (link.next == nullptr) {
+      return;
+    }
+    (link.previous == nullptr ? first_ : (link.previous->*Member).next) = link.next;
+    (link.next->*Member).previous = link.previous;
+    (last_->*Member).next = &item;
+    link.previous = last_;
+    link.next = nullptr;
+    last_ = &item;
+  }
   /// Does nothing if `item` is not in the list.
   void remove(T& item) {
     ListLink<T>& link = item.*Member;

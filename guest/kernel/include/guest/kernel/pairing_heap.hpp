@@ -9,6 +9,7 @@ namespace guest::kernel {
 
 template <typename T>
 struct HeapLink {
+  // All null outside of a heap.
   T* child = nullptr;     ///< the first of them
   T* sibling = nullptr;   ///< the next child of the parent
   T* previous = nullptr;  ///< the sibling before, or the parent of the first child
@@ -25,25 +26,35 @@ class PairingHeap {
   [[nodiscard]] T* first() const { return root_; }
 
   void insert(T& item) {
-    require(!link(item).linked, "an item is in a heap already");
-    link(item) = {.linked = true};
+    HeapLink<T>& at = link(item);
+    require(!at.linked, "an item is in a heap already");
+    at.linked = true;
     root_ = root_ == nullptr ? &item : meld(root_, &item);
   }
   /// Of an item of this heap.
   void remove(T& item) {
-    require(link(item).linked, "an item to be removed is not in a heap");
-    T* const below = join_siblings(link(item).child);
-    if (&item == root_) {
-      root_ = below;
-    } else {
+    HeapLink<T>& at = link(item);
+    require(at.linked, "an item to be removed is not in a heap");
+    at.linked = false;
+    if (&item != root_) {
       cut(item);
-      root_ = below == nullptr ? root_ : meld(root_, below);
+      if (at.child != nullptr) {
+        root_ = meld(root_, take_children(at));
+      }
+    } else {
+      root_ = at.child == nullptr ? nullptr : take_children(at);
     }
-    link(item) = {};
   }
 
  private:
   static HeapLink<T>& link(T& item) { return item.*Member; }
+
+  /// One tree of what lies below an item that is taken out.
+  [[gnu::noinline]] static T* take_children(HeapLink<T>& of) {
+    T* const children = of.child;
+    of.child = nullptr;
+    return join_siblings(children);
+  }
 
   /// Of two roots the later one becomes the first child of the other, which is returned.
   static T* meld(T* a, T* b) {
@@ -92,14 +103,15 @@ class PairingHeap {
     link(item).previous = nullptr;
   }
 
-  /// Takes the tree below `item`, which has a parent, out.
+  /// Takes `item`, which has a parent, and what lies below it out.
   static void cut(T& item) {
-    const HeapLink<T> at = link(item);
+    HeapLink<T>& at = link(item);
     HeapLink<T>& before = link(*at.previous);
     (before.child == &item ? before.child : before.sibling) = at.sibling;
     if (at.sibling != nullptr) {
       link(*at.sibling).previous = at.previous;
     }
+    make_root(item);
   }
 
   T* root_ = nullptr;

@@ -2,6 +2,7 @@
 // guest's implementation is in guest/arch, the host's (for tests) prints and aborts.
 #pragma once
 
+#include <cstddef>
 #include <source_location>
 #include <string_view>
 
@@ -12,10 +13,12 @@ namespace guest::kernel {
 [[noreturn]] void panic(std::string_view reason, std::source_location where = std::source_location::current());
 
 /// Panics unless `condition` holds. Always on, in release builds too: for what the caller must guarantee.
-inline void require(bool condition, std::string_view what,
+/// `what` is a literal, so that what holds costs no more than the comparison.
+template <std::size_t Size>
+inline void require(bool condition, const char (&what)[Size],
                     std::source_location where = std::source_location::current()) {
   if (!condition) [[unlikely]] {
-    panic(what, where);
+    panic({&what[0], Size - 1}, where);
   }
 }
 

@@ -76,7 +76,7 @@ class TimerQueue {
     }
   }
   /// Calls the functions and raises the items of every timer that is due, sets the next deadline. From the timer's
-  /// interrupt.
+  /// interrupt, on its CPU.
   void on_interrupt();
   [[nodiscard]] const Clock& clock() const { return hardware_; }
 

@@ -42,6 +42,7 @@ struct alignas(kernel::kCacheLineBytes) CpuLocal {
 static_assert(offsetof(CpuLocal, overflow_stack_top) == SIS_CPU_OVERFLOW_TOP);
 static_assert(offsetof(CpuLocal, stack_bottom) == SIS_CPU_STACK_BOTTOM);
 static_assert(offsetof(CpuLocal, stack_top) == SIS_CPU_STACK_BOTTOM + 8);
+static_assert(offsetof(CpuLocal, index) == kernel::kCpuIndexOffset);
 static_assert(std::is_standard_layout_v<CpuLocal> && alignof(CpuLocal) == kernel::kCacheLineBytes);
 
 /// By CPU number. The first cpu_count() are in use.

@@ -6,11 +6,13 @@
 // interrupts and the other CPUs out. So simulations can run it as it is.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 
 #include "guest/kernel/pairing_heap.hpp"
+#include "guest/kernel/panic.hpp"
 #include "guest/kernel/sched/admission.hpp"
 #include "guest/kernel/sched/server.hpp"
 
@@ -56,8 +58,10 @@ class CpuScheduler {
 
  private:
   void charge(Time now);
+  void charge_running(Time ran);
   void charge_server(Server& server, Time ran);
   void replenish_due(Time now);
+  void replenish(Time now);
   static void note_throttle(Server& server);
 
   // Servers with work.
@@ -72,6 +76,67 @@ class CpuScheduler {
   Ppm admitted_ = 0;
   std::size_t servers_ = 0;
 };
+
+// In the way of every switch, so inline.
+
+/// Rules 1 and 2.
+inline void CpuScheduler::charge(Time now) {
+  const Time ran = now - charged_until_;
+  charged_until_ = now;
+  if (running_ != nullptr && ran != 0) {
+    charge_running(ran);
+  }
+}
+
+/// Rule 3.
+inline void CpuScheduler::replenish_due(Time now) {
+  if (!throttled_.empty()) {
+    replenish(now);
+  }
+}
+
+inline void CpuScheduler::yield(Time now) {
+  kernel::require(running_ != nullptr, "nothing runs that could yield");
+  if (running_->server_ == nullptr) {
+    // As charge(), but for the slice, which ends here anyway.
+    running_->ran_ += now - charged_until_;
+    charged_until_ = now;
+    best_effort_.move_to_back(*running_);
+    slice_left_ = kSlice;
+  } else {
+    charge(now);
+    running_->server_->tasks_.move_to_back(*running_);
+  }
+}
+
+inline Task* CpuScheduler::choose(Time now) {
+  charge(now);
+  replenish_due(now);
+  Server* const first = ready_.first();
+  Task* const heir = heirs_.first();
+  if (heir != nullptr && (first == nullptr || heir->inherited_ <= first->cbs_.deadline())) {
+    running_ = heir;
+  } else if (first != nullptr) {
+    running_ = first->tasks_.front();
+  } else {
+    running_ = best_effort_.front();
+  }
+  return running_;
+}
+
+inline Time CpuScheduler::next_event() const {
+  Time next = throttled_.empty() ? kNever : throttled_.first()->cbs_.replenished_at();
+  if (running_ == nullptr) {
+    return next;
+  }
+  if (const Server* const server = running_->server_; server != nullptr) {
+    // An heir goes on without a budget.
+    next = server->cbs_.throttled() ? next : std::min(next, charged_until_ + server->cbs_.budget());
+  } else if (best_effort_.size() > 1) {
+    next = std::min(next, charged_until_ + slice_left_);
+  }
+  return next;
+}
 
 /// Where a server was admitted, or the answer of the CPU that has the most room.
 struct Placement {

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "guest/kernel/cpu.hpp"
 #include "guest/kernel/critical.hpp"
 #include "guest/kernel/sched/cpu_scheduler.hpp"
 #include "guest/kernel/threads/thread.hpp"
@@ -47,7 +48,7 @@ class Dispatcher {
   void leave_interrupt() {
     in_interrupt_ = false;
     if (reschedule_) {
-      reschedule();
+      reschedule(now());
     }
   }
   [[nodiscard]] bool in_interrupt() const { return in_interrupt_; }
@@ -78,8 +79,7 @@ class Dispatcher {
   void inherit(Thread& thread);
   /// After threads were woken: to whom the CPU belongs now. Interrupts were as `before` says.
   void settle(kernel::InterruptState before);
-  void reschedule();
-  void switch_to(Thread& next);
+  void reschedule(sched::Time now);
   void finish_switch();
   static void on_timeout(void* thread);
 
@@ -94,12 +94,29 @@ class Dispatcher {
   Thread idle_;
 };
 
+namespace detail {
+/// Written by each CPU for itself, once; read by all.
+extern constinit std::atomic<Dispatcher*> dispatchers[kernel::kMaxCpus];
+[[noreturn]] void refuse_threads();
+}  // namespace detail
+
 /// Of this CPU. Null until it has begun with threads.
-Dispatcher* find_dispatcher();
+inline Dispatcher* find_dispatcher() {
+  return detail::dispatchers[kernel::cpu_index()].load(std::memory_order_relaxed);
+}
 /// Of the CPU `cpu`; null where there is none.
-Dispatcher* find_dispatcher(std::uint32_t cpu);
+inline Dispatcher* find_dispatcher(std::uint32_t cpu) {
+  // Acquire pairs with the release in the constructor: the dispatcher is complete.
+  return cpu < kernel::kMaxCpus ? detail::dispatchers[cpu].load(std::memory_order_acquire) : nullptr;
+}
 /// Of this CPU, which has one. Where the caller can move to no other CPU: no thread does.
-Dispatcher& dispatcher();
+inline Dispatcher& dispatcher() {
+  Dispatcher* const here = find_dispatcher();
+  if (here == nullptr) [[unlikely]] {
+    detail::refuse_threads();
+  }
+  return *here;
+}
 inline Thread& current_thread() { return dispatcher().current(); }
 
 /// Threads are woken while one of these lives; at its end the CPU goes to whom it belongs then. Interrupts are masked

@@ -1,0 +1,37 @@
+// What critical.hpp and cpu.hpp declare, in the guest: a few instructions each, in the way of every lock and of every
+// switch of threads, so they are inline.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace guest::kernel {
+
+/// Of the number in what TPIDR_EL1 points to (struct CpuLocal of guest_arch, which checks it).
+inline constexpr std::size_t kCpuIndexOffset = 24;
+
+inline InterruptState mask_interrupts() {
+  std::uint64_t before;
+  asm volatile("mrs %0, daif\n\tmsr daifset, #2" : "=r"(before) : : "memory");
+  return InterruptState{before};
+}
+inline void restore_interrupts(InterruptState state) {
+  asm volatile("msr daif, %0" : : "r"(static_cast<std::uint64_t>(state)) : "memory");
+}
+inline void enable_interrupts() { asm volatile("msr daifclr, #2" : : : "memory"); }
+inline bool interrupts_were_on(InterruptState state) {
+  constexpr std::uint64_t kI = std::uint64_t{1} << 7;  // DAIF.I
+  return (static_cast<std::uint64_t>(state) & kI) == 0;
+}
+
+inline std::uint32_t cpu_index() {
+  // Neither volatile nor a barrier: it never changes for whoever asks.
+  std::uint64_t local;
+  asm("mrs %0, tpidr_el1" : "=r"(local));
+  return *reinterpret_cast<const std::uint32_t*>(local + kCpuIndexOffset);
+}
+
+/// A hint for cores that share their pipelines; an emulator takes it as a reason to run another CPU.
+inline void spin_pause() { asm volatile("yield" : : : "memory"); }
+
+}  // namespace guest::kernel
