@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <memory>
 
 #include "guest/kernel/heap.hpp"
 #include "tree_cursor.hpp"
@@ -12,7 +13,7 @@ namespace {
 namespace names = abi::boot_config;
 using Bytes = std::span<const std::byte>;
 
-enum class Node : std::uint8_t { Root, Boot, Control };
+enum class Node : std::uint8_t { Root, Boot, Control, Scheduler, Server, Tasks, Task };
 
 class ScenarioReader {
  public:
@@ -29,7 +30,7 @@ class ScenarioReader {
           outcome = property();
           break;
         case TreeToken::EndNode:
-          node_ = Node::Root;  // nodes have no children but the root's
+          outcome = end_node();
           break;
         case TreeToken::End:
           return finish();
@@ -43,7 +44,7 @@ class ScenarioReader {
   }
 
  private:
-  /// One known property; its bit in seen_ is its position in kKnown.
+  /// One known property; its bit in what was seen is its position in kKnown.
   struct Known {
     Node node;
     std::string_view name;
@@ -51,40 +52,79 @@ class ScenarioReader {
   };
   static const Known kKnown[];
 
-  [[nodiscard]] std::string_view path() const {
-    return node_ == Node::Root ? "/" : node_ == Node::Boot ? "/boot" : "/control";
+  static std::string_view path(Node node) {
+    constexpr std::string_view kPaths[] = {"/", "/boot", "/control", "/scheduler", "a server", "/tasks", "a task"};
+    return kPaths[static_cast<std::size_t>(node)];
   }
+  [[nodiscard]] std::string_view path() const { return path(node_); }
 
   Outcome begin_node() {
-    const std::string_view name = cursor_.node_name();
     if (cursor_.depth() == 1) {
       return {};
     }
-    const bool boot = cursor_.depth() == 2 && name == names::kBootNode;
-    if (!boot && (cursor_.depth() != 2 || name != names::kControlNode)) {
-      return fail("tree-unknown-node", "'{}' in {}; known are '{}' and '{}' in /", escaped(name.substr(0, 64)), path(),
-                  std::string_view(names::kBootNode), std::string_view(names::kControlNode));
+    const std::string_view name = cursor_.node_name();
+    if (cursor_.depth() == 3 && node_ == Node::Scheduler) {
+      return begin_item(name, Node::Server, names::kServerNode, out_.servers);
     }
-    node_ = boot ? Node::Boot : Node::Control;
-    bool& seen = boot ? boot_seen_ : control_seen_;
-    if (seen) {
-      return fail("tree-duplicate", "node {} is there twice", path());
+    if (cursor_.depth() == 3 && node_ == Node::Tasks) {
+      return begin_item(name, Node::Task, names::kTaskNode, out_.tasks);
     }
-    seen = true;
+    constexpr struct {
+      std::string_view name;
+      Node node;
+    } kNodes[] = {{names::kBootNode, Node::Boot},
+                  {names::kControlNode, Node::Control},
+                  {names::kSchedulerNode, Node::Scheduler},
+                  {names::kTasksNode, Node::Tasks}};
+    for (const auto& known : kNodes) {
+      if (cursor_.depth() == 2 && name == known.name) {
+        node_ = known.node;
+        const auto bit = std::uint32_t{1} << static_cast<unsigned>(node_);
+        if ((nodes_seen_ & bit) != 0) {
+          return fail("tree-duplicate", "node {} is there twice", path());
+        }
+        nodes_seen_ |= bit;
+        return {};
+      }
+    }
+    return fail("tree-unknown-node", "'{}' in {}; known are 'boot', 'control', 'scheduler' and 'tasks' in /",
+                escaped(name.substr(0, 64)), path());
+  }
+
+  /// The next server or task: they are numbered from 0.
+  template <typename Items>
+  Outcome begin_item(std::string_view name, Node node, std::string_view prefix, Items& items) {
+    FixedText<32> wanted;
+    format_to(wanted, "{}{}", prefix, items.size());
+    if (name != wanted.view()) {
+      return fail("tree-unknown-node", "'{}' in {}, expected '{}'", escaped(name.substr(0, 64)), path(), wanted.view());
+    }
+    if (!items.push_back({})) {
+      return fail("tree-bad-value", "more than {} nodes in {}", items.capacity(), path());
+    }
+    node_ = node;
+    item_seen_ = 0;
     return {};
+  }
+
+  Outcome end_node() {
+    const Node ended = node_;
+    node_ = ended == Node::Server ? Node::Scheduler : ended == Node::Task ? Node::Tasks : Node::Root;
+    return ended == Node::Server ? end_server() : ended == Node::Task ? end_task() : Outcome();
   }
 
   Outcome property() {
     const std::string_view name = cursor_.property_name();
-    std::uint32_t bit = 1;
+    std::uint64_t& seen = node_ == Node::Server || node_ == Node::Task ? item_seen_ : seen_;
+    std::uint64_t bit = 1;
     for (const Known* known = kKnown; known->read != nullptr; ++known, bit <<= 1) {
       if (known->node != node_ || known->name != name) {
         continue;
       }
-      if ((seen_ & bit) != 0) {
+      if ((seen & bit) != 0) {
         return fail("tree-duplicate", "property '{}' of {} is there twice", name, path());
       }
-      seen_ |= bit;
+      seen |= bit;
       return (this->*known->read)();
     }
     return fail("tree-unknown-property", "'{}' of {}", escaped(name.substr(0, 64)), path());
@@ -166,12 +206,145 @@ class ScenarioReader {
     return {};
   }
 
+  Outcome number(std::size_t bytes, std::uint64_t& out, std::uint64_t min, std::uint64_t max) {
+    if (cursor_.value().size() != bytes) {
+      return bytes == 4 ? bad_value("4 bytes") : bad_value("8 bytes");
+    }
+    out = bytes == 4 ? read_be32(cursor_.value().data()) : read_be64(cursor_.value().data());
+    if (out < min || out > max) {
+      return fail("tree-bad-value", "'{}' of {} is {}: expected {} to {}", cursor_.property_name(), path(), out, min,
+                  max);
+    }
+    return {};
+  }
+
+  /// A time, in nanoseconds.
+  Outcome time(std::uint64_t& out, std::uint64_t min = 1) { return number(8, out, min, names::kMaxPeriodNs); }
+
+  template <typename Target>
+  Outcome small(Target& out, std::uint64_t min, std::uint64_t max) {
+    std::uint64_t value = 0;
+    const Outcome outcome = number(4, value, min, max);
+    if (outcome) {
+      out = static_cast<std::uint32_t>(value);
+    }
+    return outcome;
+  }
+
+  Outcome item_name(FixedText<names::kMaxItemName>& out) {
+    const auto value = text();
+    if (!value) {
+      return std::unexpected(value.error());
+    }
+    if (value->empty() || value->size() > names::kMaxItemName) {
+      return bad_value("1 to 32 characters");
+    }
+    out.write(*value);
+    return {};
+  }
+
+  Outcome flag() { return cursor_.value().empty() ? Outcome() : bad_value("no value"); }
+
+  ServerConfig& server() { return out_.servers[out_.servers.size() - 1]; }
+  TaskConfig& task() { return out_.tasks[out_.tasks.size() - 1]; }
+
+  Outcome read_bound() { return small(out_.bound_ppm, 1, names::kWholeCpuPpm); }
+  Outcome read_manual() {
+    out_.manual_start = true;
+    return flag();
+  }
+  Outcome read_server_name() { return item_name(server().name); }
+  Outcome read_server_budget() { return time(server().budget_ns); }
+  Outcome read_server_period() { return time(server().period_ns); }
+  Outcome read_server_deadline() { return time(server().deadline_ns); }
+  Outcome read_server_cpu() { return small(server().cpu, 0, names::kMaxCpus - 1); }
+  Outcome read_server_soft() {
+    server().soft = true;
+    return flag();
+  }
+  Outcome read_task_name() { return item_name(task().name); }
+  Outcome read_task_server() { return small(task().server, 0, names::kMaxServers - 1); }
+  Outcome read_task_cpu() { return small(task().cpu, 0, names::kMaxCpus - 1); }
+  Outcome read_task_period() { return time(task().period_ns); }
+  Outcome read_task_work() { return time(task().work_ns); }
+  Outcome read_task_offset() { return time(task().offset_ns, 0); }
+  Outcome read_task_deadline() { return time(task().deadline_ns); }
+  Outcome read_task_jobs() { return small(task().jobs, 1, ~std::uint32_t{0}); }
+  Outcome read_task_greedy() {
+    task().kind = TaskConfig::Kind::Greedy;
+    return flag();
+  }
+  Outcome read_task_start() { return time(task().start_ns, 0); }
+  Outcome read_task_length() { return time(task().length_ns); }
+
+  /// What a missing property would have been.
+  static Outcome missing(std::string_view what, std::string_view of, std::size_t index) {
+    return fail("tree-missing-property", "'{}' of {} {}", what, of, index);
+  }
+
+  Outcome end_server() {
+    const ServerConfig& read = server();
+    const std::size_t index = out_.servers.size() - 1;
+    if (read.name.view().empty()) {
+      return missing(names::kItemName, "server", index);
+    }
+    if (read.budget_ns == 0 || read.period_ns == 0 || read.deadline_ns == 0) {
+      return missing(read.budget_ns == 0   ? names::kBudgetNs
+                     : read.period_ns == 0 ? names::kPeriodNs
+                                           : names::kDeadlineNs,
+                     "server", index);
+    }
+    if (read.budget_ns > read.deadline_ns || read.deadline_ns > read.period_ns) {
+      return fail("tree-bad-value", "server {}: budget {}, deadline {}, period {}: each at most the next", index,
+                  read.budget_ns, read.deadline_ns, read.period_ns);
+    }
+    return {};
+  }
+
+  Outcome end_task() {
+    TaskConfig& read = task();
+    const std::size_t index = out_.tasks.size() - 1;
+    const bool periodic =
+        read.period_ns != 0 || read.work_ns != 0 || read.deadline_ns != 0 || read.offset_ns != 0 || read.jobs != 0;
+    if (read.name.view().empty()) {
+      return missing(names::kItemName, "task", index);
+    }
+    if (periodic == (read.kind == TaskConfig::Kind::Greedy)) {
+      return fail("tree-bad-value", "task {}: expected one of '{}' and '{}'", index, std::string_view(names::kPeriodNs),
+                  std::string_view(names::kGreedy));
+    }
+    if (read.server && read.cpu) {
+      return fail("tree-bad-value", "task {}: a CPU beside a server", index);
+    }
+    if (!periodic) {
+      return {};
+    }
+    if (read.start_ns != 0 || read.length_ns != 0) {
+      return fail("tree-bad-value", "task {}: '{}' or '{}' of a task with '{}'", index,
+                  std::string_view(names::kStartNs), std::string_view(names::kLengthNs),
+                  std::string_view(names::kPeriodNs));
+    }
+    read.kind = TaskConfig::Kind::Periodic;
+    if (read.period_ns == 0 || read.work_ns == 0 || read.deadline_ns == 0) {
+      return missing(read.period_ns == 0 ? names::kPeriodNs
+                     : read.work_ns == 0 ? names::kWorkNs
+                                         : names::kDeadlineNs,
+                     "task", index);
+    }
+    return {};
+  }
+
   [[nodiscard]] Outcome finish() const {
     if (!compatible_) {
       return fail("tree-missing-property", "'compatible' of /");
     }
-    if (control_seen_ && !out_.control_key) {
+    if ((nodes_seen_ & (1U << static_cast<unsigned>(Node::Control))) != 0 && !out_.control_key) {
       return fail("tree-missing-property", "'{}' of /control", std::string_view(names::kControlKey));
+    }
+    for (std::size_t i = 0; i < out_.tasks.size(); ++i) {
+      if (out_.tasks[i].server && *out_.tasks[i].server >= out_.servers.size()) {
+        return fail("tree-bad-value", "task {}: there is no server {}", i, *out_.tasks[i].server);
+      }
     }
     return {};
   }
@@ -179,10 +352,10 @@ class ScenarioReader {
   TreeCursor& cursor_;
   BootConfig& out_;
   Node node_ = Node::Root;
-  std::uint32_t seen_ = 0;
+  std::uint64_t seen_ = 0;
+  std::uint64_t item_seen_ = 0;   ///< of the server or task that is read
+  std::uint32_t nodes_seen_ = 0;  ///< bits by Node
   bool compatible_ = false;
-  bool boot_seen_ = false;
-  bool control_seen_ = false;
 };
 
 const ScenarioReader::Known ScenarioReader::kKnown[] = {
@@ -192,13 +365,38 @@ const ScenarioReader::Known ScenarioReader::kKnown[] = {
     {Node::Boot, names::kVerbosity, &ScenarioReader::read_verbosity},
     {Node::Control, names::kControlKey, &ScenarioReader::read_key},
     {Node::Control, names::kControlTestServices, &ScenarioReader::read_test_services},
+    {Node::Scheduler, names::kBoundPpm, &ScenarioReader::read_bound},
+    {Node::Scheduler, names::kManual, &ScenarioReader::read_manual},
+    {Node::Server, names::kItemName, &ScenarioReader::read_server_name},
+    {Node::Server, names::kBudgetNs, &ScenarioReader::read_server_budget},
+    {Node::Server, names::kPeriodNs, &ScenarioReader::read_server_period},
+    {Node::Server, names::kDeadlineNs, &ScenarioReader::read_server_deadline},
+    {Node::Server, names::kCpu, &ScenarioReader::read_server_cpu},
+    {Node::Server, names::kSoft, &ScenarioReader::read_server_soft},
+    {Node::Task, names::kItemName, &ScenarioReader::read_task_name},
+    {Node::Task, names::kTaskServer, &ScenarioReader::read_task_server},
+    {Node::Task, names::kCpu, &ScenarioReader::read_task_cpu},
+    {Node::Task, names::kPeriodNs, &ScenarioReader::read_task_period},
+    {Node::Task, names::kWorkNs, &ScenarioReader::read_task_work},
+    {Node::Task, names::kOffsetNs, &ScenarioReader::read_task_offset},
+    {Node::Task, names::kDeadlineNs, &ScenarioReader::read_task_deadline},
+    {Node::Task, names::kJobs, &ScenarioReader::read_task_jobs},
+    {Node::Task, names::kGreedy, &ScenarioReader::read_task_greedy},
+    {Node::Task, names::kStartNs, &ScenarioReader::read_task_start},
+    {Node::Task, names::kLengthNs, &ScenarioReader::read_task_length},
     {Node::Root, {}, nullptr},
 };
+
+/// In place: a second one would not fit a stack.
+void reset(BootConfig& out) {
+  std::destroy_at(&out);
+  std::construct_at(&out);
+}
 
 }  // namespace
 
 Outcome read_scenario_tree(std::span<const std::byte> tree, BootConfig& out) {
-  out = BootConfig{};
+  reset(out);
   if (tree.size() > names::kMaxTreeBytes) {
     return fail("tree-too-large", "{} bytes, at most {}", tree.size(), names::kMaxTreeBytes);
   }
@@ -208,13 +406,13 @@ Outcome read_scenario_tree(std::span<const std::byte> tree, BootConfig& out) {
     outcome = ScenarioReader(cursor, out).read();
   }
   if (!outcome) {
-    out = BootConfig{};
+    reset(out);
   }
   return outcome;
 }
 
 Outcome read_boot_config(std::span<const std::byte> bytes, Heap& heap, Archive& archive, BootConfig& out) {
-  out = BootConfig{};
+  reset(out);
   if (Outcome outcome = archive.open(bytes); !outcome) {
     return outcome;
   }

@@ -60,6 +60,51 @@ class Outcomes(harness.MachineTest):
             consoles.add((run_dir / "console.log").read_bytes())
         self.assertEqual(len(consoles), 1, consoles)
 
+    @unittest.skipUnless(harness.BACKEND == "qemu", "guest time that is a count of instructions takes an emulated CPU")
+    def test_what_is_promised_is_kept_whatever_others_do(self):
+        for name in ("temporal-isolation", "edf-overload"):
+            with self.subTest(name):
+                done = harness.run(harness.SISVMM, "run", harness.ROOT / f"configs/{name}.yaml", "--run-dir",
+                                   self.folder / name, "--name", f"{name}-{self.folder.name}")
+                self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    def test_servers_that_do_not_fit_are_refused_at_boot_with_the_arithmetic(self):
+        done, run_dir = self.run_scenario(SHORT + """scheduler:
+  servers:
+    - {name: first, budget: 6ms, period: 10ms}
+    - {name: second, budget: 3ms, period: 10ms}
+""")
+        self.assertEqual(done.returncode, 5, done.stdout + done.stderr)
+        self.assertIn("scheduler-refused: server 'second' does not fit on CPU 0: it needs 300000 ppm, 600000 are promised "
+                      "of at most 850000", (run_dir / "console.log").read_text())
+
+    def test_a_scenario_s_tasks_start_with_the_machine(self):
+        done, _ = self.run_scenario("""apiVersion: sis/v1
+machine: {cpus: 2}
+scheduler:
+  servers:
+    - {name: promised, budget: 5ms, period: 20ms, cpu: 1}
+tasks:
+  - {name: jobs, server: promised, periodic: {period: 20ms, work: 1ms}}
+  - {name: hog, cpu: 1, greedy: {}}
+steps:
+  - {op: sleep, args: {ms: 300}}
+  - name: measured
+    op: sched
+    expect:
+      reply:
+        result.state: "on"
+        result.servers.0.cpu: 1
+        result.servers.0.response.count: {min: 5}
+        result.tasks.1.name: hog
+  - {name: listed, op: ps, expect: {reply: {result.threads.2.name: hog, result.threads.2.cpu: 1}}}
+  - {name: watched, op: top, args: {ms: 100}, expect: {reply: {result.threads.0.name: hog, result.cpus.1.busy_permille: {min: 900}}}}
+  - {name: off, op: det, args: {action: "off"}}
+  - {op: sleep, args: {ms: 100}}
+  - {name: state, op: det, expect: {reply: {result.state: "off", result.cpus.1.admitted_ppm: 0}}}
+""")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
     def test_json_prints_the_summary_and_nothing_else(self):
         done, run_dir = self.run_scenario(SHORT, "--json")
         self.assertEqual(json.loads(done.stdout), json.loads((run_dir / "summary.json").read_text()))

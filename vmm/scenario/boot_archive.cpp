@@ -2,6 +2,8 @@
 
 #include <libfdt.h>
 
+#include <algorithm>
+
 #include "abi/boot_config.hpp"
 #include "cpio_writer.hpp"
 
@@ -36,6 +38,8 @@ class TreeWriter {
     bytes(name, std::as_bytes(std::span(value.c_str(), value.size() + 1)));
   }
   void u64(const char* name, std::uint64_t value) { step(error_ == 0 ? fdt_property_u64(tree_, name, value) : 0); }
+  void u32(const char* name, std::uint32_t value) { step(error_ == 0 ? fdt_property_u32(tree_, name, value) : 0); }
+  void ns(const char* name, std::chrono::nanoseconds value) { u64(name, static_cast<std::uint64_t>(value.count())); }
   void bytes(const char* name, std::span<const std::byte> value) {
     step(error_ == 0 ? fdt_property(tree_, name, value.data(), static_cast<int>(value.size())) : 0);
   }
@@ -55,6 +59,56 @@ class TreeWriter {
   int error_ = 0;
 };
 
+void write_server(TreeWriter& tree, std::size_t index, const Server& server) {
+  tree.begin((names::kServerNode + std::to_string(index)).c_str());
+  tree.text(names::kItemName, server.name);
+  tree.ns(names::kBudgetNs, server.budget);
+  tree.ns(names::kPeriodNs, server.period);
+  tree.ns(names::kDeadlineNs, server.deadline.value_or(server.period));
+  if (server.cpu) tree.u32(names::kCpu, *server.cpu);
+  if (server.reservation == Reservation::Soft) tree.bytes(names::kSoft, {});
+  tree.end();
+}
+
+void write_task(TreeWriter& tree, std::size_t index, const Task& task, const std::vector<Server>& servers) {
+  tree.begin((names::kTaskNode + std::to_string(index)).c_str());
+  tree.text(names::kItemName, task.name);
+  if (!task.server.empty()) {
+    const auto server = std::ranges::find(servers, task.server, &Server::name);
+    tree.u32(names::kTaskServer, static_cast<std::uint32_t>(server - servers.begin()));
+  }
+  if (task.cpu) tree.u32(names::kCpu, *task.cpu);
+  if (const auto& load = task.periodic) {
+    tree.ns(names::kPeriodNs, load->period);
+    tree.ns(names::kWorkNs, load->work);
+    tree.ns(names::kOffsetNs, load->offset);
+    tree.ns(names::kDeadlineNs, load->deadline.value_or(load->period));
+    if (load->jobs) tree.u32(names::kJobs, *load->jobs);
+  }
+  if (const auto& load = task.greedy) {
+    tree.bytes(names::kGreedy, {});
+    tree.ns(names::kStartNs, load->start);
+    if (load->length) tree.ns(names::kLengthNs, *load->length);
+  }
+  tree.end();
+}
+
+void write_scheduler(TreeWriter& tree, const Scenario& scenario) {
+  tree.begin(names::kSchedulerNode);
+  tree.u32(names::kBoundPpm, scenario.scheduler.bound_ppm);
+  if (scenario.scheduler.start == Start::Manual) tree.bytes(names::kManual, {});
+  for (std::size_t i = 0; i < scenario.scheduler.servers.size(); ++i) {
+    write_server(tree, i, scenario.scheduler.servers[i]);
+  }
+  tree.end();
+  if (scenario.tasks.empty()) return;
+  tree.begin(names::kTasksNode);
+  for (std::size_t i = 0; i < scenario.tasks.size(); ++i) {
+    write_task(tree, i, scenario.tasks[i], scenario.scheduler.servers);
+  }
+  tree.end();
+}
+
 int write_tree(std::vector<std::byte>& buffer, const Scenario& scenario, const RunValues& run) {
   TreeWriter tree(buffer);
   tree.begin("");
@@ -68,6 +122,7 @@ int write_tree(std::vector<std::byte>& buffer, const Scenario& scenario, const R
   tree.bytes(names::kControlKey, std::as_bytes(std::span(run.control_key)));
   if (scenario.test_services) tree.bytes(names::kControlTestServices, {});
   tree.end();
+  if (scenario.scheduler != Scheduler{} || !scenario.tasks.empty()) write_scheduler(tree, scenario);
   tree.end();
   return tree.finish();
 }

@@ -3,6 +3,7 @@
 #include "abi/boot_config.hpp"
 #include "condition_type.hpp"
 #include "section.hpp"
+#include "tasks_type.hpp"
 
 namespace vmm::scenario {
 namespace {
@@ -174,24 +175,30 @@ TypePtr<Timeouts> timeouts_type() {
 }
 
 TypePtr<Scenario> make_scenario_type() {
-  return section<Scenario>({
-      group<Scenario>("apiVersion", std::make_shared<VersionType>(), "Version of this format.", Presence::Required),
-      option("name", &Scenario::name,
-             text({.max_bytes = 64, .pattern = "[A-Za-z0-9][A-Za-z0-9._-]*", .words = "a name of A-Z a-z 0-9 . _ -"}),
-             "Name in reports, and of the machine unless --name gives another. Without it: the file's name."),
-      option("description", &Scenario::description, text({.max_bytes = 4096, .words = "a text"}), "For readers."),
-      option("machine", &Scenario::machine, machine_type(), "The virtual machine."),
-      group("boot", boot_type(), "What is booted, and how."),
-      group(
-          "control",
-          section<Scenario>({option("test_services", &Scenario::test_services, boolean(),
-                                    "The guest also listens on the vsock ports 7 (echo), 9 (discard), 19 (chargen).")}),
-          "The guest's services on vsock."),
-      option("steps", &Scenario::steps, list<Step>(std::make_shared<StepType>(), 0, 1000),
-             "Control requests, in this order. Without any, the machine runs until it is stopped."),
-      option("expect", &Scenario::expect, expect_type(), "What must hold when the steps are done."),
-      option("timeouts", &Scenario::timeouts, timeouts_type(), "How long things may take."),
-  });
+  return section<Scenario>(
+      {
+          group<Scenario>("apiVersion", std::make_shared<VersionType>(), "Version of this format.", Presence::Required),
+          option(
+              "name", &Scenario::name,
+              text({.max_bytes = 64, .pattern = "[A-Za-z0-9][A-Za-z0-9._-]*", .words = "a name of A-Z a-z 0-9 . _ -"}),
+              "Name in reports, and of the machine unless --name gives another. Without it: the file's name."),
+          option("description", &Scenario::description, text({.max_bytes = 4096, .words = "a text"}), "For readers."),
+          option("machine", &Scenario::machine, machine_type(), "The virtual machine."),
+          group("boot", boot_type(), "What is booted, and how."),
+          group("control",
+                section<Scenario>(
+                    {option("test_services", &Scenario::test_services, boolean(),
+                            "The guest also listens on the vsock ports 7 (echo), 9 (discard), 19 (chargen).")}),
+                "The guest's services on vsock."),
+          option("scheduler", &Scenario::scheduler, scheduler_type(),
+                 "What is promised of the CPUs' time, and to whom. A machine that cannot promise it refuses to start."),
+          option("tasks", &Scenario::tasks, tasks_type(), "Loads to try the scheduler with."),
+          option("steps", &Scenario::steps, list<Step>(std::make_shared<StepType>(), 0, 1000),
+                 "Control requests, in this order. Without any, the machine runs until it is stopped."),
+          option("expect", &Scenario::expect, expect_type(), "What must hold when the steps are done."),
+          option("timeouts", &Scenario::timeouts, timeouts_type(), "How long things may take."),
+      },
+      check_tasks);
 }
 
 }  // namespace

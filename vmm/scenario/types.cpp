@@ -128,33 +128,35 @@ class SizeType final : public Type<std::uint64_t> {
   std::uint64_t multiple_;
 };
 
-class DurationType final : public Type<std::chrono::milliseconds> {
+/// Of the unit in which a Duration counts.
+template <typename Duration>
+class DurationType final : public Type<Duration> {
  public:
-  DurationType(std::chrono::milliseconds min, std::chrono::milliseconds max) : min_(min), max_(max) {}
+  DurationType(Duration min, Duration max, std::span<const Unit> units, std::string words)
+      : min_(min), max_(max), units_(units), words_(std::move(words)) {}
 
-  void read(Problems& problems, const std::string& key, const Node& node,
-            std::chrono::milliseconds& out) const override {
-    const auto value = is_scalar(node) ? parse_with_unit(node.text, kDurationUnits) : std::nullopt;
-    if (value && *value >= static_cast<std::uint64_t>(min_.count()) &&
-        *value <= static_cast<std::uint64_t>(max_.count())) {
-      out = std::chrono::milliseconds(*value);
+  void read(Problems& problems, const std::string& key, const Node& node, Duration& out) const override {
+    const auto value = is_scalar(node) ? parse_with_unit(node.text, units_) : std::nullopt;
+    if (value && *value >= count(min_) && *value <= count(max_)) {
+      out = Duration(*value);
     } else {
       problems.add(node.at, key, found(node), allowed());
     }
   }
-  [[nodiscard]] OrderedJson write(const std::chrono::milliseconds& value) const override {
-    return duration_text(value);
-  }
-  [[nodiscard]] OrderedJson schema() const override {
-    return {{"type", "string"}, {"pattern", unit_pattern(kDurationUnits)}};
-  }
+  [[nodiscard]] OrderedJson write(const Duration& value) const override { return text_with_unit(count(value), units_); }
+  [[nodiscard]] OrderedJson schema() const override { return {{"type", "string"}, {"pattern", unit_pattern(units_)}}; }
   [[nodiscard]] std::string allowed() const override {
-    return "a duration from " + duration_text(min_) + " to " + duration_text(max_) + ", with the unit ms, s, m or h";
+    return "a duration from " + text_with_unit(count(min_), units_) + " to " + text_with_unit(count(max_), units_) +
+           ", with the unit " + words_;
   }
 
  private:
-  std::chrono::milliseconds min_;
-  std::chrono::milliseconds max_;
+  static std::uint64_t count(Duration value) { return static_cast<std::uint64_t>(value.count()); }
+
+  Duration min_;
+  Duration max_;
+  std::span<const Unit> units_;
+  std::string words_;
 };
 
 /// A regular expression that is compiled when it is first needed: most patterns of the format never are in a run, and
@@ -298,7 +300,11 @@ TypePtr<std::uint64_t> size(std::uint64_t min, std::uint64_t max, std::uint64_t 
 }
 
 TypePtr<std::chrono::milliseconds> duration(std::chrono::milliseconds min, std::chrono::milliseconds max) {
-  return std::make_shared<DurationType>(min, max);
+  return std::make_shared<DurationType<std::chrono::milliseconds>>(min, max, kDurationUnits, "ms, s, m or h");
+}
+
+TypePtr<std::chrono::nanoseconds> fine_duration(std::chrono::nanoseconds min, std::chrono::nanoseconds max) {
+  return std::make_shared<DurationType<std::chrono::nanoseconds>>(min, max, kFineDurationUnits, "ns, us, ms or s");
 }
 
 TypePtr<std::string> text(TextRules rules) { return std::make_shared<TextType>(std::move(rules)); }

@@ -82,6 +82,9 @@ TypePtr<std::uint64_t> size(std::uint64_t min, std::uint64_t max, std::uint64_t 
 /// A duration, written with a unit: 500ms, 5s, 2m, 1h.
 TypePtr<std::chrono::milliseconds> duration(std::chrono::milliseconds min, std::chrono::milliseconds max);
 
+/// A short one: 500ns, 20us, 10ms, 5s.
+TypePtr<std::chrono::nanoseconds> fine_duration(std::chrono::nanoseconds min, std::chrono::nanoseconds max);
+
 /// A text of one or more characters. The empty text stands for "not given", and is left out when written. What YAML
 /// takes for a number, true or false must be in quotes.
 struct TextRules {

@@ -29,6 +29,38 @@ inline constexpr char kControlNode[] = "control";
 inline constexpr char kControlKey[] = "key";                     ///< abi::control::kKeyBytes bytes
 inline constexpr char kControlTestServices[] = "test-services";  ///< empty property: echo, discard, chargen listen
 
+/// /scheduler: a node "server@N" for each server, in the order of their ids. Times are u64, nanoseconds.
+inline constexpr char kSchedulerNode[] = "scheduler";
+inline constexpr char kServerNode[] = "server@";
+inline constexpr char kBoundPpm[] = "bound-ppm";  ///< u32: of each CPU that servers may be promised
+inline constexpr char kManual[] = "manual";       ///< empty property: nothing starts before `det on`
+inline constexpr char kItemName[] = "name";       ///< string of 1 to kMaxItemName bytes, of servers and tasks
+inline constexpr char kBudgetNs[] = "budget-ns";
+inline constexpr char kPeriodNs[] = "period-ns";
+inline constexpr char kDeadlineNs[] = "deadline-ns";
+inline constexpr char kCpu[] = "cpu";    ///< u32; absent: the first that the server fits on, or the boot CPU for a task
+inline constexpr char kSoft[] = "soft";  ///< empty property: goes on with the next period's budget
+
+/// /tasks: a node "task@N" for each task. One with period-ns has a job in each period, one with "greedy" always wants
+/// the CPU.
+inline constexpr char kTasksNode[] = "tasks";
+inline constexpr char kTaskNode[] = "task@";
+inline constexpr char kTaskServer[] = "server";  ///< u32: N of its server; absent: best effort
+inline constexpr char kWorkNs[] = "work-ns";     ///< processor time of each job
+inline constexpr char kOffsetNs[] = "offset-ns";
+inline constexpr char kJobs[] = "jobs";      ///< u32; absent: for ever
+inline constexpr char kGreedy[] = "greedy";  ///< empty property
+inline constexpr char kStartNs[] = "start-ns";
+inline constexpr char kLengthNs[] = "length-ns";  ///< absent: for ever
+
+inline constexpr std::size_t kMaxServers = 64;
+inline constexpr std::size_t kMaxTasks = 64;
+inline constexpr std::size_t kMaxItemName = 32;
+inline constexpr std::uint32_t kMaxCpus = 8;
+inline constexpr std::uint32_t kDefaultBoundPpm = 850'000;
+inline constexpr std::uint32_t kWholeCpuPpm = 1'000'000;
+inline constexpr std::uint64_t kMaxPeriodNs = 1'000'000'000'000;
+
 /// vsock ports of the test services (RFC 862, RFC 863, RFC 864).
 inline constexpr std::uint32_t kEchoPort = 7;
 inline constexpr std::uint32_t kDiscardPort = 9;

@@ -202,6 +202,69 @@ TEST(ScenarioTree, whole_tree_is_read) {
   EXPECT_TRUE(config.test_services);
 }
 
+/// Two servers, and a task of each kind.
+TreeNode scheduled() {
+  TreeNode root = scenario();
+  TreeNode& scheduler = root.add("scheduler");
+  scheduler.set("bound-ppm", testing::cells({700'000})).set("manual", {});
+  scheduler.add("server@0")
+      .set("name", text("camera"))
+      .set("budget-ns", u64(2'000'000))
+      .set("period-ns", u64(10'000'000))
+      .set("deadline-ns", u64(8'000'000))
+      .set("cpu", testing::cells({1}));
+  scheduler.add("server@1")
+      .set("name", text("other"))
+      .set("budget-ns", u64(1))
+      .set("period-ns", u64(1))
+      .set("deadline-ns", u64(1))
+      .set("soft", {});
+  TreeNode& tasks = root.add("tasks");
+  tasks.add("task@0")
+      .set("name", text("filter"))
+      .set("server", testing::cells({1}))
+      .set("period-ns", u64(10))
+      .set("work-ns", u64(5))
+      .set("offset-ns", u64(0))
+      .set("deadline-ns", u64(9))
+      .set("jobs", testing::cells({3}));
+  tasks.add("task@1")
+      .set("name", text("hog"))
+      .set("cpu", testing::cells({7}))
+      .set("greedy", {})
+      .set("start-ns", u64(4))
+      .set("length-ns", u64(1'000'000'000'000));
+  return root;
+}
+
+TEST(ScenarioTree, servers_and_tasks_are_read) {
+  const TreeBlob blob(scheduled());
+  BootConfig config;
+  const Outcome outcome = read_scenario_tree(blob.bytes(), config);
+  ASSERT_TRUE(outcome) << describe(outcome);
+  EXPECT_EQ(config.bound_ppm, 700'000U);
+  EXPECT_TRUE(config.manual_start);
+  ASSERT_EQ(config.servers.size(), 2U);
+  EXPECT_EQ(config.servers[0].name.view(), "camera");
+  EXPECT_EQ(config.servers[0].budget_ns, 2'000'000U);
+  EXPECT_EQ(config.servers[0].period_ns, 10'000'000U);
+  EXPECT_EQ(config.servers[0].deadline_ns, 8'000'000U);
+  EXPECT_EQ(config.servers[0].cpu, 1U);
+  EXPECT_FALSE(config.servers[0].soft);
+  EXPECT_TRUE(config.servers[1].soft);
+  EXPECT_FALSE(config.servers[1].cpu);
+  ASSERT_EQ(config.tasks.size(), 2U);
+  EXPECT_EQ(config.tasks[0].kind, TaskConfig::Kind::Periodic);
+  EXPECT_EQ(config.tasks[0].server, 1U);
+  EXPECT_EQ(config.tasks[0].work_ns, 5U);
+  EXPECT_EQ(config.tasks[0].deadline_ns, 9U);
+  EXPECT_EQ(config.tasks[0].jobs, 3U);
+  EXPECT_EQ(config.tasks[1].kind, TaskConfig::Kind::Greedy);
+  EXPECT_EQ(config.tasks[1].cpu, 7U);
+  EXPECT_EQ(config.tasks[1].start_ns, 4U);
+  EXPECT_EQ(config.tasks[1].length_ns, 1'000'000'000'000U);
+}
+
 TEST(ScenarioTree, everything_but_compatible_may_be_absent) {
   TreeNode root("");
   root.set("compatible", text("sis,scenario-v1"));
@@ -232,9 +295,9 @@ const TreeBreakage kTreeBreakages[] = {
     {"other_version", [](TreeNode& r) { r.set("compatible", text("sis,scenario-v2")); },
      "tree-bad-compatible: 'sis,scenario-v2', expected 'sis,scenario-v1'"},
     {"unknown_node", [](TreeNode& r) { r.add("graphs"); },
-     "tree-unknown-node: 'graphs' in /; known are 'boot' and 'control' in /"},
+     "tree-unknown-node: 'graphs' in /; known are 'boot', 'control', 'scheduler' and 'tasks' in /"},
     {"nested_node", [](TreeNode& r) { r.at("boot").add("control"); },
-     "tree-unknown-node: 'control' in /boot; known are 'boot' and 'control' in /"},
+     "tree-unknown-node: 'control' in /boot; known are 'boot', 'control', 'scheduler' and 'tasks' in /"},
     {"unknown_property", [](TreeNode& r) { r.at("control").set("verbosity", text("info")); },
      "tree-unknown-property: 'verbosity' of /control"},
     {"unknown_root_property", [](TreeNode& r) { r.set("colour\n", {}); }, "tree-unknown-property: 'colour\\n' of /"},
@@ -253,6 +316,67 @@ const TreeBreakage kTreeBreakages[] = {
     {"services_value", [](TreeNode& r) { r.at("control").set("test-services", text("yes")); },
      "tree-bad-value: 'test-services' of /control (4 bytes): expected no value"},
 };
+class ScheduledTreeBreakage : public ::testing::TestWithParam<TreeBreakage> {};
+
+TEST_P(ScheduledTreeBreakage, is_refused_by_name) {
+  TreeNode root = scheduled();
+  GetParam().change(root);
+  EXPECT_EQ(tree_error(root), GetParam().error);
+}
+
+TreeNode& server(TreeNode& root) { return root.at("scheduler").at("server@0"); }
+TreeNode& task(TreeNode& root, std::string_view name) { return root.at("tasks").at(name); }
+
+const TreeBreakage kScheduledTreeBreakages[] = {
+    {"bound", [](TreeNode& r) { r.at("scheduler").set("bound-ppm", testing::cells({1'000'001})); },
+     "tree-bad-value: 'bound-ppm' of /scheduler is 1000001: expected 1 to 1000000"},
+    {"gap", [](TreeNode& r) { r.at("scheduler").drop("server@0"); },
+     "tree-unknown-node: 'server@1' in /scheduler, expected 'server@0'"},
+    {"no_name", [](TreeNode& r) { server(r).remove("name"); }, "tree-missing-property: 'name' of server 0"},
+    {"long_name", [](TreeNode& r) { server(r).set("name", text(std::string(33, 'n'))); },
+     "tree-bad-value: 'name' of a server (34 bytes): expected 1 to 32 characters"},
+    {"no_budget", [](TreeNode& r) { server(r).remove("budget-ns"); }, "tree-missing-property: 'budget-ns' of server 0"},
+    {"budget_of_nothing", [](TreeNode& r) { server(r).set("budget-ns", u64(0)); },
+     "tree-bad-value: 'budget-ns' of a server is 0: expected 1 to 1000000000000"},
+    {"budget_above_deadline", [](TreeNode& r) { server(r).set("budget-ns", u64(8'000'001)); },
+     "tree-bad-value: server 0: budget 8000001, deadline 8000000, period 10000000: each at most the next"},
+    {"period_too_long", [](TreeNode& r) { server(r).set("period-ns", u64(1'000'000'000'001)); },
+     "tree-bad-value: 'period-ns' of a server is 1000000000001: expected 1 to 1000000000000"},
+    {"no_such_cpu", [](TreeNode& r) { server(r).set("cpu", testing::cells({8})); },
+     "tree-bad-value: 'cpu' of a server is 8: expected 0 to 7"},
+    {"node_in_server", [](TreeNode& r) { server(r).add("server@0"); },
+     "tree-unknown-node: 'server@0' in a server; known are 'boot', 'control', 'scheduler' and 'tasks' in /"},
+    {"no_such_server", [](TreeNode& r) { task(r, "task@0").set("server", testing::cells({2})); },
+     "tree-bad-value: task 0: there is no server 2"},
+    {"server_and_cpu", [](TreeNode& r) { task(r, "task@0").set("cpu", testing::cells({0})); },
+     "tree-bad-value: task 0: a CPU beside a server"},
+    {"two_kinds", [](TreeNode& r) { task(r, "task@0").set("greedy", {}); },
+     "tree-bad-value: task 0: expected one of 'period-ns' and 'greedy'"},
+    {"no_kind", [](TreeNode& r) { task(r, "task@1").remove("greedy"); },
+     "tree-bad-value: task 1: expected one of 'period-ns' and 'greedy'"},
+    {"no_work", [](TreeNode& r) { task(r, "task@0").remove("work-ns"); }, "tree-missing-property: 'work-ns' of task 0"},
+    {"length_of_jobs", [](TreeNode& r) { task(r, "task@0").set("length-ns", u64(5)); },
+     "tree-bad-value: task 0: 'start-ns' or 'length-ns' of a task with 'period-ns'"},
+    {"second_tasks", [](TreeNode& r) { r.add("tasks"); }, "tree-duplicate: node /tasks is there twice"},
+};
+INSTANTIATE_TEST_SUITE_P(All, ScheduledTreeBreakage, ::testing::ValuesIn(kScheduledTreeBreakages),
+                         [](const auto& test) { return std::string(test.param.label); });
+
+TEST(ScenarioTree, there_is_room_for_64_servers) {
+  TreeNode root = scenario();
+  TreeNode& scheduler = root.add("scheduler");
+  for (int i = 0; i < 65; ++i) {
+    scheduler.add("server@" + std::to_string(i))
+        .set("name", text("s" + std::to_string(i)))
+        .set("budget-ns", u64(1))
+        .set("period-ns", u64(9))
+        .set("deadline-ns", u64(9));
+  }
+  EXPECT_EQ(tree_error(root), "tree-bad-value: more than 64 nodes in /scheduler");
+  scheduler.drop("server@64");
+  EXPECT_EQ(tree_error(root), "no error");
+}
+
 INSTANTIATE_TEST_SUITE_P(All, ScenarioTreeBreakage, ::testing::ValuesIn(kTreeBreakages),
                          [](const auto& test) { return std::string(test.param.label); });
 

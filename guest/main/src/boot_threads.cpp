@@ -19,7 +19,7 @@ void run_work(void*) {
 
 }  // namespace
 
-void start_threads_here() { dispatchers[kernel::cpu_index()].emplace(kernel::timers()); }
+void start_threads_here(sched::Ppm bound) { dispatchers[kernel::cpu_index()].emplace(kernel::timers(), bound); }
 
 void start_work_thread() {
   auto thread = threads::spawn({.name = "work", .cpu = kernel::cpu_index()}, run_work, nullptr);

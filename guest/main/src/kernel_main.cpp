@@ -10,6 +10,7 @@
 #include "boot_interrupts.hpp"
 #include "boot_memory.hpp"
 #include "boot_shell.hpp"
+#include "boot_tasks.hpp"
 #include "boot_threads.hpp"
 #include "boot_virtio.hpp"
 #include "guest/arch/build_info.hpp"
@@ -40,10 +41,12 @@ std::uint64_t boot_entropy() {
   return word;
 }
 
+constinit sched::Ppm bound_of_each_cpu = sched::kDefaultBound;
+
 /// What the other CPUs do.
 void run_secondary() {
   start_timers_here();
-  start_threads_here();
+  start_threads_here(bound_of_each_cpu);
   idle();
 }
 
@@ -121,7 +124,8 @@ extern "C" [[noreturn]] void kernel_main() {
   const kernel::BootConfig& config = read_configuration(machine);
   log_machine();
   arch::start_ipis();
-  start_threads_here();
+  bound_of_each_cpu = config.bound_ppm;
+  start_threads_here(bound_of_each_cpu);
   start_work_thread();
   arch::start_secondary_cpus(machine, run_secondary);
   control::Services& services = start_services(machine, config);
@@ -129,6 +133,7 @@ extern "C" [[noreturn]] void kernel_main() {
   kernel::log().metric("clock_resolution_ns", arch::virtual_timer().resolution_ns());
   kernel::log().metric("boot_to_shell_ns", arch::clock_now_ns());
   start_shell(services, machine.console, console);
+  start_tasks(config);
   // Not earlier: what the host does meanwhile would be part of the times above.
   idle();
 }

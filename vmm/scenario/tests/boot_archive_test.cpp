@@ -51,6 +51,39 @@ bool has_program(const char* name) {
   return std::system((std::string("command -v ") + name + " >/dev/null").c_str()) == 0;
 }
 
+TEST(BootArchiveTest, guest_reads_servers_and_tasks_as_the_scenario_says_them) {
+  using namespace std::chrono_literals;
+  Scenario with = scenario();
+  with.scheduler.bound_ppm = 500'000;
+  with.scheduler.start = Start::Manual;
+  with.scheduler.servers = {{.name = "a", .budget = 2ms, .period = 10ms, .deadline = 8ms, .cpu = 1},
+                            {.name = "b", .budget = 1us, .period = 10us, .reservation = Reservation::Soft}};
+  with.tasks = {{.name = "jobs", .server = "b", .periodic = PeriodicLoad{.period = 20us, .work = 3us, .jobs = 7}},
+                {.name = "hog", .cpu = 1, .greedy = GreedyLoad{.start = 5ns, .length = 60s}},
+                {.name = "for ever", .greedy = GreedyLoad{}}};
+  const auto tree = make_tree(with, run_values());
+  ASSERT_TRUE(tree) << tree.error().message;
+  guest::kernel::BootConfig config;
+  const auto outcome = guest::kernel::read_scenario_tree(*tree, config);
+  ASSERT_TRUE(outcome) << outcome.error().detail.view();
+  EXPECT_EQ(config.bound_ppm, 500'000U);
+  EXPECT_TRUE(config.manual_start);
+  ASSERT_EQ(config.servers.size(), 2U);
+  EXPECT_EQ(config.servers[0].deadline_ns, 8'000'000U);
+  EXPECT_EQ(config.servers[0].cpu, 1U);
+  EXPECT_EQ(config.servers[1].deadline_ns, 10'000U);  // the period
+  EXPECT_TRUE(config.servers[1].soft);
+  ASSERT_EQ(config.tasks.size(), 3U);
+  EXPECT_EQ(config.tasks[0].server, 1U);
+  EXPECT_EQ(config.tasks[0].work_ns, 3'000U);
+  EXPECT_EQ(config.tasks[0].deadline_ns, 20'000U);
+  EXPECT_EQ(config.tasks[0].jobs, 7U);
+  EXPECT_EQ(config.tasks[1].kind, guest::kernel::TaskConfig::Kind::Greedy);
+  EXPECT_EQ(config.tasks[1].cpu, 1U);
+  EXPECT_EQ(config.tasks[1].length_ns, 60'000'000'000U);
+  EXPECT_EQ(config.tasks[2].length_ns, 0U);
+}
+
 TEST(BootArchiveTest, guest_reads_what_the_scenario_says) {
   const auto archive = make_archive(scenario(), run_values());
   ASSERT_TRUE(archive) << archive.error().message;

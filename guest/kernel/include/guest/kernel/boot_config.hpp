@@ -10,6 +10,7 @@
 #include "abi/boot_config.hpp"
 #include "abi/control.hpp"
 #include "guest/kernel/archive.hpp"
+#include "guest/kernel/bounded_array.hpp"
 #include "guest/kernel/format.hpp"
 #include "guest/kernel/log.hpp"
 #include "guest/kernel/named_error.hpp"
@@ -20,7 +21,35 @@ class Heap;
 
 using ControlKey = std::array<std::uint8_t, abi::control::kKeyBytes>;
 
-/// Defaults are those of a boot without an initrd.
+/// A server of the scheduler (docs/scheduler.md): 0 < budget <= deadline <= period <= abi::boot_config::kMaxPeriodNs.
+struct ServerConfig {
+  FixedText<abi::boot_config::kMaxItemName> name;
+  std::uint64_t budget_ns = 0;
+  std::uint64_t period_ns = 0;
+  std::uint64_t deadline_ns = 0;
+  std::optional<std::uint32_t> cpu;  ///< absent: the first that it fits on
+  bool soft = false;
+};
+
+struct TaskConfig {
+  enum class Kind : std::uint8_t { Unknown, Periodic, Greedy };
+
+  FixedText<abi::boot_config::kMaxItemName> name;
+  Kind kind = Kind::Unknown;            ///< Periodic or Greedy in what was read
+  std::optional<std::uint32_t> server;  ///< index of one; absent: best effort
+  std::optional<std::uint32_t> cpu;     ///< of a best-effort task; absent: the boot CPU
+  // Periodic
+  std::uint64_t period_ns = 0;
+  std::uint64_t work_ns = 0;
+  std::uint64_t offset_ns = 0;
+  std::uint64_t deadline_ns = 0;
+  std::uint32_t jobs = 0;  ///< 0: for ever
+  // Greedy
+  std::uint64_t start_ns = 0;
+  std::uint64_t length_ns = 0;  ///< 0: for ever
+};
+
+/// Defaults are those of a boot without an initrd. Some 20 KiB: not for stacks.
 struct BootConfig {
   static constexpr std::size_t kMaxName = 128;
 
@@ -29,6 +58,10 @@ struct BootConfig {
   std::optional<Verbosity> verbosity;     ///< absent: the boot arguments decide
   std::optional<ControlKey> control_key;  ///< secret; absent: the control server accepts nobody
   bool test_services = false;             ///< echo, discard and chargen listen
+  std::uint32_t bound_ppm = abi::boot_config::kDefaultBoundPpm;  ///< of each CPU that servers may be promised
+  bool manual_start = false;                                     ///< servers and tasks wait for `det on`
+  BoundedArray<ServerConfig, abi::boot_config::kMaxServers> servers;
+  BoundedArray<TaskConfig, abi::boot_config::kMaxTasks> tasks;
 };
 
 /// Reads a scenario tree. Every node and property must be known and of the right form. `tree` is 8-byte aligned.

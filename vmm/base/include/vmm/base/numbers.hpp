@@ -34,6 +34,8 @@ struct Unit {
 
 inline constexpr std::array kSizeUnits = {Unit{"GiB", 1ull << 30}, Unit{"MiB", 1ull << 20}, Unit{"KiB", 1ull << 10},
                                           Unit{"B", 1}};
+inline constexpr std::array kFineDurationUnits = {Unit{"s", 1'000'000'000}, Unit{"ms", 1'000'000}, Unit{"us", 1000},
+                                                  Unit{"ns", 1}};
 inline constexpr std::array kDurationUnits = {Unit{"h", 3'600'000}, Unit{"m", 60'000}, Unit{"s", 1000}, Unit{"ms", 1}};
 
 /// "256MiB": digits and a unit.

@@ -94,6 +94,55 @@ struct Timeouts {
   bool operator==(const Timeouts&) const = default;
 };
 
+enum class Reservation { Hard, Soft };
+
+/// A promise of processor time: `budget` in every `period`, by `deadline` after each release (docs/scheduler.md).
+struct Server {
+  std::string name;  ///< unique
+  std::chrono::nanoseconds budget{};
+  std::chrono::nanoseconds period{};
+  std::optional<std::chrono::nanoseconds> deadline = {};  ///< absent: the period
+  std::optional<unsigned> cpu = {};                       ///< absent: the first that it fits on
+  Reservation reservation = Reservation::Hard;
+  bool operator==(const Server&) const = default;
+};
+
+/// A job of `work` processor time in every period.
+struct PeriodicLoad {
+  std::chrono::nanoseconds period{};
+  std::chrono::nanoseconds work{};
+  std::chrono::nanoseconds offset{};
+  std::optional<std::chrono::nanoseconds> deadline = {};  ///< absent: the period
+  std::optional<unsigned> jobs = {};                      ///< absent: for ever
+  bool operator==(const PeriodicLoad&) const = default;
+};
+
+/// Wants the CPU all the time.
+struct GreedyLoad {
+  std::chrono::nanoseconds start{};
+  std::optional<std::chrono::nanoseconds> length = {};  ///< absent: for ever
+  bool operator==(const GreedyLoad&) const = default;
+};
+
+/// One of the loads, in a server or best effort.
+struct Task {
+  std::string name;                  ///< unique
+  std::string server = {};           ///< name of one; empty: best effort
+  std::optional<unsigned> cpu = {};  ///< of a best-effort task; absent: the first
+  std::optional<PeriodicLoad> periodic = {};
+  std::optional<GreedyLoad> greedy = {};
+  bool operator==(const Task&) const = default;
+};
+
+enum class Start { Boot, Manual };
+
+struct Scheduler {
+  Start start = Start::Boot;     ///< when servers get their promises and tasks begin
+  unsigned bound_ppm = 850'000;  ///< of each CPU that servers may be promised
+  std::vector<Server> servers;
+  bool operator==(const Scheduler&) const = default;
+};
+
 struct Scenario {
   std::string name;  ///< default: the file's name without its ending
   std::string description;
@@ -101,6 +150,8 @@ struct Scenario {
   Verbosity verbosity = Verbosity::Quiet;  ///< boot.verbosity
   std::string kernel;                      ///< boot.kernel: path of the image; empty: the one built with the monitor
   bool test_services = false;              ///< control.test_services
+  Scheduler scheduler;
+  std::vector<Task> tasks;
   std::vector<Step> steps;
   Expectations expect;
   Timeouts timeouts;

@@ -1,0 +1,89 @@
+#include "boot_tasks.hpp"
+
+#include "boot_error.hpp"
+#include "guest/kernel/format.hpp"
+#include "guest/tasks/task_set.hpp"
+
+namespace guest {
+namespace {
+
+constexpr std::string_view kRefused = "scheduler-refused";
+
+[[noreturn]] void refuse_item(std::string_view kind, std::string_view name, const tasks::Refusal& refusal) {
+  const std::string_view why = refusal.status == kernel::Status::Exists       ? "its name is there twice"
+                               : refusal.status == kernel::Status::OutOfRange ? "there is no such CPU, or it is off"
+                                                                              : to_string(refusal.status);
+  refuse_boot(kernel::fail(kRefused, "{} '{}': {}", kind, kernel::escaped(name), why).error());
+}
+
+/// A server that does not fit: what it asks for, and what there is.
+[[noreturn]] void refuse_server(const tasks::Server& server, const tasks::Refusal& refusal) {
+  if (!refusal.placement) {
+    refuse_item("server", server.name(), refusal);
+  }
+  const sched::Admission& admission = refusal.placement->admission;
+  refuse_boot(kernel::fail(kRefused,
+                           "server '{}' does not fit on CPU {}: it needs {} ppm, {} are promised of at most {}",
+                           kernel::escaped(server.name()), refusal.placement->cpu, admission.density,
+                           admission.admitted, admission.bound)
+                  .error());
+}
+
+sched::Time time(std::uint64_t ns) { return static_cast<sched::Time>(ns); }
+
+void add_server(const kernel::ServerConfig& config) {
+  const auto added = tasks::task_set().add_server(
+      {.name = config.name.view(),
+       .parameters = {.budget = time(config.budget_ns),
+                      .period = time(config.period_ns),
+                      .deadline = time(config.deadline_ns),
+                      .depletion = config.soft ? sched::Depletion::Soft : sched::Depletion::Hard},
+       .cpu = config.cpu});
+  if (!added) {
+    refuse_item("server", config.name.view(), added.error());
+  }
+}
+
+void add_task(const kernel::TaskConfig& config, const kernel::BootConfig& of) {
+  tasks::TaskSpec spec{.name = config.name.view(), .cpu = config.cpu.value_or(0), .load = tasks::GreedyLoad{}};
+  if (config.server) {
+    spec.server = tasks::task_set().find_server(of.servers[*config.server].name.view());
+  }
+  if (config.kind == kernel::TaskConfig::Kind::Periodic) {
+    spec.load = tasks::PeriodicLoad{.period = time(config.period_ns),
+                                    .work = time(config.work_ns),
+                                    .offset = time(config.offset_ns),
+                                    .deadline = time(config.deadline_ns),
+                                    .jobs = config.jobs};
+  } else {
+    spec.load = tasks::GreedyLoad{.start = time(config.start_ns), .length = time(config.length_ns)};
+  }
+  if (const auto added = tasks::task_set().add_task(spec); !added) {
+    refuse_item("task", config.name.view(), added.error());
+  }
+}
+
+}  // namespace
+
+void start_tasks(const kernel::BootConfig& config) {
+  if (config.servers.empty() && config.tasks.empty()) {
+    return;
+  }
+  for (const kernel::ServerConfig& server : config.servers) {
+    add_server(server);
+  }
+  for (const kernel::TaskConfig& task : config.tasks) {
+    add_task(task, config);
+  }
+  if (config.manual_start) {
+    return;
+  }
+  if (const auto started = tasks::task_set().start(); !started) {
+    if (started.error().server != nullptr) {
+      refuse_server(*started.error().server, started.error().refusal);
+    }
+    refuse_boot(kernel::fail(kRefused, "no memory for the threads of {} tasks", config.tasks.size()).error());
+  }
+}
+
+}  // namespace guest

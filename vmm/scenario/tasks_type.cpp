@@ -1,0 +1,180 @@
+#include "tasks_type.hpp"
+
+#include <map>
+
+#include "abi/boot_config.hpp"
+#include "section.hpp"
+
+namespace vmm::scenario {
+namespace {
+
+namespace names = abi::boot_config;
+using std::chrono_literals::operator""ns;
+using std::chrono_literals::operator""us;
+
+constexpr std::chrono::nanoseconds kMaxPeriod(names::kMaxPeriodNs);
+
+TypePtr<std::string> item_name() {
+  return text({.max_bytes = names::kMaxItemName,
+               .pattern = "[A-Za-z0-9][A-Za-z0-9._-]*",
+               .words = "a name of A-Z a-z 0-9 . _ -"});
+}
+
+TypePtr<std::optional<unsigned>> cpu_number() { return maybe(integer<unsigned>(0, names::kMaxCpus - 1)); }
+
+const Node* value_of(const Node& map, std::string_view key) {
+  const auto entry = std::ranges::find(map.entries, key, &Node::Entry::key);
+  return entry == map.entries.end() ? nullptr : &entry->value;
+}
+
+Position place(const Node& map, std::string_view key) {
+  const Node* const value = value_of(map, key);
+  return value == nullptr ? map.at : value->at;
+}
+
+std::string fine_text(std::chrono::nanoseconds value) {
+  return fine_duration(0ns, kMaxPeriod)->write(value).get<std::string>();
+}
+
+/// 0 < budget <= deadline <= period; the types have seen to it that none is 0.
+void check_server(Problems& problems, const std::string& key, const Node& node, const Server& server) {
+  const std::chrono::nanoseconds deadline = server.deadline.value_or(server.period);
+  if (deadline > server.period) {
+    problems.add(place(node, "deadline"), key + ".deadline", fine_text(deadline),
+                 "at most the period of " + fine_text(server.period));
+  } else if (server.budget > deadline) {
+    problems.add(place(node, "budget"), key + ".budget", fine_text(server.budget),
+                 "at most the deadline of " + fine_text(deadline));
+  }
+}
+
+void check_task(Problems& problems, const std::string& key, const Node& node, const Task& task) {
+  if (task.periodic.has_value() == task.greedy.has_value()) {
+    problems.add(node.at, key, task.periodic ? "periodic and greedy" : "neither periodic nor greedy",
+                 "one of periodic and greedy");
+  }
+  if (!task.server.empty() && task.cpu) {
+    problems.add(place(node, "cpu"), key + ".cpu", "a CPU beside a server",
+                 "server or cpu: a server's tasks run where it is");
+  }
+}
+
+TypePtr<Server> server_type() {
+  const auto time = fine_duration(1us, kMaxPeriod);
+  return section<Server>(
+      {
+          option("name", &Server::name, item_name(), "Name in reports, unique.", Presence::Required),
+          option("budget", &Server::budget, time, "Processor time in each period.", Presence::Required),
+          option("period", &Server::period, fine_duration(10us, kMaxPeriod), "How often the budget comes anew.",
+                 Presence::Required),
+          option("deadline", &Server::deadline, maybe(time),
+                 "By when after the start of a period the budget is to be had. Without it: the period."),
+          option("cpu", &Server::cpu, cpu_number(), "Without it: the first CPU that the server fits on."),
+          option("reservation", &Server::reservation,
+                 choice<Reservation>({{"hard", Reservation::Hard}, {"soft", Reservation::Soft}}),
+                 "hard: without budget its tasks wait for the next period. soft: they go on, with a later deadline."),
+      },
+      check_server);
+}
+
+TypePtr<PeriodicLoad> periodic_type() {
+  return section<PeriodicLoad>({
+      option("period", &PeriodicLoad::period, fine_duration(10us, kMaxPeriod), "Between the releases of two jobs.",
+             Presence::Required),
+      option("work", &PeriodicLoad::work, fine_duration(1us, kMaxPeriod), "Processor time that each job takes.",
+             Presence::Required),
+      option("offset", &PeriodicLoad::offset, fine_duration(0ns, kMaxPeriod), "Of the first release."),
+      option("deadline", &PeriodicLoad::deadline, maybe(fine_duration(1us, kMaxPeriod)),
+             "By when after its release a job should be done. Without it: the period."),
+      option("jobs", &PeriodicLoad::jobs, maybe(integer<unsigned>(1, 1'000'000'000)),
+             "How many. Without it: as long as the machine runs."),
+  });
+}
+
+TypePtr<GreedyLoad> greedy_type() {
+  return section<GreedyLoad>({
+      option("start", &GreedyLoad::start, fine_duration(0ns, kMaxPeriod), "When it begins, after the others."),
+      option("length", &GreedyLoad::length, maybe(fine_duration(1us, kMaxPeriod)),
+             "For how long. Without it: as long as the machine runs."),
+  });
+}
+
+/// The places of the items of a list in the file.
+const std::vector<Node>& items_of(const Node& root, std::string_view section, std::string_view key) {
+  static const std::vector<Node> kNone;
+  const Node* node = value_of(root, section);
+  if (node != nullptr && !key.empty()) node = value_of(*node, key);
+  return node == nullptr ? kNone : node->items;
+}
+
+template <typename Item>
+void check_names(Problems& problems, const std::string& key, const std::vector<Node>& nodes,
+                 const std::vector<Item>& items) {
+  std::map<std::string, std::size_t, std::less<>> line_of;
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    const Position at = place(nodes[i], "name");
+    const auto [first, is_new] = line_of.try_emplace(items[i].name, at.line);
+    if (!is_new) {
+      problems.add(at, key + '[' + std::to_string(i) + "].name", quote(items[i].name),
+                   "a name of its own (line " + std::to_string(first->second) + " has this one)");
+    }
+  }
+}
+
+template <typename Item>
+void check_cpus(Problems& problems, const std::string& key, const std::vector<Node>& nodes,
+                const std::vector<Item>& items, unsigned cpus) {
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    if (items[i].cpu && *items[i].cpu >= cpus) {
+      problems.add(place(nodes[i], "cpu"), key + '[' + std::to_string(i) + "].cpu", std::to_string(*items[i].cpu),
+                   "a CPU below machine.cpus, which is " + std::to_string(cpus));
+    }
+  }
+}
+
+}  // namespace
+
+TypePtr<Scheduler> scheduler_type() {
+  return section<Scheduler>({
+      option("bound", &Scheduler::bound_ppm, integer<unsigned>(1, names::kWholeCpuPpm),
+             "Millionths of each CPU that servers may be promised. The rest is for everything else."),
+      option("start", &Scheduler::start, choice<Start>({{"boot", Start::Boot}, {"manual", Start::Manual}}),
+             "When servers get their promises and tasks begin: with the machine, or when it is told \"det on\"."),
+      option("servers", &Scheduler::servers, list(server_type(), 0, names::kMaxServers),
+             "Each a budget of processor time for its tasks. Of two with the same deadline the first goes first."),
+  });
+}
+
+TypePtr<std::vector<Task>> tasks_type() {
+  return list(section<Task>(
+                  {
+                      option("name", &Task::name, item_name(), "Name in reports, unique.", Presence::Required),
+                      option("server", &Task::server, item_name(),
+                             "Name of the server that it runs in. Without it: best effort."),
+                      option("cpu", &Task::cpu, cpu_number(), "Of a task without server. Without it: the first CPU."),
+                      option("periodic", &Task::periodic, maybe(periodic_type()),
+                             "Takes so much processor time in every period, and measures when it gets it."),
+                      option("greedy", &Task::greedy, maybe(greedy_type()), "Wants the CPU all the time."),
+                  },
+                  check_task),
+              0, names::kMaxTasks);
+}
+
+void check_tasks(Problems& problems, const std::string& /*key*/, const Node& node, const Scenario& scenario) {
+  const std::vector<Server>& servers = scenario.scheduler.servers;
+  const std::vector<Node>& server_nodes = items_of(node, "scheduler", "servers");
+  const std::vector<Node>& task_nodes = items_of(node, "tasks", "");
+  check_names(problems, "scheduler.servers", server_nodes, servers);
+  check_cpus(problems, "scheduler.servers", server_nodes, servers, scenario.machine.cpus);
+  check_names(problems, "tasks", task_nodes, scenario.tasks);
+  check_cpus(problems, "tasks", task_nodes, scenario.tasks, scenario.machine.cpus);
+  for (std::size_t i = 0; i < scenario.tasks.size(); ++i) {
+    const std::string& wanted = scenario.tasks[i].server;
+    if (!wanted.empty() && std::ranges::find(servers, wanted, &Server::name) == servers.end()) {
+      problems.add(place(task_nodes[i], "server"), "tasks[" + std::to_string(i) + "].server", quote(wanted),
+                   "the name of one of scheduler.servers");
+    }
+  }
+}
+
+}  // namespace vmm::scenario

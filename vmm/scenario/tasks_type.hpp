@@ -1,0 +1,15 @@
+// The sections `scheduler` and `tasks`.
+#pragma once
+
+#include "types.hpp"
+#include "vmm/scenario/scenario.hpp"
+
+namespace vmm::scenario {
+
+TypePtr<Scheduler> scheduler_type();
+TypePtr<std::vector<Task>> tasks_type();
+
+/// What must hold between them and the machine: names are unique, servers are there, CPUs too. `node` is the file's.
+void check_tasks(Problems& problems, const std::string& key, const Node& node, const Scenario& scenario);
+
+}  // namespace vmm::scenario
