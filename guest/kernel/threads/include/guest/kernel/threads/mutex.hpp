@@ -52,7 +52,8 @@ class Mutex {
   /// Null: nobody holds it.
   [[nodiscard]] Thread* owner() const {
     // The word is a thread's address, and the lowest bit of those is 0.
-    return reinterpret_cast<Thread*>(owner_.load(std::memory_order_relaxed) & ~kContended);
+    const std::uintptr_t address = owner_.load(std::memory_order_relaxed) & ~kContended;
+    return reinterpret_cast<Thread*>(address);  // NOLINT(performance-no-int-to-ptr)
   }
 
   void lock_slow(std::source_location where);
