@@ -123,14 +123,9 @@ Translation translate(std::uint64_t root_pa, const TableSpace& space, std::uint6
       table = space.pointer(descriptor::address(entry));
       continue;
     }
-    const descriptor::Ap ap = descriptor::ApBits::decode(entry);
-    const bool writable = ap == descriptor::Ap::KernelReadWrite;
-    const bool executable = !descriptor::Pxn::decode(entry);
     return {.valid = true,
             .pa = descriptor::address(entry) + va % level_bytes(level),
-            .attributes = {descriptor::AttrIndx::decode(entry), writable     ? Access::ReadWrite
-                                                                : executable ? Access::ReadExecute
-                                                                             : Access::ReadOnly}};
+            .attributes = descriptor::attributes(entry)};
   }
   return {.valid = false, .pa = 0, .attributes = kReadOnly};
 }

@@ -40,15 +40,21 @@ enum class MemoryType : std::uint8_t {
 
 enum class Access : std::uint8_t { ReadOnly, ReadWrite, ReadExecute };
 
+/// Whose memory it is. A user's is never executed by the kernel and belongs to one address space (nG: its TLB entries
+/// carry the ASID); the kernel reaches it with unprivileged accesses only (PAN).
+enum class Owner : std::uint8_t { Kernel, User };
+
 struct Attributes {
   MemoryType type;
   Access access;
+  Owner owner = Owner::Kernel;
   friend bool operator==(const Attributes&, const Attributes&) = default;
 };
 inline constexpr Attributes kText{MemoryType::Normal, Access::ReadExecute};
 inline constexpr Attributes kReadOnly{MemoryType::Normal, Access::ReadOnly};
 inline constexpr Attributes kReadWrite{MemoryType::Normal, Access::ReadWrite};
 inline constexpr Attributes kDevice{MemoryType::Device, Access::ReadWrite};
+constexpr Attributes user_memory(Access access) { return {MemoryType::Normal, access, Owner::User}; }
 
 /// Arm DDI 0487, "VMSAv8-64 translation table format descriptors".
 namespace descriptor {
@@ -60,6 +66,7 @@ using AttrIndx = Field<4, 2, MemoryType>;
 using ApBits = Field<7, 6, Ap>;
 using ShBits = Field<9, 8, Sh>;
 using Af = Bit<10>;
+using Ng = Bit<11>;             // not global: TLB entries match their ASID only
 using Address = Field<47, 12>;  // in pages
 using Pxn = Bit<53>;
 using Uxn = Bit<54>;
@@ -68,11 +75,27 @@ constexpr std::uint64_t table(std::uint64_t table_pa) {
   return Address::encode(table_pa / kPageBytes) | TableOrPage::encode(true) | Valid::encode(true);
 }
 constexpr std::uint64_t leaf(std::uint64_t pa, Attributes attributes, unsigned level) {
+  const bool user = attributes.owner == Owner::User;
+  const bool writable = attributes.access == Access::ReadWrite;
+  const bool executable = attributes.access == Access::ReadExecute;
+  const Ap of_user = writable ? Ap::ReadWrite : Ap::ReadOnly;
+  const Ap of_kernel = writable ? Ap::KernelReadWrite : Ap::KernelReadOnly;
   return Address::encode(pa / kPageBytes) | Valid::encode(true) | TableOrPage::encode(level == kLastLevel) |
-         AttrIndx::encode(attributes.type) | Af::encode(true) | Uxn::encode(true) |
-         Pxn::encode(attributes.access != Access::ReadExecute) |
-         ApBits::encode(attributes.access == Access::ReadWrite ? Ap::KernelReadWrite : Ap::KernelReadOnly) |
+         AttrIndx::encode(attributes.type) | Af::encode(true) | Ng::encode(user) | Uxn::encode(!user || !executable) |
+         Pxn::encode(user || !executable) | ApBits::encode(user ? of_user : of_kernel) |
          ShBits::encode(attributes.type == MemoryType::Device ? Sh::NonShareable : Sh::Inner);
+}
+/// What a leaf that leaf() made says.
+constexpr Attributes attributes(std::uint64_t entry) {
+  const Ap ap = ApBits::decode(entry);
+  const bool user = ap == Ap::ReadWrite || ap == Ap::ReadOnly;
+  const bool writable = ap == Ap::ReadWrite || ap == Ap::KernelReadWrite;
+  const bool executable = user ? !Uxn::decode(entry) : !Pxn::decode(entry);
+  return {.type = AttrIndx::decode(entry),
+          .access = writable     ? Access::ReadWrite
+                    : executable ? Access::ReadExecute
+                                 : Access::ReadOnly,
+          .owner = user ? Owner::User : Owner::Kernel};
 }
 constexpr bool is_table(std::uint64_t entry, unsigned level) {
   return level < kLastLevel && Valid::decode(entry) && TableOrPage::decode(entry);
@@ -83,6 +106,9 @@ static_assert(leaf(0x4000'0000, kReadWrite, 3) == 0x0060'0000'4000'0703);
 static_assert(leaf(0x4000'0000, kText, 3) == 0x0040'0000'4000'0783);
 static_assert(leaf(0x4000'0000, kReadOnly, 1) == 0x0060'0000'4000'0781);
 static_assert(leaf(0x0900'0000, kDevice, 3) == 0x0060'0000'0900'0407);
+static_assert(leaf(0x4000'0000, user_memory(Access::ReadWrite), 3) == 0x0060'0000'4000'0f43);
+static_assert(leaf(0x4000'0000, user_memory(Access::ReadExecute), 3) == 0x0020'0000'4000'0fc3);
+static_assert(leaf(0x4000'0000, user_memory(Access::ReadOnly), 3) == 0x0060'0000'4000'0fc3);
 static_assert(table(0x4020'3000) == 0x4020'3003);
 }  // namespace descriptor
 
