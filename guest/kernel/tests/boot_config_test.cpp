@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "arena.hpp"
 #include "guest/kernel/heap.hpp"
+#include "guest/kernel/testing/arena.hpp"
 #include "tree_builder.hpp"
 
 namespace guest::kernel {

@@ -8,7 +8,7 @@
 #include <set>
 #include <vector>
 
-#include "arena.hpp"
+#include "guest/kernel/testing/arena.hpp"
 
 namespace guest::kernel {
 namespace {

@@ -7,7 +7,7 @@
 #include <random>
 #include <vector>
 
-#include "arena.hpp"
+#include "guest/kernel/testing/arena.hpp"
 
 namespace guest::kernel {
 namespace {

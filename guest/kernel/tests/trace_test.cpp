@@ -9,9 +9,9 @@
 #include <thread>
 #include <vector>
 
-#include "arena.hpp"
 #include "guest/kernel/host_cpu.hpp"
 #include "guest/kernel/interrupts.hpp"
+#include "guest/kernel/testing/arena.hpp"
 #include "guest/kernel/work.hpp"
 
 namespace guest::kernel {
