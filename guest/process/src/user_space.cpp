@@ -100,6 +100,9 @@ bool UserSpace::load_segment(const ElfSegment& segment) {
     if (from < to) {
       std::memcpy(page + (from - va), segment.file.data() + (from - segment.address), to - from);
     }
+    if (segment.access == Access::ReadExecute) {
+      parts_.maintenance.write_back_code({page, kPageBytes});  // its zeros as well: an old line could be code
+    }
   }
   return true;
 }

@@ -55,6 +55,7 @@ TEST_F(TaskConsoleTest, long_line_is_divided_and_an_escape_is_not) {
 TEST(FaultReport, names_the_task_the_cause_and_the_places) {
   class NoMaintenance final : public arch::TranslationMaintenance {
     void publish() override {}
+    void write_back_code(std::span<const std::byte>) override {}
     void publish_code() override {}
     void forget_page(arch::Asid, std::uint64_t) override {}
     void forget(arch::Asid) override {}

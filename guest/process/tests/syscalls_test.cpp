@@ -89,7 +89,7 @@ class SyscallsTest : public ::testing::Test {
 
 TEST_F(SyscallsTest, write_copies_every_byte_to_the_console) {
   for (std::size_t i = 0; i < task.memory.size(); ++i) {
-    task.memory[i] = static_cast<std::byte>(i * 7);
+    task.memory[i] = static_cast<std::byte>(i % 251);
   }
   EXPECT_EQ(call(64, 1, FakeTask::kMemory, 4096), 4096);
   const auto* const text = reinterpret_cast<const char*>(task.memory.data());

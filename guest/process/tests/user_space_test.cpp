@@ -26,7 +26,11 @@ constexpr std::uint64_t kLoadedPages = 5 + kUserStackBytes / kPageBytes + 7;
 class FakeMaintenance final : public arch::TranslationMaintenance {
  public:
   void publish() override { ++published; }
-  void publish_code() override { ++code_published; }
+  void write_back_code(std::span<const std::byte> written) override { written_back += written.size(); }
+  void publish_code() override {
+    ++code_published;
+    written_back_before = written_back;
+  }
   void forget_page(arch::Asid asid, std::uint64_t va) override { forgotten_pages.emplace_back(raw(asid), va); }
   void forget(arch::Asid asid) override {
     forgotten.push_back(raw(asid));
@@ -34,6 +38,8 @@ class FakeMaintenance final : public arch::TranslationMaintenance {
   }
   unsigned published = 0;
   unsigned code_published = 0;
+  std::uint64_t written_back = 0;
+  std::uint64_t written_back_before = 0;  ///< publish_code()
   std::vector<std::pair<std::uint64_t, std::uint64_t>> forgotten_pages;
   std::vector<std::uint64_t> forgotten;
   std::uint64_t pages_at_forget = 0;
@@ -115,6 +121,7 @@ TEST_F(UserSpaceTest, cpus_are_told_of_the_program_before_it_starts) {
   const auto space = loaded();
   EXPECT_EQ(maintenance.published, 1U);
   EXPECT_EQ(maintenance.code_published, 1U);
+  EXPECT_EQ(maintenance.written_back_before, kPageBytes);
   EXPECT_NE(raw(space->asid()), 0U);
   EXPECT_NE(space->root_pa(), 0U);
 }

@@ -1,6 +1,7 @@
 #include "guest/arch/cpu.hpp"
 
 #include "guest/arch/cpu_local.hpp"
+#include "guest/arch/user.hpp"
 #include "guest/kernel/cpu.hpp"
 #include "guest/kernel/critical.hpp"
 
@@ -44,6 +45,7 @@ void enable_cpu_features() {
   if (id_aa64mmfr1_el1::Pan::decode(sysreg::IdAa64Mmfr1El1::read()) != 0) {
     asm volatile(".inst 0xd500419f" : : : "memory");  // msr pan, #1: the kernel does not touch user memory by accident
   }
+  prepare_for_users();
   // SError, masked since reset: one that is pending is reported now. FIQ stays masked: nothing raises it.
   asm volatile("msr daifclr, #4" : : : "memory");
   isb();

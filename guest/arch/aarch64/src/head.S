@@ -64,7 +64,7 @@ mmu_on:
   ic      iallu
   dsb     nsh
   isb
-  ldr     w0, =0x3058181d         // sctlr_el1::kKernel
+  ldr     w0, =0x345dd81d         // sctlr_el1::kKernel
   mrs     x1, id_aa64mmfr1_el1
   ubfx    x1, x1, #20, #4         // PAN: with it, SPAN = 0 sets PAN at every exception; without, SPAN is RES1
   cbnz    x1, 2f
@@ -225,7 +225,8 @@ secondary_high_entry:
   mov     x30, xzr
   b       secondary_start
 
-// Vectors, the end of the frame records, and no identity mapping any more: EPD0 stops walks through TTBR0.
+// Vectors, the end of the frame records, and no identity mapping any more: EPD0 stops walks through TTBR0 until
+// prepare_for_users() gives it an empty table.
 leave_identity:
   mov     x29, xzr
   adrp    x0, vectors

@@ -5,6 +5,8 @@ extern "C" {
 extern const char _image_start[];
 extern const char _text_end[];
 extern const char _rodata_end[];
+extern const char _user_access_fixups[];
+extern const char _user_access_fixups_end[];
 extern const char _data_end[];
 extern char _bss_start[];
 extern char _bss_end[];

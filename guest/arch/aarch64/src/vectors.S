@@ -1,5 +1,5 @@
-// Exception vectors. Arm DDI 0487, "AArch64 Exception vectors". The kernel runs at EL1h. Every vector but the interrupt
-// of the kernel itself ends in exception_report(), which does not return.
+// Exception vectors. Arm DDI 0487, "AArch64 Exception vectors". The kernel runs at EL1h. Every vector but the kernel's
+// synchronous exceptions and interrupts and those of user tasks ends in exception_report(), which does not return.
 
 #include "guest/arch/layout.h"
 
@@ -52,16 +52,25 @@ vectors:
   fatal_vector 2
   fatal_vector 3
   // Current EL, SP_EL1.
-  fatal_vector 4
+  .balign 128
+  enter_frame 4
+  b       kernel_synchronous
+  overflow_frame 4
   .balign 128
   enter_frame 5
   b       interrupt
   overflow_frame 5
   fatal_vector 6
   fatal_vector 7
-  // Lower EL, AArch64: there are no user tasks yet.
-  fatal_vector 8
-  fatal_vector 9
+  // Lower EL, AArch64: user tasks (user_entry.S). The stack is empty, so it has room.
+  .balign 128
+  sub     sp, sp, #SIS_USER_FRAME_SIZE
+  stp     x0, x1, [sp, #SIS_FRAME_X(0)]
+  b       user_synchronous
+  .balign 128
+  sub     sp, sp, #SIS_USER_FRAME_SIZE
+  stp     x0, x1, [sp, #SIS_FRAME_X(0)]
+  b       user_interrupt
   fatal_vector 10
   fatal_vector 11
   // Lower EL, AArch32.

@@ -126,6 +126,12 @@ std::string_view describe_fault(std::uint64_t esr) {
   return lookup(kFaults, esr_el1::abort::Fsc::decode(esr), "unassigned fault status");
 }
 
+bool is_mapping_fault(std::uint64_t esr) {
+  const ExceptionClass ec = exception_class(esr);
+  const std::uint64_t fsc = esr_el1::abort::Fsc::decode(esr);
+  return (is_data_abort(ec) || is_instruction_abort(ec)) && fsc >= 0x04 && fsc <= 0x0f;
+}
+
 bool has_fault_address(std::uint64_t esr) {
   const ExceptionClass ec = exception_class(esr);
   if (ec == ExceptionClass::PcAlignment) {

@@ -54,6 +54,17 @@ TEST(Esr, abort_with_invalid_far_does_not_show_it) {
   EXPECT_EQ(cause(0x9600'0410, 0x1234), "data abort, same EL: synchronous external abort");
 }
 
+TEST(Esr, mapping_faults_are_what_tables_cause) {
+  for (const std::uint64_t abort :
+       {0x9600'0004U, 0x9600'0007U, 0x9600'0009U, 0x9600'000fU, 0x9200'0046U, 0x8200'0007U}) {
+    EXPECT_TRUE(is_mapping_fault(abort)) << std::hex << abort;
+  }
+  // Address size, synchronous external abort, alignment; then no abort at all: an SVC with the number 4.
+  for (const std::uint64_t other : {0x9600'0003U, 0x9600'0010U, 0x9600'0021U, 0x5600'0004U}) {
+    EXPECT_FALSE(is_mapping_fault(other)) << std::hex << other;
+  }
+}
+
 TEST(Esr, breakpoint_shows_its_comment) {
   EXPECT_EQ(syndrome(0xf200'0001), "EC 0x3c BRK instruction; 32-bit instruction; ISS 0x1: comment 0x1");
 }

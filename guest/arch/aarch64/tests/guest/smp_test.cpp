@@ -90,6 +90,7 @@ struct CpuFacts {
   std::uint64_t vbar;
   std::uint64_t sp;
   std::uint64_t cpacr;
+  std::uint64_t cntkctl;
 };
 
 void note_facts(void* context) {
@@ -103,18 +104,23 @@ void note_facts(void* context) {
                                       .sctlr = sctlr,
                                       .vbar = arch::sysreg::VbarEl1::read(),
                                       .sp = reinterpret_cast<std::uint64_t>(__builtin_frame_address(0)),
-                                      .cpacr = arch::sysreg::CpacrEl1::read()};
+                                      .cpacr = arch::sysreg::CpacrEl1::read(),
+                                      .cntkctl = arch::sysreg::CntkctlEl1::read()};
 }
 
 unsigned every_cpu_is_set_up_as_the_boot_cpu() {
   CpuFacts boot{};
   EXPECT(call_and_wait(0, note_facts, &boot));
-  EXPECT(boot.ttbr0 == 0 && arch::tcr_el1::Epd0::decode(boot.tcr));
+  // No user task runs: TTBR0 walks end in a table without entries, the identity mapping is gone.
+  EXPECT(arch::ttbr_el1::AsidBits::decode(boot.ttbr0) == 0 && !arch::tcr_el1::Epd0::decode(boot.tcr));
+  const std::byte* const table = arch::direct(2 * arch::ttbr_el1::Baddr::decode(boot.ttbr0));
+  EXPECT(std::all_of(table, table + arch::kPageBytes, [](std::byte byte) { return byte == std::byte{0}; }));
   for (std::uint32_t cpu = 1; cpu < arch::cpu_count(); ++cpu) {
     CpuFacts facts{};
     EXPECT(call_and_wait(cpu, note_facts, &facts));
     EXPECT(facts.index == cpu && facts.mpidr == arch::cpu_locals[cpu].mpidr && facts.mpidr != boot.mpidr);
-    EXPECT(facts.ttbr0 == 0 && facts.ttbr1 == boot.ttbr1 && facts.tcr == boot.tcr);
+    EXPECT(facts.ttbr0 == boot.ttbr0 && facts.ttbr1 == boot.ttbr1 && facts.tcr == boot.tcr);
+    EXPECT(facts.cntkctl == boot.cntkctl);
     EXPECT(facts.sctlr == boot.sctlr && facts.vbar == boot.vbar && facts.cpacr == boot.cpacr);
     const arch::StackSlot slot = arch::cpu_stack_slot(cpu);
     EXPECT(facts.sp > arch::stack_bottom(slot) && facts.sp < arch::stack_top(slot));

@@ -47,7 +47,8 @@ CpuId cpu_id();
 /// Writes what the caches hold of [data, data + bytes) to where every observer sees it, caches off included.
 void clean_to_coherency(const void* data, std::uint64_t bytes);
 
-/// What a CPU needs of its own before it runs C++ code at length: FP not trapped, PAN, SError unmasked.
+/// What a CPU needs of its own before it runs C++ code at length: FP not trapped, PAN, what EL0 may do, SError
+/// unmasked.
 void enable_cpu_features();
 
 /// Number of this CPU; 0 is the boot CPU. From any context.

@@ -6,7 +6,8 @@
  *   0xffff'8000'2000'0000  the device tree as the boot loader gave it, read-only
  *   0xffff'8000'3000'0000  devices
  *
- * TTBR0 has no tables after boot: every address below 2^48, null included, faults.
+ * TTBR0 has the tables of the user task that the CPU runs (guest/process/user_space.hpp), else an empty one: every
+ * address below 2^48 faults. Null always does.
  */
 #pragma once
 
@@ -55,3 +56,7 @@
 #define SIS_FRAME_FAR 0x118
 #define SIS_FRAME_RECORD 0x120
 #define SIS_FRAME_VECTOR 0x130
+
+/* struct UserFrame (user.hpp): an exception frame, then what else a user task has. */
+#define SIS_USER_FRAME_SIZE 0x150
+#define SIS_USER_FRAME_TPIDR 0x140

@@ -19,7 +19,9 @@ namespace guest::arch {
   }
 
 namespace sysreg {
+SIS_SYSTEM_REGISTER(AmuserenrEl0, "S3_3_C13_C2_3");
 SIS_SYSTEM_REGISTER(CntfrqEl0, "cntfrq_el0");
+SIS_SYSTEM_REGISTER(CntkctlEl1, "cntkctl_el1");
 SIS_SYSTEM_REGISTER(CntvCtlEl0, "cntv_ctl_el0");
 SIS_SYSTEM_REGISTER(CntvCvalEl0, "cntv_cval_el0");
 SIS_SYSTEM_REGISTER(CntvctEl0, "cntvct_el0");
@@ -42,6 +44,7 @@ SIS_SYSTEM_REGISTER(IdAa64Isar0El1, "id_aa64isar0_el1");
 SIS_SYSTEM_REGISTER(IdAa64Mmfr0El1, "id_aa64mmfr0_el1");
 SIS_SYSTEM_REGISTER(IdAa64Mmfr1El1, "id_aa64mmfr1_el1");
 SIS_SYSTEM_REGISTER(IdAa64Pfr0El1, "id_aa64pfr0_el1");
+SIS_SYSTEM_REGISTER(MdscrEl1, "mdscr_el1");
 SIS_SYSTEM_REGISTER(MidrEl1, "midr_el1");
 SIS_SYSTEM_REGISTER(MpidrEl1, "mpidr_el1");
 SIS_SYSTEM_REGISTER(ParEl1, "par_el1");
@@ -61,6 +64,7 @@ SIS_SYSTEM_REGISTER(PmxevtyperEl0, "pmxevtyper_el0");
 SIS_SYSTEM_REGISTER(Rndr, "S3_3_C2_C4_0");
 SIS_SYSTEM_REGISTER(SpsrEl1, "spsr_el1");
 SIS_SYSTEM_REGISTER(TcrEl1, "tcr_el1");
+SIS_SYSTEM_REGISTER(TpidrroEl0, "tpidrro_el0");
 SIS_SYSTEM_REGISTER(TpidrEl1, "tpidr_el1");
 SIS_SYSTEM_REGISTER(Ttbr0El1, "ttbr0_el1");
 SIS_SYSTEM_REGISTER(Ttbr1El1, "ttbr1_el1");

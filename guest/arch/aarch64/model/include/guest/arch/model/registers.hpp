@@ -81,7 +81,8 @@ using Rndr = Field<63, 60>;
 
 namespace id_aa64pfr0_el1 {
 using Gic = Field<27, 24>;
-}
+using Amu = Field<47, 44>;
+}  // namespace id_aa64pfr0_el1
 
 namespace sctlr_el1 {
 using M = Bit<0>;        // MMU
@@ -91,6 +92,11 @@ using Sa = Bit<3>;       // stack alignment check
 using Sa0 = Bit<4>;      //   and at EL0
 using Eos = Bit<11>;     // exception exit synchronises; RES1 without ExS
 using I = Bit<12>;       // instruction cache
+using Dze = Bit<14>;     // EL0 may use DC ZVA,
+using Uct = Bit<15>;     //   read CTR_EL0,
+using Ntwi = Bit<16>;    //   use WFI,
+using Ntwe = Bit<18>;    //   and WFE,
+using Uci = Bit<26>;     //   and maintain caches by address
 using Wxn = Bit<19>;     // writable memory is not executable
 using Tscxt = Bit<20>;   // RES1 without CSV2_2
 using Eis = Bit<22>;     // exception entry synchronises; RES1 without ExS
@@ -102,9 +108,11 @@ inline constexpr std::uint64_t kRes1 =
 /// Before the MMU is on.
 inline constexpr std::uint64_t kMmuOff = kRes1 | Span::encode(true);
 inline constexpr std::uint64_t kKernel = kRes1 | M::encode(true) | C::encode(true) | Sa::encode(true) |
-                                         Sa0::encode(true) | I::encode(true) | Wxn::encode(true);
+                                         Sa0::encode(true) | I::encode(true) | Dze::encode(true) | Uct::encode(true) |
+                                         Ntwi::encode(true) | Ntwe::encode(true) | Wxn::encode(true) |
+                                         Uci::encode(true);
 static_assert(kMmuOff == 0x30d0'0800);  // head.S has the same literal
-static_assert(kKernel == 0x3058'181d);  // head.S has the same literal, and sets SPAN where PAN is missing
+static_assert(kKernel == 0x345d'd81d);  // head.S has the same literal, and sets SPAN where PAN is missing
 }  // namespace sctlr_el1
 
 namespace cpacr_el1 {
@@ -117,6 +125,22 @@ using Enable = Bit<0>;
 using Imask = Bit<1>;
 using Istatus = Bit<2>;
 }  // namespace cnt_ctl_el0
+
+namespace ttbr_el1 {
+using Baddr = Field<47, 1>;  // in units of 2 bytes; the tables are aligned to pages
+using AsidBits = Field<63, 48>;
+constexpr std::uint64_t value(std::uint64_t root_pa, std::uint64_t asid) {
+  return Baddr::encode(root_pa / 2) | AsidBits::encode(asid);
+}
+}  // namespace ttbr_el1
+
+namespace cntkctl_el1 {
+using El0Vcten = Bit<1>;  // EL0 may read the virtual counter
+}  // namespace cntkctl_el1
+
+namespace mdscr_el1 {
+using Tdcc = Bit<12>;  // EL0 may not use the debug communications channel
+}  // namespace mdscr_el1
 
 namespace ctr_el0 {
 using DminLine = Field<19, 16>;  // smallest data cache line, log2 of words

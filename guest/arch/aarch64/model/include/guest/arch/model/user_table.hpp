@@ -2,7 +2,9 @@
 // Pure: tables and pages come from a PageSource.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "guest/arch/model/page_table.hpp"
 
@@ -37,7 +39,9 @@ class TranslationMaintenance {
  public:
   /// Pages that were not mapped are now.
   virtual void publish() = 0;
-  /// Memory that will be executed was written.
+  /// Memory that will be executed was written, through the kernel's own mapping; then, once for all of it,
+  /// publish_code().
+  virtual void write_back_code(std::span<const std::byte> written) = 0;
   virtual void publish_code() = 0;
   /// A page is not mapped any more.
   virtual void forget_page(Asid asid, std::uint64_t va) = 0;
