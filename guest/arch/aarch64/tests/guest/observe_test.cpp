@@ -92,13 +92,13 @@ unsigned no_event_is_torn_while_other_cpus_record() {
         ++seen;
       }
     }
-    cpu += kernel::trace().fill(cpu).overwritten > 0 ? 1 : 0;
+    // And some have been seen: a reader that its host lets wait finds that all were overwritten meanwhile.
+    cpu += kernel::trace().fill(cpu).overwritten > 0 && seen >= kernel::Trace::kEvents * cpu ? 1 : 0;
     EXPECT(arch::clock_now_ns() < give_up_ns);
     kernel::spin_pause();
   }
   recording.store(false);
   kernel::trace().set_on(false);
-  EXPECT(seen > 0 || arch::cpu_count() == 1);
   return 0;
 }
 
