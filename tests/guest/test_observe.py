@@ -1,4 +1,4 @@
-"""What the kernel observes of itself: the trace and the performance monitors, on one CPU and on several."""
+"""What the kernel observes of itself: the trace, the performance monitors and the benchmarks, on one CPU and on several."""
 
 import itertools
 import re
@@ -61,6 +61,35 @@ class Trace(unittest.TestCase):
                 self.assertEqual({event[1] for event in events}, {str(cpu) for cpu in range(cpus)})
                 self.assertEqual({event[2] for event in events}, {"irq-enter", "irq-exit", "ipi-send"})
                 self.assertEqual(self.trace(cpus), events)
+
+
+class Bench(unittest.TestCase):
+    """That everything is measured; what it costs is ./sis bench's."""
+    ROW = re.compile(r"^([a-z0-9-]+) +(\d+\.\d) +(\d+\.\d) +(\d+\.\d) +(\d+\.\d) +(\d+\.\d) +\d+ +\d+  \S", re.MULTILINE)
+    LONELY = re.compile(r"^([a-z-]+) +not measured: there is only one CPU$", re.MULTILINE)
+    OF_TWO_CPUS = {"ipi", "ipi-answer", "call"}
+
+    def bench(self, cpus, gic):
+        with Guest(cpus=cpus, machine=f"gic-version={gic}", extra=(*ONE_THREAD, "-icount", "shift=0")) as guest:
+            guest.wait_for(guest_image.PROMPT)
+            guest.send("bench")
+            output = guest.wait_for(guest_image.PROMPT, occurrences=2)
+            guest.shut_down()
+            return output
+
+    def test_everything_is_measured_or_says_why_not(self):
+        for cpus in (1, 2):
+            for gic in (2, 3):
+                with self.subTest(cpus=cpus, gic=gic):
+                    output = self.bench(cpus, gic)
+                    rows = {name: [float(figure) for figure in figures] for name, *figures in self.ROW.findall(output)}
+                    self.assertTrue({"clock-read", "spin-lock", "heap-64", "work", "irq-entry", "timer"} <= rows.keys(), output)
+                    for name, figures in rows.items():
+                        self.assertEqual(figures, sorted(figures), name)
+                        # An instruction takes a nanosecond here; none of these is done without any, or takes long.
+                        self.assertTrue(0 < figures[1] < 20_000, (name, figures))
+                    self.assertEqual(self.OF_TWO_CPUS <= rows.keys(), cpus == 2, output)
+                    self.assertEqual(set(self.LONELY.findall(output)), self.OF_TWO_CPUS if cpus == 1 else set())
 
 
 if __name__ == "__main__":

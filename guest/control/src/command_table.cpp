@@ -11,6 +11,8 @@ constexpr auto kTextOrBytes = ArgumentType::TextOrBytes;
 constexpr auto kChoice = ArgumentType::Choice;
 constexpr auto kWords = ArgumentType::Words;
 
+constexpr Spec kBench[] = {
+    {.name = "name", .type = kText, .min = 1, .max = 32, .help = "of one benchmark; all unless given"}};
 constexpr Spec kPing[] = {
     {.name = "payload", .type = kTextOrBytes, .max = 32768, .help = "text or bytes that come back, up to 32768 bytes"}};
 constexpr std::uint64_t kMaxMicroseconds = 1'000'000'000;  // sched::kMaxPeriod
@@ -65,6 +67,13 @@ constexpr Spec kTrace[] = {
      .help = "dump: newest events to pass over, to read a trace in pieces"}};
 
 constexpr Command kTable[] = {
+    {.name = "bench",
+     .help = "measure what the kernel's parts cost",
+     .details = "1000 samples of each benchmark after 64 to warm up. What costs little is done many times in a sample.",
+     .arguments = kBench,
+     .rights = Rights::Admin,
+     .handler = handle_bench,
+     .render = render_bench},
     {.name = "clear",
      .help = "clear the terminal",
      .details = "",

@@ -35,6 +35,8 @@ SIS_HANDLER(handle_sched);
 // threads.cpp
 SIS_HANDLER(handle_ps);
 SIS_HANDLER(handle_top);
+// bench.cpp
+SIS_HANDLER(handle_bench);
 // trace.cpp
 SIS_HANDLER(handle_trace);
 // machine.cpp: what changes the machine
@@ -44,6 +46,7 @@ SIS_HANDLER(handle_shutdown);
 SIS_HANDLER(handle_reboot);
 #undef SIS_HANDLER
 
+void render_bench(kernel::TextOutput& output, const CborValue& result);
 void render_echo(kernel::TextOutput& output, const CborValue& result);
 void render_help(kernel::TextOutput& output, const CborValue& result);
 void render_clear(kernel::TextOutput& output, const CborValue& result);

@@ -11,6 +11,7 @@
 #include "guest/arch/provoke.hpp"
 #include "guest/arch/secondary.hpp"
 #include "guest/arch/smp.hpp"
+#include "guest/bench/machine/machine_benchmarks.hpp"
 #include "guest/kernel/format.hpp"
 #include "guest/kernel/panic.hpp"
 
@@ -102,6 +103,8 @@ constinit std::optional<control::Server> server;
 }  // namespace
 
 control::Services& start_services(const kernel::MachineInfo& info, const kernel::BootConfig& config) {
+  static const std::span<const bench::Benchmark> benchmarks[] = {bench::kernel_benchmarks(),
+                                                                 bench::machine_benchmarks()};
   arch::write_build_id(build_id);
   services.emplace(control::Services{.clock = arch::virtual_timer(),
                                      .timers = kernel::timers(),
@@ -116,6 +119,7 @@ control::Services& start_services(const kernel::MachineInfo& info, const kernel:
                                      .faults = faults,
                                      .cpus = cpus,
                                      .pmu = pmu,
+                                     .benchmarks = benchmarks,
                                      .version = arch::version(),
                                      .build_id = build_id.view(),
                                      .scenario = config.name.view(),

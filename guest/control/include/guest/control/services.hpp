@@ -3,8 +3,10 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string_view>
 
+#include "guest/bench/benchmark.hpp"
 #include "guest/control/command.hpp"
 #include "guest/kernel/clock.hpp"
 #include "guest/kernel/counters.hpp"
@@ -106,6 +108,8 @@ struct Services {
   Faults& faults;
   const Cpus& cpus;
   const Pmu& pmu;
+  /// What the command `bench` runs: lists of them.
+  std::span<const std::span<const bench::Benchmark>> benchmarks;
   LineRunner* shell = nullptr;
 
   std::string_view version;

@@ -7,8 +7,8 @@
 
 namespace guest::arch {
 
-/// What interrupts between CPUs mean, as numbers of software-generated interrupts. 0 and 1 are for tests of the
-/// controller; from 8 on they are left to a secure world, as Arm recommends (IHI 0048).
+/// What interrupts between CPUs mean, as numbers of software-generated interrupts. 0 is the benchmarks' and
+/// 1 that of the tests; from 8 on they are left to a secure world, as Arm recommends (IHI 0048).
 enum class Ipi : std::uint8_t {
   Call = 2,  ///< there are calls in the CPU's queue
   Wake = 3,  ///< there are threads in the CPU's inbox

@@ -50,6 +50,17 @@ class FakePmu final : public Pmu {
   std::vector<std::optional<kernel::PmuReading>> readings = {kernel::PmuReading{}};
 };
 
+/// Takes 6 ticks for two operations; on a machine with one CPU "lonely" cannot be measured.
+inline constexpr bench::Benchmark kFakeBenchmarks[] = {
+    {.name = "quick",
+     .measures = "nothing, quickly",
+     .operations = 2,
+     .take = [](const bench::Benchmark&) -> bench::Sample { return 6; }},
+    {.name = "lonely",
+     .measures = "nothing, alone",
+     .take = [](const bench::Benchmark&) -> bench::Sample { return std::unexpected("there is only one CPU"); }},
+};
+
 class FakeMachine {
  public:
   static constexpr std::size_t kMemoryBytes = 8 * 1024 * 1024;
@@ -108,6 +119,7 @@ class FakeMachine {
   FakeFaults faults;
   FakeCpus cpus;
   FakePmu pmu;
+  const std::span<const bench::Benchmark> benchmarks[1] = {kFakeBenchmarks};
   Services services{.clock = timer,
                     .timers = timers,
                     .machine = info,
@@ -121,6 +133,7 @@ class FakeMachine {
                     .faults = faults,
                     .cpus = cpus,
                     .pmu = pmu,
+                    .benchmarks = benchmarks,
                     .version = "0.1.0",
                     .build_id = "abcd",
                     .scenario = "unit",
