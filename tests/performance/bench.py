@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """Measures SIS and prints a table; all figures and their samples go to build/bench/results.json.
 
-usage: bench.py [--quick] [boot] [start] [ping] [throughput] [kvm]
+usage: bench.py [--quick] [boot] [guest] [start] [ping] [throughput] [kvm]
 
   boot        guest instructions from reset until the control server listens (QEMU -icount shift=0,sleep=off, where
               one nanosecond of guest time is one instruction; resolution 16 instructions, the tick of the counter)
+  guest       what the kernel's parts cost, in guest instructions: the command `bench` (docs/observation.md) on two CPUs,
+              under the same -icount with a counter of 1 GHz, so that the resolution is one instruction
   start       wall time of `sisvmm run` against plain QEMU for the same work, in alternation: both boot the image to its
               shell, which reads the shutdown command from the console. The same against the life of the QEMU that
               sisvmm runs, whose guest has more to do (it reads a boot archive, drives vsock, checks a token): that is
@@ -49,8 +51,8 @@ DISCARD_PORT = 9
 CHARGEN_PORT = 19
 
 
-def scenario_text(memory="512MiB", icount=False, steps="  - {name: ready, op: ping}\n", services=False):
-    text = f"apiVersion: sis/v1\nname: bench\nmachine: {{cpu: {CPU}, memory: {memory}"
+def scenario_text(memory="512MiB", icount=False, steps="  - {name: ready, op: ping}\n", services=False, cpu=CPU, cpus=1):
+    text = f"apiVersion: sis/v1\nname: bench\nmachine: {{cpu: '{cpu}', cpus: {cpus}, memory: {memory}"
     text += ", icount_shift: 0}\n" if icount else "}\n"
     if services:
         text += "control: {test_services: true}\n"
@@ -79,6 +81,30 @@ def boot(folder, quick):
         results.append({"name": f"boot_to_control_ready_{memory}", "unit": "guest instructions",
                         "value": summary["metrics"]["boot_to_control_ready_ns"], "resolution": 16,
                         "target": "under 2,000,000"})
+    return results
+
+
+# Issue targets of the release build; in brackets what LK takes for the same.
+GUEST_TARGETS = {"timer": "110 (LK: 112)", "mutex": "85 (LK: 88)", "heap-64": "250 (LK: 286)"}
+
+
+def guest(folder, quick):
+    with LiveMachine(folder, icount=True, cpu=f"{CPU},cntfrq=1000000000", cpus=2) as machine:
+        reply = json.loads(machine.ctl("call", "bench"))
+    if reply["clock_resolution_ns"] != 1:
+        raise RuntimeError(f"the counter's resolution is {reply['clock_resolution_ns']} ns, not one instruction")
+    results = []
+    for found in reply["benchmarks"]:
+        if "why_not" in found:
+            raise RuntimeError(f"{found['name']}: {found['why_not']}")
+        def each(key):
+            return round(found[key] / found["operations"], 1)
+        target = GUEST_TARGETS.get(found["name"])
+        results.append({"name": f"guest_{found['name']}", "unit": "guest instructions", "value": each("median_ns"),
+                        "min": each("min_ns"), "p95": each("p95_ns"), "p99": each("p99_ns"), "max": each("max_ns"),
+                        "samples": reply["samples"], "operations": found["operations"], "resolution": 1,
+                        "other_interrupts": found["other_interrupts"], "measures": found["measures"],
+                        **({"target": target} if target else {})})
     return results
 
 
@@ -144,10 +170,11 @@ def start(folder, quick):
 
 
 class LiveMachine:
-    """A machine that runs until the block ends: the SIS guest, or with linux=True Debian's kernel."""
+    """A machine that runs until the block ends: the SIS guest, or with linux=True Debian's kernel. `options` are of
+    scenario_text()."""
 
-    def __init__(self, folder, linux=False):
-        self.folder = folder
+    def __init__(self, folder, linux=False, **options):
+        self.folder, self.options = folder, options
         self.name = "linux" if linux else "live"
         self.arguments, self.environment = [], dict(os.environ)
         if linux:
@@ -158,7 +185,7 @@ class LiveMachine:
     def __enter__(self):
         path = self.folder / f"{self.name}.yaml"
         # Linux has no control server: the monitor waits for one as long as the measurement takes.
-        path.write_text(scenario_text(steps="", services=True) + "timeouts: {boot: 20m, run: 20m}\n")
+        path.write_text(scenario_text(steps="", services=True, **self.options) + "timeouts: {boot: 20m, run: 20m}\n")
         self.run_dir = self.folder / self.name
         self.log = open(self.folder / f"{self.name}.log", "w")
         self.process = subprocess.Popen([SISVMM, "run", path, "--name", f"bench-{self.folder.name}-{self.name}",
@@ -258,8 +285,8 @@ def kvm(folder, quick):
         raise RuntimeError(str(error)) from error
 
 
-BENCHES = {"boot": boot, "start": start, "ping": ping, "throughput": throughput, "kvm": kvm}
-DEFAULT = ("boot", "start", "ping", "throughput")
+BENCHES = {"boot": boot, "guest": guest, "start": start, "ping": ping, "throughput": throughput, "kvm": kvm}
+DEFAULT = ("boot", "guest", "start", "ping", "throughput")
 
 
 def print_table(results):
@@ -277,7 +304,7 @@ def print_table(results):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fewer samples")
-    parser.add_argument("what", nargs="*", metavar="WHAT", help="boot, start, ping, throughput, kvm (default: all but kvm)")
+    parser.add_argument("what", nargs="*", metavar="WHAT", help="boot, guest, start, ping, throughput, kvm (default: all but kvm)")
     options = parser.parse_args()
     for name in options.what:
         if name not in BENCHES:
