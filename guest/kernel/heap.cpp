@@ -9,6 +9,7 @@
 #include <array>
 #include <bit>
 #include <cstring>
+#include <utility>
 
 #include "guest/kernel/format.hpp"
 #include "guest/kernel/panic.hpp"
@@ -76,6 +77,7 @@ struct Heap::Slab {
     }
     return word;
   }
+  [[nodiscard]] bool is_free(std::uint32_t index) const { return (free_bits[index / 64] >> (index % 64) & 1) != 0; }
   [[nodiscard]] std::uint64_t* block(std::uint32_t index) {
     // The slab's memory is raw; blocks are at least 16-byte aligned.
     const std::uintptr_t address =
@@ -156,7 +158,33 @@ inline void Heap::account_allocation(std::uint64_t bytes) {
   peak_live_bytes_ = std::max(peak_live_bytes_, live_bytes_);
 }
 
+inline void Heap::check_mark(const std::uint64_t* block, std::size_t index) {
+  if (((block[0] ^ mark_of(block)) | (block[1] ^ mark_of(block))) != 0) [[unlikely]] {
+    panic_at(here(), "heap: the free block at {} ({} bytes) was written to after it was freed",
+             static_cast<const void*>(block), kClassBytes[index]);
+  }
+}
+
 inline void* Heap::allocate_small(std::size_t index) {
+  Class& cls = classes_[index];
+  std::uint64_t* block = cls.spare;
+  if (block != nullptr) [[likely]] {
+    cls.spare = nullptr;
+    check_mark(block, index);
+  } else {
+    block = take_from_slab(index);
+    if (block == nullptr) {
+      return nullptr;
+    }
+  }
+  ++cls.allocations;
+  account_allocation(kClassBytes[index]);
+  return block;
+}
+
+/// The lowest free block of a slab. Null: no memory, counted as failure. Out of line, as return_to_slab(), so that the
+/// way without them saves no registers for them.
+[[gnu::noinline]] std::uint64_t* Heap::take_from_slab(std::size_t index) {
   Class& cls = classes_[index];
   Slab* slab = cls.partial;
   if (slab == nullptr) {
@@ -179,9 +207,8 @@ inline void* Heap::allocate_small(std::size_t index) {
   if (number >= slab->touched) {
     // The lowest free block is taken, so all before it have been used.
     slab->touched = static_cast<std::uint16_t>(number + 1);
-  } else if (((block[0] ^ mark_of(block)) | (block[1] ^ mark_of(block))) != 0) [[unlikely]] {
-    panic_at(here(), "heap: the free block at {} ({} bytes) was written to after it was freed",
-             static_cast<const void*>(block), kClassBytes[index]);
+  } else {
+    check_mark(block, index);
   }
   if (slab->free_blocks == slab->blocks) {
     --cls.empty_slabs;
@@ -189,9 +216,6 @@ inline void* Heap::allocate_small(std::size_t index) {
   if (--slab->free_blocks == 0) {
     unlink(cls, *slab);
   }
-  ++cls.live_blocks;
-  ++cls.allocations;
-  account_allocation(kClassBytes[index]);
   return block;
 }
 
@@ -214,25 +238,30 @@ void* Heap::allocate_large(std::size_t bytes, std::size_t alignment) {
   return pages_.map().pointer(*address);
 }
 
+namespace {
+/// The class that serves the request; Heap::kClasses: none does.
+inline std::size_t class_of(std::size_t bytes, std::size_t alignment) {
+  if (bytes > kLargestClass) {
+    return Heap::kClasses;
+  }
+  std::size_t index = kClassOf[(bytes + kGranule - 1) / kGranule];
+  if (alignment > Heap::kMinAlignment) {
+    while (index < Heap::kClasses && natural_alignment(index) < alignment) {
+      ++index;
+    }
+  }
+  return index;
+}
+}  // namespace
+
 void* Heap::allocate(std::size_t bytes, std::size_t alignment) {
   if (alignment > kMinAlignment) {
     // Not std::has_single_bit(): without the vector unit a population count is a call.
     require((alignment & (alignment - 1)) == 0 && alignment <= kMaxAlignment, "heap: impossible alignment");
   }
   const SpinGuard guard(lock_);
-  if (bytes > kLargestClass) {
-    return allocate_large(bytes, alignment);
-  }
-  std::size_t index = kClassOf[(bytes + kGranule - 1) / kGranule];
-  if (alignment > kMinAlignment) {
-    while (index < kClasses && natural_alignment(index) < alignment) {
-      ++index;
-    }
-    if (index == kClasses) {
-      return allocate_large(bytes, alignment);
-    }
-  }
-  return allocate_small(index);
+  const std::size_t index = class_of(bytes, alignment);
+  return index < kClasses ? allocate_small(index) : allocate_large(bytes, alignment);
 }
 
 inline Heap::Slab& Heap::slab_of(const void* block) const {
@@ -260,23 +289,34 @@ void Heap::free(void* block) {
   if (number >= slab.blocks || slab.first_offset + number * slab.block_bytes != offset) [[unlikely]] {
     panic_at(here(), "heap: free of {}, which is inside of a block of {} bytes", block, slab.block_bytes);
   }
-  const std::uint64_t bit = std::uint64_t{1} << (number % 64);
-  if ((slab.free_bits[number / 64] & bit) != 0) [[unlikely]] {
+  Class& cls = classes_[slab.class_index];
+  std::uint64_t* const before = cls.spare;
+  if (slab.is_free(number) || block == before) [[unlikely]] {
     panic_at(here(), "heap: free of the block at {} ({} bytes), which is free already", block, slab.block_bytes);
   }
-  slab.free_bits[number / 64] |= bit;
-  slab.free_word = std::min(slab.free_word, static_cast<std::uint16_t>(number / 64));
-  std::uint64_t* const words = slab.block(number);
+  ++cls.frees;
+  live_bytes_ -= slab.block_bytes;
+  auto* const words = static_cast<std::uint64_t*>(block);
   words[0] = mark_of(words);
   words[1] = mark_of(words);
-  Class& cls = classes_[slab.class_index];
-  --cls.live_blocks;
-  live_bytes_ -= slab.block_bytes;
+  cls.spare = words;
+  if (before != nullptr) {
+    return_to_slab(cls, before);
+  }
+}
+
+/// `block` is one that was checked when it was freed.
+[[gnu::noinline]] void Heap::return_to_slab(Class& cls, std::uint64_t* block) {
+  Slab& slab = slab_of(block);
+  const auto offset = static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(block) & (kSlabBytes - 1));
+  const std::uint32_t number = (offset - slab.first_offset) / slab.block_bytes;
+  slab.free_bits[number / 64] |= std::uint64_t{1} << (number % 64);
+  slab.free_word = std::min(slab.free_word, static_cast<std::uint16_t>(number / 64));
   if (slab.free_blocks++ == 0) {
     link(cls, slab);
   }
   if (slab.free_blocks == slab.blocks && ++cls.empty_slabs > 1) {
-    // One empty slab a class is kept, so that a block allocated and freed in turn does not make and break slabs.
+    // One empty slab a class is kept, so that blocks allocated and freed in turn do not make and break slabs.
     release_slab(cls, slab);
   }
 }
@@ -303,6 +343,9 @@ std::size_t Heap::usable_bytes(const void* block) const {
 void Heap::trim() {
   const SpinGuard guard(lock_);
   for (Class& cls : classes_) {
+    if (cls.spare != nullptr) {
+      return_to_slab(cls, std::exchange(cls.spare, nullptr));
+    }
     for (Slab* slab = cls.partial; slab != nullptr;) {
       Slab* const next = slab->next;
       if (slab->free_blocks == slab->blocks) {
@@ -325,7 +368,7 @@ HeapStatistics Heap::statistics() const {
                        .large_blocks = large_blocks_,
                        .large_bytes = large_bytes_};
   for (const Class& cls : classes_) {
-    total.live_blocks += cls.live_blocks;
+    total.live_blocks += cls.allocations - cls.frees;
     total.allocations += cls.allocations;
     total.slabs += cls.slabs;
   }
@@ -339,7 +382,7 @@ HeapClassStatistics Heap::class_statistics(std::size_t index) const {
   const Class& cls = classes_[index];
   return {.block_bytes = kClassBytes[index],
           .blocks_per_slab = blocks_of(index, sizeof(Slab)),
-          .live_blocks = cls.live_blocks,
+          .live_blocks = cls.allocations - cls.frees,
           .allocations = cls.allocations,
           .slabs = cls.slabs};
 }

@@ -107,7 +107,7 @@ TEST_F(HeapTest, huge_requests_are_refused_without_overflow) {
   EXPECT_EQ(heap.statistics().failures, 3U);
 }
 
-TEST_F(HeapTest, one_empty_slab_is_kept_and_the_rest_returned) {
+TEST_F(HeapTest, an_empty_slab_and_that_of_the_spare_block_are_kept_and_the_rest_returned) {
   std::vector<void*> blocks;
   for (int i = 0; i < 100; ++i) {
     blocks.push_back(heap.allocate(2000));
@@ -116,10 +116,29 @@ TEST_F(HeapTest, one_empty_slab_is_kept_and_the_rest_returned) {
   for (void* const block : blocks) {
     heap.free(block);
   }
-  EXPECT_EQ(heap.statistics().slabs, 1U);
+  EXPECT_EQ(heap.statistics().slabs, 2U);
   heap.trim();
   EXPECT_EQ(heap.statistics().slabs, 0U);
   EXPECT_EQ(pages.statistics().used_pages, 0U);
+}
+
+TEST_F(HeapTest, the_block_that_was_freed_last_is_handed_out_next) {
+  void* const first = heap.allocate(64);
+  void* const second = heap.allocate(64);
+  heap.free(first);
+  heap.free(second);
+  EXPECT_EQ(heap.allocate(64), second);
+  EXPECT_EQ(heap.allocate(60), first);
+  EXPECT_EQ(heap.class_statistics(3).live_blocks, 2U);
+  EXPECT_EQ(heap.statistics().frees, 2U);
+}
+
+TEST_F(HeapTest, trim_takes_the_spare_block_too) {
+  heap.free(heap.allocate(64));
+  EXPECT_EQ(heap.statistics().slabs, 1U);
+  heap.trim();
+  EXPECT_EQ(heap.statistics().slabs, 0U);
+  EXPECT_NE(heap.allocate(64), nullptr);
 }
 
 TEST_F(HeapTest, self_test_passes_and_leaves_no_trace) {
@@ -151,6 +170,14 @@ TEST_F(HeapDeath, double_free) {
   heap.free(block);
   EXPECT_DEATH(heap.free(block), "\\(64 bytes\\), which is free already");
   heap.free(kept);
+}
+
+TEST_F(HeapDeath, double_free_after_another_free) {
+  void* const block = heap.allocate(64);
+  void* const other = heap.allocate(64);
+  heap.free(block);
+  heap.free(other);
+  EXPECT_DEATH(heap.free(block), "\\(64 bytes\\), which is free already");
 }
 
 TEST_F(HeapDeath, double_free_of_a_large_block) {
@@ -185,6 +212,20 @@ TEST_F(HeapDeath, write_after_free) {
   EXPECT_DEATH(
       {
         block[1] = 5;
+        static_cast<void>(heap.allocate(64));
+      },
+      "was written to after it was freed");
+}
+
+TEST_F(HeapDeath, write_after_free_and_another_free) {
+  auto* const block = static_cast<std::uint64_t*>(heap.allocate(64));
+  void* const other = heap.allocate(64);
+  heap.free(block);
+  heap.free(other);
+  EXPECT_DEATH(
+      {
+        block[0] = 5;
+        static_cast<void>(heap.allocate(64));
         static_cast<void>(heap.allocate(64));
       },
       "was written to after it was freed");

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "guest/kernel/cpu.hpp"
 #include "guest/kernel/page_allocator.hpp"
 
 namespace guest::kernel {
@@ -63,14 +64,20 @@ class Heap {
 
  private:
   struct Slab;
-  struct Class {
-    Slab* partial = nullptr;  ///< slabs with a free block; an empty one that is kept is among them
-    std::uint64_t live_blocks = 0;
+  /// In a cache line of its own.
+  struct alignas(kCacheLineBytes) Class {
+    /// The block that was freed last, to be handed out next; null: none. Its slab counts it as used. Most blocks are
+    /// allocated where one of their size was freed just before: they pass the slab's books by.
+    std::uint64_t* spare = nullptr;
     std::uint64_t allocations = 0;
+    std::uint64_t frees = 0;
+    Slab* partial = nullptr;  ///< slabs with a free block; an empty one that is kept is among them
     std::uint64_t slabs = 0;
     std::uint64_t empty_slabs = 0;
   };
   void* allocate_small(std::size_t index);
+  std::uint64_t* take_from_slab(std::size_t index);
+  void return_to_slab(Class& cls, std::uint64_t* block);
   void* allocate_large(std::size_t bytes, std::size_t alignment);
   void free_large(void* block);
   Slab* new_slab(std::size_t index);
@@ -78,6 +85,7 @@ class Heap {
   static void link(Class& cls, Slab& slab);
   static void unlink(Class& cls, Slab& slab);
   [[nodiscard]] Slab& slab_of(const void* block) const;
+  static void check_mark(const std::uint64_t* block, std::size_t index);
   void account_allocation(std::uint64_t bytes);
 
   mutable SpinLock lock_{"heap", LockRank::Heap};  ///< of everything below but the reference
