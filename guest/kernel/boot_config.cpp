@@ -236,8 +236,14 @@ class ScenarioReader {
     if (!value) {
       return std::unexpected(value.error());
     }
-    if (value->empty() || value->size() > names::kMaxItemName) {
-      return bad_value("1 to 32 characters");
+    // As the monitor checks them: they are shown in replies and in reports.
+    const auto is_allowed = [](char c) {
+      return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
+             c == '-';
+    };
+    if (value->empty() || value->size() > names::kMaxItemName ||
+        !std::all_of(value->begin(), value->end(), is_allowed)) {
+      return bad_value("1 to 32 of A-Z a-z 0-9 . _ -");
     }
     out.write(*value);
     return {};
