@@ -25,7 +25,10 @@ void Task::run_jobs(const PeriodicLoad& load, threads::JobStatistics& statistics
                       .server = server_ == nullptr ? 0 : server_->id()},
                      statistics);
   for (std::uint64_t done = 0; (load.jobs == 0 || done < load.jobs) && jobs.begin(); ++done) {
-    while (jobs.ran() < load.work && !threads::current_thread().stop_requested()) {
+    while (jobs.ran() < load.work) {
+      if (threads::current_thread().stop_requested()) {
+        return;  // not done, so it is not measured
+      }
       threads::spin();
     }
     jobs.end();

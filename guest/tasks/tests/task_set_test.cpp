@@ -154,6 +154,17 @@ TEST_F(TaskSetTest, stops_when_its_last_task_has_gone_and_starts_again) {
   threads::run_until_idle();
 }
 
+TEST_F(TaskSetTest, a_job_that_is_stopped_is_not_measured) {
+  periodic("jobs", nullptr, 30 * kMs, 40 * kMs, 0);
+  do_in_thread([&] {
+    EXPECT_TRUE(set.start().has_value());
+    EXPECT_TRUE(threads::sleep_for(50 * kMs));  // the second has begun, and goes on to the end of its turn
+    EXPECT_EQ(set.stop(), kernel::Status::Ok);
+  });
+  threads::run_until_idle();
+  EXPECT_EQ(set.first_task()->statistics().response.count(), 1U);
+}
+
 TEST_F(TaskSetTest, statistics_are_forgotten_on_request) {
   Server& of = server("server", 2 * kMs, 10 * kMs);
   periodic("in server", &of, 1 * kMs, 10 * kMs, 3);
