@@ -54,6 +54,8 @@ void SpinLock::release(InterruptState before) {
   restore_interrupts(before);
 }
 
+bool holds_spin_lock() { return innermost[cpu_index()].lock != nullptr; }
+
 bool SpinLock::held_here() const {
   for (const SpinLock* lock = innermost[cpu_index()].lock; lock != nullptr; lock = lock->outer_) {
     if (lock == this) {

@@ -134,6 +134,7 @@ void Dispatcher::yield() {
 void Dispatcher::park() {
   const kernel::CriticalSection section;
   kernel::require(!in_interrupt_ && !idle(), "an interrupt handler or the idle thread waits");
+  kernel::require(!kernel::holds_spin_lock(), "a thread waits while it holds a spin lock");
   Thread& thread = *current_;
   if (thread.unparked_) {
     thread.unparked_ = false;

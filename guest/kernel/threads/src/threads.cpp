@@ -171,10 +171,4 @@ bool sleep_for(std::uint64_t duration_ns) {
   return sleep_until(duration_ns > kForever - now_ns ? kForever : now_ns + duration_ns);
 }
 
-void idle(void (*wait)()) {
-  for (;;) {
-    wait();
-  }
-}
-
 }  // namespace guest::threads

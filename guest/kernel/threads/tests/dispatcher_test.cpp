@@ -213,6 +213,19 @@ TEST(Dispatcher, threads_are_listed_by_id) {
   EXPECT_FALSE(next_thread(0));
 }
 
+TEST(DispatcherDeathTest, a_thread_with_a_spin_lock_does_not_wait) {
+  EXPECT_DEATH(
+      {
+        kernel::SpinLock lock("test", kernel::LockRank::Log);
+        start("waits", [&] {
+          const kernel::SpinGuard guard(lock);
+          dispatcher().park();
+        });
+        run_until_idle();
+      },
+      "holds a spin lock");
+}
+
 TEST(DispatcherDeathTest, the_idle_thread_does_not_wait) {
   run_until_idle();
   EXPECT_DEATH(dispatcher().park(), "idle thread waits");

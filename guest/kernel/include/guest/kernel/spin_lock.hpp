@@ -103,6 +103,9 @@ class SpinLock {
   [[no_unique_address]] std::conditional_t<kLockStatistics, Times, NoTimes> times_;
 };
 
+/// This CPU holds one. Meaningful with interrupts masked.
+[[nodiscard]] bool holds_spin_lock();
+
 /// Holds a lock while it lives.
 class SpinGuard {
  public:

@@ -24,8 +24,8 @@ class Inbox {
   std::atomic<Thread*> newest_ = nullptr;
 };
 
-/// Of one CPU; made there, once, for ever. Everything but run_inbox()'s source is touched by that CPU only, with
-/// interrupts masked.
+/// Of one CPU; made there, once, for ever. Everything but the inbox is touched by that CPU only, with interrupts
+/// masked.
 class Dispatcher {
  public:
   /// The caller, on the stack that its CPU has had so far, becomes the CPU's idle thread.

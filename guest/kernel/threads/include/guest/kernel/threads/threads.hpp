@@ -36,7 +36,4 @@ inline void yield() { dispatcher().yield(); }
 bool sleep_until(std::uint64_t deadline_ns);
 bool sleep_for(std::uint64_t duration_ns);
 
-/// What the idle thread does: `wait` for an interrupt, for ever. With interrupts on.
-[[noreturn]] void idle(void (*wait)());
-
 }  // namespace guest::threads
