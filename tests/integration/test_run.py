@@ -78,6 +78,13 @@ class Outcomes(harness.MachineTest):
         self.assertIn("scheduler-refused: server 'second' does not fit on CPU 0: it needs 300000 ppm, 600000 are promised "
                       "of at most 850000", (run_dir / "console.log").read_text())
 
+    def test_a_server_on_a_cpu_that_is_not_there_is_refused_at_boot(self):
+        scenario = SHORT + "machine: {cpus: 2}\nscheduler:\n  servers:\n    - {name: a, budget: 1ms, period: 9ms, cpu: 1}\n"
+        done, run_dir = self.run_scenario(scenario, "--cpus", "1")
+        self.assertEqual(done.returncode, 5, done.stdout + done.stderr)
+        self.assertRegex((run_dir / "console.log").read_text(),
+                         r"(?m)^BOOT CONFIG ERROR: scheduler-refused: server 'a': there is no CPU 1, or it is off\r?$")
+
     def test_a_scenario_s_tasks_start_with_the_machine(self):
         done, _ = self.run_scenario("""apiVersion: sis/v1
 machine: {cpus: 2}

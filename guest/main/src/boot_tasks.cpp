@@ -9,17 +9,21 @@ namespace {
 
 constexpr std::string_view kRefused = "scheduler-refused";
 
-[[noreturn]] void refuse_item(std::string_view kind, std::string_view name, const tasks::Refusal& refusal) {
-  const std::string_view why = refusal.status == kernel::Status::Exists       ? "its name is there twice"
-                               : refusal.status == kernel::Status::OutOfRange ? "there is no such CPU, or it is off"
-                                                                              : to_string(refusal.status);
+[[noreturn]] void refuse_item(std::string_view kind, std::string_view name, std::uint32_t cpu,
+                              const tasks::Refusal& refusal) {
+  if (refusal.status == kernel::Status::OutOfRange) {
+    refuse_boot(
+        kernel::fail(kRefused, "{} '{}': there is no CPU {}, or it is off", kind, kernel::escaped(name), cpu).error());
+  }
+  const std::string_view why =
+      refusal.status == kernel::Status::Exists ? "its name is there twice" : to_string(refusal.status);
   refuse_boot(kernel::fail(kRefused, "{} '{}': {}", kind, kernel::escaped(name), why).error());
 }
 
 /// A server that does not fit: what it asks for, and what there is.
 [[noreturn]] void refuse_server(const tasks::Server& server, const tasks::Refusal& refusal) {
   if (!refusal.placement) {
-    refuse_item("server", server.name(), refusal);
+    refuse_item("server", server.name(), 0, refusal);  // it had its CPU when it was declared
   }
   const sched::Admission& admission = refusal.placement->admission;
   refuse_boot(kernel::fail(kRefused,
@@ -40,7 +44,7 @@ void add_server(const kernel::ServerConfig& config) {
                       .depletion = config.soft ? sched::Depletion::Soft : sched::Depletion::Hard},
        .cpu = config.cpu});
   if (!added) {
-    refuse_item("server", config.name.view(), added.error());
+    refuse_item("server", config.name.view(), config.cpu.value_or(0), added.error());
   }
 }
 
@@ -59,7 +63,7 @@ void add_task(const kernel::TaskConfig& config, const kernel::BootConfig& of) {
     spec.load = tasks::GreedyLoad{.start = time(config.start_ns), .length = time(config.length_ns)};
   }
   if (const auto added = tasks::task_set().add_task(spec); !added) {
-    refuse_item("task", config.name.view(), added.error());
+    refuse_item("task", config.name.view(), spec.cpu, added.error());
   }
 }
 

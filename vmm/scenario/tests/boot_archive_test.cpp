@@ -60,7 +60,7 @@ TEST(BootArchiveTest, guest_reads_servers_and_tasks_as_the_scenario_says_them) {
                             {.name = "b", .budget = 1us, .period = 10us, .reservation = Reservation::Soft}};
   with.tasks = {{.name = "jobs", .server = "b", .periodic = PeriodicLoad{.period = 20us, .work = 3us, .jobs = 7}},
                 {.name = "hog", .cpu = 1, .greedy = GreedyLoad{.start = 5ns, .length = 60s}},
-                {.name = "for ever", .greedy = GreedyLoad{}}};
+                {.name = "forever", .greedy = GreedyLoad{}}};
   const auto tree = make_tree(with, run_values());
   ASSERT_TRUE(tree) << tree.error().message;
   guest::kernel::BootConfig config;
