@@ -65,7 +65,8 @@ class Top final : public Operation {
     begin_ns_ = services_.clock.now_ns();
     for (threads::ThreadRef thread = threads::next_thread(0); thread && count_ < kMaxShown;
          thread = threads::next_thread(thread->id())) {
-      seen_[count_++] = {.thread = thread, .ran = threads::report(*thread).ran};
+      const threads::ThreadReport report = threads::report(*thread);
+      seen_[count_++] = {.thread = thread, .ran = report.ran, .since = report.at};
     }
     services_.timers.arm(timer_, begin_ns_ + interval_ns);
   }
@@ -81,7 +82,9 @@ class Top final : public Operation {
  private:
   struct Seen {
     threads::ThreadRef thread;
-    sched::Time ran = 0;  ///< before, then meanwhile
+    sched::Time ran = 0;    ///< before, then meanwhile
+    sched::Time since = 0;  ///< when its CPU said so
+    std::uint64_t ppm = 0;  ///< of its CPU, since then
   };
   static constexpr std::size_t kAnswerBytes = std::size_t{48} * 1024;
 
@@ -98,7 +101,11 @@ class Top final : public Operation {
       return caller_->fail(refuse(error::kBusy, "", "no memory for the answer").error());
     }
     for (std::size_t i = 0; i < count_; ++i) {
-      seen_[i].ran = threads::report(*seen_[i].thread).ran - seen_[i].ran;
+      // Each by the clock of its own two answers: asking a busy CPU may take longer than what is measured.
+      const threads::ThreadReport report = threads::report(*seen_[i].thread);
+      seen_[i].ran = report.ran - seen_[i].ran;
+      const auto interval = static_cast<std::uint64_t>(std::max<sched::Time>(report.at - seen_[i].since, 1));
+      seen_[i].ppm = static_cast<std::uint64_t>(seen_[i].ran) * 1'000'000 / interval;
     }
     const std::uint64_t interval_ns = services_.clock.now_ns() - begin_ns_;
     // Most first; insertion, as std::stable_sort would allocate.
@@ -110,8 +117,8 @@ class Top final : public Operation {
     CborWriter writer({memory.get(), kAnswerBytes});
     ResultMap result(writer);
     result.add("interval_ns", interval_ns);
-    add_cpus(result, interval_ns);
-    add_threads(result, interval_ns);
+    add_cpus(result);
+    add_threads(result);
     result.finish();
     if (writer.overflowed()) {
       return caller_->fail(refuse(error::kTooLarge, "", "the answer is longer than {} bytes", kAnswerBytes).error());
@@ -120,7 +127,7 @@ class Top final : public Operation {
   }
 
   /// What the threads left over is the CPU's idle time, and that of threads which came or went meanwhile.
-  void add_cpus(ResultMap& result, std::uint64_t interval_ns) const {
+  void add_cpus(ResultMap& result) const {
     CborWriter& writer = result.key_for("cpus");
     const std::size_t token = writer.begin_array();
     std::size_t shown = 0;
@@ -128,20 +135,20 @@ class Top final : public Operation {
       if (threads::find_dispatcher(cpu) == nullptr) {
         continue;
       }
-      std::uint64_t busy_ns = 0;
+      std::uint64_t busy_ppm = 0;
       for (std::size_t i = 0; i < count_; ++i) {
-        busy_ns += seen_[i].thread->cpu() == cpu ? static_cast<std::uint64_t>(seen_[i].ran) : 0;
+        busy_ppm += seen_[i].thread->cpu() == cpu ? seen_[i].ppm : 0;
       }
       ResultMap entry(writer);
       entry.add("cpu", cpu);
-      entry.add("busy_permille", busy_ns * kPermille / interval_ns);
+      entry.add("busy_permille", busy_ppm / kPermille);
       entry.finish();
       ++shown;
     }
     writer.end(token, shown);
   }
 
-  void add_threads(ResultMap& result, std::uint64_t interval_ns) const {
+  void add_threads(ResultMap& result) const {
     CborWriter& writer = result.key_for("threads");
     writer.array(count_);
     for (std::size_t i = 0; i < count_; ++i) {
@@ -149,7 +156,7 @@ class Top final : public Operation {
       ResultMap entry(writer);
       add_thread(entry, *seen_[i].thread);
       entry.add("ran_ns", ran);
-      entry.add("permille", ran * kPermille / interval_ns);
+      entry.add("permille", seen_[i].ppm / kPermille);
       entry.finish();
     }
   }

@@ -144,7 +144,11 @@ ThreadReport report(const Thread& thread) {
         auto& [of, answer] = *static_cast<Question*>(context);
         const Dispatcher& here = *find_dispatcher();
         const bool running = &here.current() == &of;
-        answer = {.state = of.state(), .running = running, .ran = running ? here.current_ran() : of.ran()};
+        // No interrupt comes between the two times, so they are of one moment.
+        answer = {.state = of.state(),
+                  .running = running,
+                  .ran = running ? here.current_ran() : of.ran(),
+                  .at = here.now()};
       },
       &question);
   kernel::require(asked, "a thread's CPU has gone");

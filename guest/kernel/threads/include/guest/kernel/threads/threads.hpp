@@ -24,6 +24,7 @@ struct ThreadReport {
   ThreadState state;
   bool running;
   sched::Time ran;  ///< processor time that it has had
+  sched::Time at;   ///< that moment
 };
 /// Asks its CPU. In threads, with interrupts on and no spin lock.
 [[nodiscard]] ThreadReport report(const Thread& thread);
