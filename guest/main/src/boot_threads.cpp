@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "guest/arch/cpu.hpp"
+#include "guest/arch/fp.hpp"
 #include "guest/kernel/panic.hpp"
 #include "guest/kernel/threads/threads.hpp"
 #include "guest/kernel/work.hpp"
@@ -32,6 +33,7 @@ void start_work_thread() {
 }
 
 void idle() {
+  arch::drop_fp_here();
   arch::unmask_irq();
   // An interrupt between two of them is not slept through: what it wakes runs before this thread goes on.
   for (;;) {

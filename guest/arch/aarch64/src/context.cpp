@@ -3,10 +3,13 @@
 
 #include <bit>
 
+#include "guest/arch/cpu.hpp"
 #include "guest/arch/cpu_local.hpp"
+#include "guest/arch/fp.hpp"
 #include "guest/arch/layout.hpp"
 #include "guest/arch/mmu.hpp"
 #include "guest/arch/smp.hpp"
+#include "guest/arch/user.hpp"
 #include "guest/kernel/heap.hpp"
 #include "guest/kernel/panic.hpp"
 #include "guest/kernel/spin_lock.hpp"
@@ -59,6 +62,18 @@ void adopt_stack(Context& context) {
   const arch::CpuLocal& cpu = arch::this_cpu();
   context.stack_bottom = cpu.stack_bottom;
   context.stack_top = cpu.stack_top;
+  arch::adopt_fp(context);
+}
+
+void switch_extras(Context& from, Context& to) {
+  arch::switch_fp(from, to);
+  arch::switch_address_space(from, to);
+  arch::isb();  // what either of them has written holds from here on
+}
+
+void drop_extras(Context& context) {
+  arch::drop_fp(context);
+  kernel::require(context.user == nullptr, "a thread ends that still runs a user task");
 }
 
 bool allocate_stack(Context& context) {
@@ -89,7 +104,9 @@ void free_stack(Context& context) {
 }
 
 void make_context(Context& context, void (*entry)()) {
-  auto* const saved = reinterpret_cast<arch::SavedRegisters*>(context.stack_top) - 1;  // the stack is empty
+  context.fp = arch::make_fp_state(context.stack_top);
+  // The stack is empty but for that.
+  auto* const saved = reinterpret_cast<arch::SavedRegisters*>(context.fp) - 1;
   *saved = {.fp = 0,
             .lr = reinterpret_cast<std::uint64_t>(thread_start),
             .x19_to_x28 = {reinterpret_cast<std::uint64_t>(entry)}};

@@ -3,7 +3,9 @@
 #include "guest/arch/cpu.hpp"
 #include "guest/arch/mmu.hpp"
 #include "guest/arch/model/esr.hpp"
+#include "guest/kernel/critical.hpp"
 #include "guest/kernel/panic.hpp"
+#include "guest/kernel/threads/dispatcher.hpp"
 
 namespace guest::arch {
 namespace {
@@ -95,6 +97,39 @@ void use_no_address_space() {
   // ASID 0 has no TLB entries.
   sysreg::Ttbr0El1::write(ttbr_el1::value(empty_table_pa(), 0));
   isb();
+}
+
+void become_user(UserSide& task) {
+  const kernel::CriticalSection section;
+  threads::Context& self = threads::current_thread().context();
+  kernel::require(self.user == nullptr, "a thread has two user tasks");
+  self.user = &task;
+  self.extras |= kExtraUser;
+  use_address_space(task.root_pa, task.asid);
+}
+
+void leave_user() {
+  const kernel::CriticalSection section;
+  threads::Context& self = threads::current_thread().context();
+  self.user = nullptr;
+  self.extras &= ~kExtraUser;
+  use_no_address_space();
+}
+
+UserSide* current_user() { return static_cast<UserSide*>(threads::current_thread().context().user); }
+
+void start_user(std::uint64_t entry, std::uint64_t stack_pointer) {
+  UserFrame frame = initial_user_frame(entry, stack_pointer);
+  enter_user(frame);
+}
+
+void switch_address_space(const threads::Context& from, const threads::Context& to) {
+  if ((to.extras & kExtraUser) != 0) {
+    const UserSide& task = *static_cast<const UserSide*>(to.user);
+    sysreg::Ttbr0El1::write(ttbr_el1::value(task.root_pa, raw(task.asid)));
+  } else if ((from.extras & kExtraUser) != 0) {
+    sysreg::Ttbr0El1::write(ttbr_el1::value(empty_table_pa(), 0));
+  }
 }
 
 TranslationMaintenance& translation_maintenance() { return maintenance; }

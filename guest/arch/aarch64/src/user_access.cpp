@@ -2,8 +2,10 @@
 
 #include <algorithm>
 
+#include "guest/arch/fp.hpp"
 #include "guest/arch/model/esr.hpp"
 #include "guest/arch/model/user_table.hpp"
+#include "guest/kernel/threads/dispatcher.hpp"
 #include "image.hpp"
 
 extern "C" {
@@ -61,7 +63,9 @@ bool fix_user_access(ExceptionFrame& frame) {
 
 /// From user_entry.S, interrupts masked: a synchronous exception of the kernel. Returns if it goes on.
 extern "C" void kernel_exception(ExceptionFrame& frame) {
-  if (!fix_user_access(frame)) {
+  if (exception_class(frame.esr) == ExceptionClass::FpAccess && threads::find_dispatcher() != nullptr) {
+    take_fp();  // the instruction is executed again
+  } else if (!fix_user_access(frame)) {
     exception_report(frame);
   }
 }

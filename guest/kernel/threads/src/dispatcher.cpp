@@ -110,6 +110,9 @@ void Dispatcher::reschedule(sched::Time now) {
   current_ = &next;
   switches_.store(switches_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   kernel::trace().record(kernel::TraceType::ThreadSwitch, previous.id_, next.id_);
+  if ((previous.context_.extras | next.context_.extras) != 0) [[unlikely]] {
+    switch_extras(previous.context_, next.context_);
+  }
   switch_context(previous.context_, next.context_);
   // As `previous` again, some switches later.
   finish_switch();
@@ -164,6 +167,7 @@ void Dispatcher::on_timeout(void* thread) { find_dispatcher()->unpark(*static_ca
 void Dispatcher::exit_current() {
   kernel::mask_interrupts();
   kernel::require(!in_interrupt_ && !idle(), "an interrupt handler or the idle thread exits");
+  drop_extras(current_->context_);
   current_->state_ = ThreadState::Exited;
   const sched::Time at = now();
   scheduler_.block(*current_, at);

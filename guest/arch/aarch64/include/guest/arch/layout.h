@@ -57,6 +57,10 @@
 #define SIS_FRAME_RECORD 0x120
 #define SIS_FRAME_VECTOR 0x130
 
+/* struct FpState (fp.hpp): V0 to V31, then FPSR and FPCR at SIS_FP_STATUS. */
+#define SIS_FP_STATE_SIZE 0x210
+#define SIS_FP_STATUS 0x200
+
 /* struct UserFrame (user.hpp): an exception frame, then what else a user task has. */
 #define SIS_USER_FRAME_SIZE 0x150
 #define SIS_USER_FRAME_TPIDR 0x140

@@ -15,6 +15,10 @@ struct Context {
   /// The stack, whole.
   std::uint64_t stack_bottom = 0;
   std::uint64_t stack_top = 0;
+  // The platform's, of few threads: FP registers and a user's address space. Touched on the thread's CPU only.
+  std::uint32_t extras = 0;  ///< what a switch from or to this one has to see to besides; 0: nothing
+  void* fp = nullptr;        ///< where its FP registers are while others have the CPU's
+  void* user = nullptr;      ///< the user task that it runs
 };
 static_assert(std::is_standard_layout_v<Context>);
 
@@ -28,6 +32,11 @@ void make_context(Context& context, void (*entry)());
 /// Saves the registers of the caller in `from` and goes on as `to`; returns when somebody switches back. Interrupts
 /// masked.
 void switch_context(Context& from, Context& to);
+
+/// What comes before switch_context() where either of the two has extras. Interrupts masked.
+void switch_extras(Context& from, Context& to);
+/// The running context ends: none of its extras are kept. Interrupts masked.
+void drop_extras(Context& context);
 
 /// Memory for a stack: mapped, with unmapped memory around it where the platform can. False: there is none.
 [[nodiscard]] bool allocate_stack(Context& context);

@@ -72,6 +72,9 @@ class Thread : public sched::Task {
   /// Meaningful on its CPU, or as a snapshot.
   [[nodiscard]] ThreadState state() const { return state_; }
 
+  /// For the platform, on its CPU.
+  [[nodiscard]] Context& context() { return context_; }
+
   /// Asks it to end: what it sleeps or waits in returns at once with the word for that, now and from now on. It ends
   /// itself when it sees it. From any CPU, in threads or interrupts.
   void request_stop();
