@@ -98,6 +98,15 @@ void add_task(ResultMap& result, const tasks::Task& task) {
   if (task.thread_id() != 0) {
     result.add("thread", task.thread_id());
   }
+  if (const auto program = task.program()) {
+    result.add("program", to_string(program->state));
+    result.add("memory_bytes", program->pages * kernel::kPageBytes);
+    if (program->state == process::ProgramState::Exited) {
+      result.add("exit_status", program->status);
+    } else if (program->state == process::ProgramState::Killed) {
+      result.add("killed_for", program->cause.view());
+    }
+  }
   if (task.server() == nullptr && task.periodic()) {
     add_statistics(result, task.statistics());
   }
@@ -131,7 +140,11 @@ HandlerResult show_state(ResultMap& result) {
 
 HandlerResult start_set(ResultMap& result) {
   if (const auto started = tasks::task_set().start(); !started) {
-    const auto& [server, refusal] = started.error();
+    const auto& [server, refusal, task, why] = started.error();
+    if (task != nullptr) {
+      return refuse(error::kFailed, "", "task '{}': {}: {}", kernel::escaped(task->name()), why.name,
+                    why.detail.view());
+    }
     if (server != nullptr) {
       return refuse_server(server->name(), refusal);
     }

@@ -47,21 +47,21 @@ void AsidPool::give_back(arch::Asid asid) {
 }
 
 std::uint64_t TaskPages::allocate() {
-  if (used_ == limit_) {
+  if (used() == limit_) {
     return 0;
   }
   const auto page = pages_.allocate(0);
   if (!page) {
     return 0;
   }
-  ++used_;
+  used_.store(used() + 1, std::memory_order_relaxed);
   std::memset(pages_.map().pointer(*page), 0, kPageBytes);
   return kernel::raw(*page);
 }
 
 void TaskPages::free(std::uint64_t pa) {
   pages_.free(kernel::PhysAddr{pa});
-  --used_;
+  used_.store(used() - 1, std::memory_order_relaxed);
 }
 
 UserSpace::~UserSpace() {

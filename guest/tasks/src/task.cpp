@@ -8,12 +8,18 @@ const threads::JobStatistics& Task::statistics() const {
   return server_ == nullptr ? *own_statistics_ : server_->statistics();
 }
 
+std::optional<process::ProgramReport> Task::program() const {
+  return program_ == nullptr ? program_report_ : program_->report();
+}
+
 void Task::run(void* self) {
   const Task& task = *static_cast<const Task*>(self);
   if (const auto* const periodic = std::get_if<PeriodicLoad>(&task.load_)) {
     task.run_jobs(*periodic, task.server_ == nullptr ? *task.own_statistics_ : *task.server_->statistics_);
   } else if (const auto* const greedy = std::get_if<GreedyLoad>(&task.load_)) {
     task.run_greedily(*greedy);
+  } else {
+    task.program_->run();
   }
 }
 

@@ -116,6 +116,9 @@ std::expected<Task*, Refusal> TaskSet::add_task(const TaskSpec& spec) {
   if (spec.server == nullptr && threads::find_dispatcher(spec.cpu) == nullptr) {
     return refuse(kernel::Status::OutOfRange);
   }
+  if (std::holds_alternative<ProgramLoad>(spec.load) && loader_ == nullptr) {
+    return refuse(kernel::Status::Unsupported);
+  }
   std::unique_ptr<Task> task(new (std::nothrow) Task);
   if (task == nullptr) {
     return refuse(kernel::Status::NoMemory);
@@ -175,6 +178,35 @@ void TaskSet::take_all_back() {
   }
 }
 
+std::expected<void, TaskSet::StartRefusal> TaskSet::load_programs() {
+  for (Task* task = tasks_.front(); task != nullptr; task = TaskList::after(*task)) {
+    const auto* const load = std::get_if<ProgramLoad>(&task->load_);
+    if (load == nullptr) {
+      continue;
+    }
+    auto loaded = loader_->load({.name = task->name(),
+                                 .file = load->file,
+                                 .arguments = {load->arguments.begin(), load->arguments.size()},
+                                 .max_pages = load->max_pages});
+    if (!loaded) {
+      unload_programs();
+      return std::unexpected(StartRefusal{
+          .refusal = {.status = kernel::Status::Invalid, .placement = {}}, .task = task, .why = loaded.error()});
+    }
+    task->program_ = *std::move(loaded);
+  }
+  return {};
+}
+
+/// Of tasks without threads.
+void TaskSet::unload_programs() {
+  for (Task* task = tasks_.front(); task != nullptr; task = TaskList::after(*task)) {
+    if (!task->thread_) {
+      task->program_ = nullptr;
+    }
+  }
+}
+
 bool TaskSet::start_task(Task& task, sched::Time epoch) {
   task.epoch_ = epoch;
   auto thread = threads::spawn({.name = task.name(),
@@ -200,10 +232,15 @@ std::expected<void, TaskSet::StartRefusal> TaskSet::start() {
       return std::unexpected(StartRefusal{.server = server, .refusal = promised.error()});
     }
   }
+  if (auto loaded = load_programs(); !loaded) {
+    take_all_back();
+    return loaded;
+  }
   state_ = SetState::On;
   const sched::Time epoch = threads::dispatcher().now() + kStartDelay;
   for (Task* task = tasks_.front(); task != nullptr; task = TaskList::after(*task)) {
     if (!start_task(*task, epoch)) {
+      unload_programs();
       (void)stop();
       return std::unexpected(StartRefusal{.refusal = {.status = kernel::Status::NoMemory, .placement = {}}});
     }
@@ -229,6 +266,8 @@ void TaskSet::on_thread_gone() {
   for (Task* task = tasks_.front(); task != nullptr; task = TaskList::after(*task)) {
     if (task->thread_ && task->thread_->gone()) {
       task->thread_ = {};
+      task->program_report_ = task->program();
+      task->program_ = nullptr;
       --living_;
     }
   }

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <deque>
 #include <functional>
 #include <string_view>
@@ -163,6 +164,105 @@ TEST_F(TaskSetTest, a_job_that_is_stopped_is_not_measured) {
   });
   threads::run_until_idle();
   EXPECT_EQ(set.first_task()->statistics().response.count(), 1U);
+}
+
+/// Programs that work for a while and are done; one of which the file is empty cannot be loaded.
+class FakeLoader final : public process::ProgramLoader {
+ public:
+  std::expected<std::unique_ptr<process::Program>, kernel::NamedError> load(const process::ProgramSpec& spec) override {
+    if (spec.file.empty()) {
+      return kernel::fail("elf-truncated", "{} bytes", spec.file.size());
+    }
+    return std::make_unique<FakeProgram>(*this);
+  }
+
+  unsigned living = 0;
+
+ private:
+  class FakeProgram final : public process::Program {
+   public:
+    explicit FakeProgram(FakeLoader& loader) : loader_(loader) { ++loader_.living; }
+    ~FakeProgram() override { --loader_.living; }
+    void run() override {
+      state_ = process::ProgramState::Running;
+      const bool slept = threads::sleep_for(20 * kMs);
+      state_ = slept ? process::ProgramState::Exited : process::ProgramState::Stopped;
+    }
+    [[nodiscard]] process::ProgramReport report() const override {
+      return {.state = state_, .status = 7, .cause = {}, .pages = 3};
+    }
+
+   private:
+    FakeLoader& loader_;
+    process::ProgramState state_ = process::ProgramState::Loaded;
+  };
+};
+
+class ProgramTest : public TaskSetTest {
+ protected:
+  ProgramTest() { set.set_loader(loader); }
+  ~ProgramTest() override {
+    threads::run_until_idle();
+    EXPECT_EQ(loader.living, 0U);
+  }
+  Task& program(std::string_view name, Server* of, std::size_t bytes) {
+    ProgramLoad load;
+    load.file = std::span(kFile).first(bytes);
+    load.max_pages = 10;
+    const auto added = set.add_task({.name = name, .server = of, .load = load});
+    EXPECT_TRUE(added.has_value());
+    return **added;
+  }
+
+  static constexpr std::array<std::byte, 4> kFile{};
+  FakeLoader loader;
+};
+
+TEST_F(ProgramTest, programs_run_and_what_became_of_them_is_kept) {
+  Task& task = program("task", &server("server", 2 * kMs, 10 * kMs), 4);
+  EXPECT_FALSE(task.program());
+  do_in_thread([&] {
+    EXPECT_TRUE(set.start().has_value());
+    EXPECT_TRUE(threads::sleep_for(5 * kMs));
+    EXPECT_EQ(task.program()->state, process::ProgramState::Running);
+    EXPECT_TRUE(threads::sleep_for(30 * kMs));
+    EXPECT_EQ(task.program()->state, process::ProgramState::Exited);
+    EXPECT_EQ(task.program()->status, 7);
+    EXPECT_EQ(loader.living, 0U);  // its memory is free, though the set is on
+  });
+  threads::run_until_idle();
+}
+
+TEST_F(ProgramTest, programs_are_stopped_with_the_set_and_start_anew_with_it) {
+  Task& task = program("task", nullptr, 4);
+  for (int i = 0; i < 2; ++i) {
+    do_in_thread([&] {
+      EXPECT_TRUE(set.start().has_value());
+      EXPECT_TRUE(threads::sleep_for(5 * kMs));
+      EXPECT_EQ(set.stop(), kernel::Status::Ok);
+    });
+    threads::run_until_idle();
+    EXPECT_EQ(set.state(), SetState::Off);
+    EXPECT_EQ(task.program()->state, process::ProgramState::Stopped);
+  }
+}
+
+TEST_F(ProgramTest, one_that_cannot_be_loaded_keeps_the_set_off) {
+  program("good", &server("server", 2 * kMs, 10 * kMs), 4);
+  const Task& bad = program("bad", nullptr, 0);
+  do_in_thread([&] {
+    const auto started = set.start();
+    ASSERT_FALSE(started.has_value());
+    EXPECT_EQ(started.error().task, &bad);
+    EXPECT_EQ(started.error().why.name, "elf-truncated");
+    EXPECT_EQ(set.state(), SetState::Off);
+    EXPECT_EQ(loader.living, 0U);
+  });
+  threads::run_until_idle();
+}
+
+TEST_F(TaskSetTest, programs_without_a_loader_are_refused) {
+  EXPECT_EQ(set.add_task({.name = "task", .load = ProgramLoad{}}).error().status, kernel::Status::Unsupported);
 }
 
 TEST_F(TaskSetTest, statistics_are_forgotten_on_request) {

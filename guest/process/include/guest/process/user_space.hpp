@@ -62,13 +62,14 @@ class TaskPages final : public arch::PageSource {
   void free(std::uint64_t pa) override;
   [[nodiscard]] void* pointer(std::uint64_t pa) const override { return pages_.map().pointer(kernel::PhysAddr{pa}); }
 
-  [[nodiscard]] std::uint64_t used() const { return used_; }
+  /// From any thread; the others are the owner's.
+  [[nodiscard]] std::uint64_t used() const { return used_.load(std::memory_order_relaxed); }
   [[nodiscard]] std::uint64_t limit() const { return limit_; }
 
  private:
   kernel::PageAllocator& pages_;
   std::uint64_t limit_;
-  std::uint64_t used_ = 0;
+  std::atomic<std::uint64_t> used_{0};
 };
 
 /// What address spaces share; outlives them.

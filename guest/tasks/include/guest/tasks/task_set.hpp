@@ -6,13 +6,16 @@
 // A task that is out of budget ends when it has some again, so stopping takes up to a period.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <expected>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <variant>
 
+#include "guest/kernel/bounded_array.hpp"
 #include "guest/kernel/format.hpp"
 #include "guest/kernel/intrusive_list.hpp"
 #include "guest/kernel/sched/cpu_scheduler.hpp"
@@ -20,6 +23,7 @@
 #include "guest/kernel/threads/jobs.hpp"
 #include "guest/kernel/threads/threads.hpp"
 #include "guest/kernel/work.hpp"
+#include "guest/process/program.hpp"
 
 namespace guest::tasks {
 
@@ -48,6 +52,14 @@ struct GreedyLoad {
   sched::Time length = 0;  ///< 0: for ever
 };
 
+/// A user task. What it refers to outlives the task.
+struct ProgramLoad {
+  static constexpr std::size_t kMaxArguments = 16;
+  std::span<const std::byte> file;                                  ///< ELF
+  kernel::BoundedArray<std::string_view, kMaxArguments> arguments;  ///< argv
+  std::uint64_t max_pages = 0;                                      ///< of memory, translation tables included
+};
+
 class Server;
 class Task;
 class TaskSet;
@@ -56,7 +68,7 @@ struct TaskSpec {
   std::string_view name;     ///< 1 to kMaxName bytes, copied; no other task has it
   Server* server = nullptr;  ///< null: best effort, on `cpu`
   std::uint32_t cpu = 0;
-  std::variant<PeriodicLoad, GreedyLoad> load;
+  std::variant<PeriodicLoad, GreedyLoad, ProgramLoad> load;
 };
 
 /// What a server's CPU knows of it, of one moment.
@@ -101,6 +113,8 @@ class Task {
   /// Of its jobs; that of its server, if it has one.
   [[nodiscard]] const threads::JobStatistics& statistics() const;
   [[nodiscard]] bool periodic() const { return std::holds_alternative<PeriodicLoad>(load_); }
+  /// Of one that is a user program: as it is, or as it ended last; nothing before its first start.
+  [[nodiscard]] std::optional<process::ProgramReport> program() const;
 
  private:
   friend class TaskSet;
@@ -111,8 +125,10 @@ class Task {
   kernel::FixedText<kMaxName> name_;
   Server* server_ = nullptr;
   std::uint32_t cpu_ = 0;
-  std::variant<PeriodicLoad, GreedyLoad> load_;
-  sched::Time epoch_ = 0;  ///< when the set was started
+  std::variant<PeriodicLoad, GreedyLoad, ProgramLoad> load_;
+  std::unique_ptr<process::Program> program_;             ///< while there is a thread
+  std::optional<process::ProgramReport> program_report_;  ///< of the last one
+  sched::Time epoch_ = 0;                                 ///< when the set was started
   std::unique_ptr<threads::JobStatistics> own_statistics_;
   threads::ThreadRef thread_;
   kernel::ListLink<Task> link_;
@@ -132,6 +148,8 @@ std::string_view to_string(SetState state);
 class TaskSet {
  public:
   constexpr TaskSet() = default;
+  /// What loads user programs, before the first of them is declared.
+  void set_loader(process::ProgramLoader& loader) { loader_ = &loader; }
   TaskSet(const TaskSet&) = delete;
   TaskSet& operator=(const TaskSet&) = delete;
 
@@ -142,11 +160,13 @@ class TaskSet {
   /// Declares a task, while the set is off.
   std::expected<Task*, Refusal> add_task(const TaskSpec& spec);
 
-  /// Promises every server its budget and starts every task. All or nothing: on a refusal, which names the server, the
-  /// set is off as before.
+  /// Promises every server its budget, loads every program and starts every task. All or nothing: on a refusal, which
+  /// names the server or the task, the set is off as before.
   struct StartRefusal {
     const Server* server = nullptr;  ///< null: a task could not be started
     Refusal refusal;
+    const Task* task = nullptr;   ///< one of which the program cannot be loaded
+    kernel::NamedError why = {};  ///< of that
   };
   std::expected<void, StartRefusal> start();
   /// Asks every task to end. Busy: the set is not on.
@@ -171,9 +191,12 @@ class TaskSet {
   static std::expected<void, Refusal> promise(Server& server);
   static void take_back(Server& server);
   void take_all_back();
+  std::expected<void, StartRefusal> load_programs();
+  void unload_programs();
   bool start_task(Task& task, sched::Time epoch);
   void on_thread_gone();
 
+  process::ProgramLoader* loader_ = nullptr;
   SetState state_ = SetState::Off;
   std::uint32_t next_server_id_ = 0;
   std::uint32_t living_ = 0;  ///< tasks whose threads have not gone
