@@ -282,6 +282,29 @@ class ScenarioReader {
   }
   Outcome read_task_start() { return time(task().start_ns, 0); }
   Outcome read_task_length() { return time(task().length_ns); }
+  Outcome read_task_program() {
+    const auto value = text();
+    if (!value || value->empty() || value->size() > names::kMaxProgramName) {
+      return bad_value("1 to 64 characters");
+    }
+    task().program.write(*value);
+    return {};
+  }
+  Outcome read_task_arguments() {
+    const Bytes bytes = cursor_.value();
+    const std::string_view all(reinterpret_cast<const char*>(bytes.data()), bytes.size());  // char aliases anything
+    const auto count = static_cast<std::size_t>(std::count(all.begin(), all.end(), '\0'));
+    if (all.empty() || all.back() != '\0' || count > names::kMaxArguments || all.size() > names::kMaxArgumentBytes) {
+      return bad_value("1 to 15 texts, each ended by a NUL, of at most 512 bytes in all");
+    }
+    task().arguments.write(all);
+    return {};
+  }
+  Outcome read_task_memory() {
+    const Outcome outcome = number(8, task().memory_bytes, names::kMinTaskMemory, names::kMaxTaskMemory);
+    return outcome && task().memory_bytes % names::kTaskMemoryUnit != 0 ? bad_value("whole pages of 4096 bytes")
+                                                                        : outcome;
+  }
 
   /// What a missing property would have been.
   static Outcome missing(std::string_view what, std::string_view of, std::size_t index) {
@@ -312,24 +335,36 @@ class ScenarioReader {
     const std::size_t index = out_.tasks.size() - 1;
     const bool periodic =
         read.period_ns != 0 || read.work_ns != 0 || read.deadline_ns != 0 || read.offset_ns != 0 || read.jobs != 0;
+    const bool greedy = read.kind == TaskConfig::Kind::Greedy;
+    const bool program = !read.program.view().empty() || !read.arguments.view().empty() || read.memory_bytes != 0;
     if (read.name.view().empty()) {
       return missing(names::kItemName, "task", index);
     }
-    if (periodic == (read.kind == TaskConfig::Kind::Greedy)) {
-      return fail("tree-bad-value", "task {}: expected one of '{}' and '{}'", index, std::string_view(names::kPeriodNs),
-                  std::string_view(names::kGreedy));
+    if (int{periodic} + int{greedy} + int{program} != 1) {
+      return fail("tree-bad-value", "task {}: expected one of '{}', '{}' and '{}'", index,
+                  std::string_view(names::kPeriodNs), std::string_view(names::kGreedy),
+                  std::string_view(names::kProgram));
     }
     if (read.server && read.cpu) {
       return fail("tree-bad-value", "task {}: a CPU beside a server", index);
     }
-    if (!periodic) {
-      return {};
-    }
-    if (read.start_ns != 0 || read.length_ns != 0) {
-      return fail("tree-bad-value", "task {}: '{}' or '{}' of a task with '{}'", index,
+    if (!greedy && (read.start_ns != 0 || read.length_ns != 0)) {
+      return fail("tree-bad-value", "task {}: '{}' or '{}' of a task that is not '{}'", index,
                   std::string_view(names::kStartNs), std::string_view(names::kLengthNs),
-                  std::string_view(names::kPeriodNs));
+                  std::string_view(names::kGreedy));
     }
+    return periodic ? end_periodic(read, index) : program ? end_program(read, index) : Outcome();
+  }
+
+  static Outcome end_program(TaskConfig& read, std::size_t index) {
+    read.kind = TaskConfig::Kind::Program;
+    if (read.program.view().empty() || read.memory_bytes == 0) {
+      return missing(read.memory_bytes == 0 ? names::kMemoryBytes : names::kProgram, "task", index);
+    }
+    return {};
+  }
+
+  static Outcome end_periodic(TaskConfig& read, std::size_t index) {
     read.kind = TaskConfig::Kind::Periodic;
     if (read.period_ns == 0 || read.work_ns == 0 || read.deadline_ns == 0) {
       return missing(read.period_ns == 0 ? names::kPeriodNs
@@ -390,6 +425,9 @@ const ScenarioReader::Known ScenarioReader::kKnown[] = {
     {Node::Task, names::kGreedy, &ScenarioReader::read_task_greedy},
     {Node::Task, names::kStartNs, &ScenarioReader::read_task_start},
     {Node::Task, names::kLengthNs, &ScenarioReader::read_task_length},
+    {Node::Task, names::kProgram, &ScenarioReader::read_task_program},
+    {Node::Task, names::kArguments, &ScenarioReader::read_task_arguments},
+    {Node::Task, names::kMemoryBytes, &ScenarioReader::read_task_memory},
     {Node::Root, {}, nullptr},
 };
 

@@ -3,14 +3,28 @@
 
 #include "commands.hpp"
 #include "vmm/scenario/load.hpp"
+#include "vmm/scenario/programs.hpp"
 #include "vmm/scenario/schema.hpp"
 
 namespace vmm::cli {
+namespace {
+
+/// The scenario, if the files that it names are as they should be, too.
+Result<scenario::Scenario> load_with_files(const std::string& file) {
+  auto scenario = scenario::load_file(file);
+  if (!scenario) return scenario;
+  if (auto programs = scenario::read_programs(*scenario); !programs) {
+    return std::unexpected(std::move(programs.error()).because_of(file));
+  }
+  return scenario;
+}
+
+}  // namespace
 
 int check(const CheckOptions& options) {
   int code = 0;
   for (const auto& file : options.files) {
-    const auto scenario = scenario::load_file(file);
+    const auto scenario = load_with_files(file);
     if (scenario) {
       std::size_t requests = 0;
       for (const auto& step : scenario->steps) requests += step.requests.size();

@@ -6,6 +6,7 @@
 
 #include "abi/boot_config.hpp"
 #include "cpio_writer.hpp"
+#include "vmm/scenario/programs.hpp"
 
 namespace vmm::scenario {
 namespace {
@@ -90,6 +91,13 @@ void write_task(TreeWriter& tree, std::size_t index, const Task& task, const std
     tree.ns(names::kStartNs, load->start);
     if (load->length) tree.ns(names::kLengthNs, *load->length);
   }
+  if (const auto& load = task.program) {
+    tree.text(names::kProgram, archive_name(*load));
+    std::string arguments;
+    for (const std::string& argument : load->arguments) arguments.append(argument).push_back('\0');
+    if (!arguments.empty()) tree.bytes(names::kArguments, std::as_bytes(std::span(arguments)));
+    tree.u64(names::kMemoryBytes, load->memory_bytes);
+  }
   tree.end();
 }
 
@@ -151,6 +159,13 @@ Result<std::vector<std::byte>> make_archive(const Scenario& scenario, const RunV
   if (!tree) return tree;
   CpioWriter archive;
   if (auto added = archive.add(names::kScenarioFile, *tree); !added) return std::unexpected(std::move(added.error()));
+  const auto programs = read_programs(scenario);
+  if (!programs) return std::unexpected(programs.error());
+  for (const auto& [name, bytes] : *programs) {
+    if (auto added = archive.add(name, std::as_bytes(std::span(bytes))); !added) {
+      return std::unexpected(std::move(added.error()));
+    }
+  }
   return std::move(archive).finish();
 }
 

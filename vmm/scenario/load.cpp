@@ -74,6 +74,11 @@ std::string name_of_file(const std::filesystem::path& file) {
   return name;
 }
 
+/// A path from the folder of `file`. `error` is set where there is none.
+void make_absolute(std::string& path, const std::filesystem::path& file, std::error_code& error) {
+  path = std::filesystem::absolute(file.parent_path() / path, error).lexically_normal().string();
+}
+
 }  // namespace
 
 Result<Scenario> load_text(std::string_view yaml, const std::string& file_name) {
@@ -86,15 +91,12 @@ Result<Scenario> load_text(std::string_view yaml, const std::string& file_name) 
   if (!problems.empty()) return fail(problems.to_text(file_name), abi::ExitCode::Usage);
   const std::filesystem::path file = file_name;
   if (scenario.name.empty()) scenario.name = name_of_file(file);
-  if (!scenario.kernel.empty()) {
-    std::error_code error;
-    const auto absolute = std::filesystem::absolute(file.parent_path() / scenario.kernel, error);
-    if (error) {
-      return fail(file_name + ": boot.kernel: cannot tell the current folder: " + error.message(),
-                  abi::ExitCode::Usage);
-    }
-    scenario.kernel = absolute.lexically_normal().string();
+  std::error_code error;
+  if (!scenario.kernel.empty()) make_absolute(scenario.kernel, file, error);
+  for (Task& task : scenario.tasks) {
+    if (task.program) make_absolute(task.program->file, file, error);
   }
+  if (error) return fail(file_name + ": cannot tell the current folder: " + error.message(), abi::ExitCode::Usage);
   name_requests(scenario);
   return scenario;
 }

@@ -49,13 +49,34 @@ void check_server(Problems& problems, const std::string& key, const Node& node, 
 }
 
 void check_task(Problems& problems, const std::string& key, const Node& node, const Task& task) {
-  if (task.periodic.has_value() == task.greedy.has_value()) {
-    problems.add(node.at, key, task.periodic ? "periodic and greedy" : "neither periodic nor greedy",
-                 "one of periodic and greedy");
+  std::string given;
+  int kinds = 0;
+  for (const auto& [is_given, kind] :
+       {std::pair(task.periodic.has_value(), "periodic"), std::pair(task.greedy.has_value(), "greedy"),
+        std::pair(task.program.has_value(), "program")}) {
+    if (is_given) given += std::string(kinds++ == 0 ? "" : " and ") + kind;
+  }
+  if (kinds != 1) {
+    problems.add(node.at, key, kinds == 0 ? "none of periodic, greedy and program" : given,
+                 "one of periodic, greedy and program");
   }
   if (!task.server.empty() && task.cpu) {
     problems.add(place(node, "cpu"), key + ".cpu", "a CPU beside a server",
                  "server or cpu: a server's tasks run where it is");
+  }
+}
+
+void check_program(Problems& problems, const std::string& key, const Node& node, const UserProgram& program) {
+  std::size_t bytes = 0;
+  for (const std::string& argument : program.arguments) bytes += argument.size() + 1;
+  if (bytes > names::kMaxArgumentBytes) {
+    problems.add(place(node, "arguments"), key + ".arguments",
+                 std::to_string(bytes) + " bytes, one for the end of each included",
+                 "at most " + std::to_string(names::kMaxArgumentBytes));
+  }
+  const auto holds_nul = [](const std::string& text) { return text.find('\0') != std::string::npos; };
+  if (std::ranges::any_of(program.arguments, holds_nul)) {
+    problems.add(place(node, "arguments"), key + ".arguments", "a text with a NUL", "texts without");
   }
 }
 
@@ -97,6 +118,21 @@ TypePtr<GreedyLoad> greedy_type() {
       option("length", &GreedyLoad::length, maybe(fine_duration(1us, kMaxPeriod)),
              "For how long. Without it: as long as the machine runs."),
   });
+}
+
+TypePtr<UserProgram> program_type() {
+  return section<UserProgram>(
+      {
+          option("file", &UserProgram::file, text({.max_bytes = 4096, .words = "a path"}),
+                 "An ELF file for AArch64, from the scenario file's folder.", Presence::Required),
+          option("arguments", &UserProgram::arguments,
+                 list(text({.max_bytes = names::kMaxArgumentBytes - 1, .words = "a text"}), 0, names::kMaxArguments),
+                 "argv[1] and so on; argv[0] is the task's name. 512 bytes in all, with one for the end of each."),
+          option("memory", &UserProgram::memory_bytes,
+                 size(names::kMinTaskMemory, names::kMaxTaskMemory, names::kTaskMemoryUnit),
+                 "The most that it may have: program, heap, stack and translation tables."),
+      },
+      check_program);
 }
 
 /// The places of the items of a list in the file.
@@ -155,6 +191,7 @@ TypePtr<std::vector<Task>> tasks_type() {
                       option("periodic", &Task::periodic, maybe(periodic_type()),
                              "Takes so much processor time in every period, and measures when it gets it."),
                       option("greedy", &Task::greedy, maybe(greedy_type()), "Wants the CPU all the time."),
+                      option("program", &Task::program, maybe(program_type()), "Runs a user program at EL0."),
                   },
                   check_task),
               0, names::kMaxTasks);

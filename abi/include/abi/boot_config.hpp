@@ -42,7 +42,7 @@ inline constexpr char kCpu[] = "cpu";    ///< u32; absent: the first that the se
 inline constexpr char kSoft[] = "soft";  ///< empty property: goes on with the next period's budget
 
 /// /tasks: a node "task@N" for each task. One with period-ns has a job in each period, one with "greedy" always wants
-/// the CPU.
+/// the CPU, one with "program" is a user task.
 inline constexpr char kTasksNode[] = "tasks";
 inline constexpr char kTaskNode[] = "task@";
 inline constexpr char kTaskServer[] = "server";  ///< u32: N of its server; absent: best effort
@@ -52,10 +52,22 @@ inline constexpr char kJobs[] = "jobs";      ///< u32; absent: for ever
 inline constexpr char kGreedy[] = "greedy";  ///< empty property
 inline constexpr char kStartNs[] = "start-ns";
 inline constexpr char kLengthNs[] = "length-ns";  ///< absent: for ever
+inline constexpr char kProgram[] = "program";     ///< string: name of its file in the archive
+/// Strings one after the other, each ended by a NUL: argv[1] and so on; absent: none.
+inline constexpr char kArguments[] = "arguments";
+inline constexpr char kMemoryBytes[] = "memory-bytes";  ///< u64, whole pages: what the task may have, tables included
+/// Folder of programs in the archive.
+inline constexpr char kProgramsFolder[] = "programs/";
 
 inline constexpr std::size_t kMaxServers = 64;
 inline constexpr std::size_t kMaxTasks = 64;
 inline constexpr std::size_t kMaxItemName = 32;
+inline constexpr std::size_t kMaxProgramName = 64;     ///< with the folder
+inline constexpr std::size_t kMaxArguments = 15;       ///< of a program
+inline constexpr std::size_t kMaxArgumentBytes = 512;  ///< with their NULs
+inline constexpr std::uint64_t kMinTaskMemory = std::uint64_t{256} << 10;
+inline constexpr std::uint64_t kMaxTaskMemory = std::uint64_t{1} << 30;
+inline constexpr std::uint64_t kTaskMemoryUnit = 4096;
 inline constexpr std::uint32_t kMaxCpus = 8;
 inline constexpr std::uint32_t kDefaultBoundPpm = 850'000;
 inline constexpr std::uint32_t kWholeCpuPpm = 1'000'000;

@@ -234,6 +234,12 @@ TreeNode scheduled() {
       .set("greedy", {})
       .set("start-ns", u64(4))
       .set("length-ns", u64(1'000'000'000'000));
+  tasks.add("task@2")
+      .set("name", text("hello"))
+      .set("server", testing::cells({0}))
+      .set("program", text("programs/hello"))
+      .set("arguments", testing::texts({"one", "two words"}))
+      .set("memory-bytes", u64(1 << 20));
   return root;
 }
 
@@ -253,7 +259,11 @@ TEST(ScenarioTree, servers_and_tasks_are_read) {
   EXPECT_FALSE(config.servers[0].soft);
   EXPECT_TRUE(config.servers[1].soft);
   EXPECT_FALSE(config.servers[1].cpu);
-  ASSERT_EQ(config.tasks.size(), 2U);
+  ASSERT_EQ(config.tasks.size(), 3U);
+  EXPECT_EQ(config.tasks[2].kind, TaskConfig::Kind::Program);
+  EXPECT_EQ(config.tasks[2].program.view(), "programs/hello");
+  EXPECT_EQ(config.tasks[2].arguments.view(), std::string_view("one\0two words\0", 14));
+  EXPECT_EQ(config.tasks[2].memory_bytes, 1U << 20);
   EXPECT_EQ(config.tasks[0].kind, TaskConfig::Kind::Periodic);
   EXPECT_EQ(config.tasks[0].server, 1U);
   EXPECT_EQ(config.tasks[0].work_ns, 5U);
@@ -353,12 +363,42 @@ const TreeBreakage kScheduledTreeBreakages[] = {
     {"server_and_cpu", [](TreeNode& r) { task(r, "task@0").set("cpu", testing::cells({0})); },
      "tree-bad-value: task 0: a CPU beside a server"},
     {"two_kinds", [](TreeNode& r) { task(r, "task@0").set("greedy", {}); },
-     "tree-bad-value: task 0: expected one of 'period-ns' and 'greedy'"},
+     "tree-bad-value: task 0: expected one of 'period-ns', 'greedy' and 'program'"},
     {"no_kind", [](TreeNode& r) { task(r, "task@1").remove("greedy"); },
-     "tree-bad-value: task 1: expected one of 'period-ns' and 'greedy'"},
+     "tree-bad-value: task 1: expected one of 'period-ns', 'greedy' and 'program'"},
     {"no_work", [](TreeNode& r) { task(r, "task@0").remove("work-ns"); }, "tree-missing-property: 'work-ns' of task 0"},
     {"length_of_jobs", [](TreeNode& r) { task(r, "task@0").set("length-ns", u64(5)); },
-     "tree-bad-value: task 0: 'start-ns' or 'length-ns' of a task with 'period-ns'"},
+     "tree-bad-value: task 0: 'start-ns' or 'length-ns' of a task that is not 'greedy'"},
+    {"program_and_jobs", [](TreeNode& r) { task(r, "task@2").set("period-ns", u64(9)); },
+     "tree-bad-value: task 2: expected one of 'period-ns', 'greedy' and 'program'"},
+    {"program_without_memory", [](TreeNode& r) { task(r, "task@2").remove("memory-bytes"); },
+     "tree-missing-property: 'memory-bytes' of task 2"},
+    {"memory_without_program", [](TreeNode& r) { task(r, "task@2").remove("program"); },
+     "tree-missing-property: 'program' of task 2"},
+    {"empty_program", [](TreeNode& r) { task(r, "task@2").set("program", text("")); },
+     "tree-bad-value: 'program' of a task (1 bytes): expected 1 to 64 characters"},
+    {"long_program", [](TreeNode& r) { task(r, "task@2").set("program", text(std::string(65, 'p'))); },
+     "tree-bad-value: 'program' of a task (66 bytes): expected 1 to 64 characters"},
+    {"little_memory", [](TreeNode& r) { task(r, "task@2").set("memory-bytes", u64(4096)); },
+     "tree-bad-value: 'memory-bytes' of a task is 4096: expected 262144 to 1073741824"},
+    {"half_a_page", [](TreeNode& r) { task(r, "task@2").set("memory-bytes", u64((1 << 20) + 2048)); },
+     "tree-bad-value: 'memory-bytes' of a task (8 bytes): expected whole pages of 4096 bytes"},
+    {"arguments_without_end", [](TreeNode& r) { task(r, "task@2").set("arguments", {'a'}); },
+     "tree-bad-value: 'arguments' of a task (1 bytes): expected 1 to 15 texts, each ended by a NUL, of at most 512 "
+     "bytes "
+     "in all"},
+    {"many_arguments",
+     [](TreeNode& r) {
+       task(r, "task@2")
+           .set("arguments",
+                testing::texts({"a", "a", "a", "a", "a", "a", "a", "a", "a", "a", "a", "a", "a", "a", "a", "a"}));
+     },
+     "tree-bad-value: 'arguments' of a task (32 bytes): expected 1 to 15 texts, each ended by a NUL, of at most 512 "
+     "bytes "
+     "in all"},
+    {"long_arguments", [](TreeNode& r) { task(r, "task@2").set("arguments", text(std::string(512, 'a'))); },
+     "tree-bad-value: 'arguments' of a task (513 bytes): expected 1 to 15 texts, each ended by a NUL, of at most 512 "
+     "bytes in all"},
     {"second_tasks", [](TreeNode& r) { r.add("tasks"); }, "tree-duplicate: node /tasks is there twice"},
 };
 INSTANTIATE_TEST_SUITE_P(All, ScheduledTreeBreakage, ::testing::ValuesIn(kScheduledTreeBreakages),

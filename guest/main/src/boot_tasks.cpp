@@ -1,7 +1,11 @@
 #include "boot_tasks.hpp"
 
+#include "boot_config_step.hpp"
 #include "boot_error.hpp"
 #include "guest/kernel/format.hpp"
+#include "guest/kernel/panic.hpp"
+#include "guest/kernel/physical_memory.hpp"
+#include "guest/process/machine/user_tasks.hpp"
 #include "guest/tasks/task_set.hpp"
 
 namespace guest {
@@ -48,12 +52,35 @@ void add_server(const kernel::ServerConfig& config) {
   }
 }
 
+/// Arguments are views of `config`, which stays.
+tasks::ProgramLoad program(const kernel::TaskConfig& config) {
+  const auto file = boot_archive().find(config.program.view());
+  if (!file) {
+    refuse_boot(kernel::fail(kRefused, "task '{}': there is no file '{}' in the boot archive",
+                             kernel::escaped(config.name.view()), kernel::escaped(config.program.view()))
+                    .error());
+  }
+  tasks::ProgramLoad load;
+  load.file = file->data;
+  load.max_pages = config.memory_bytes / kernel::kPageBytes;
+  kernel::require(load.arguments.push_back(config.name.view()), "a program has room for no argument");
+  std::string_view rest = config.arguments.view();
+  while (!rest.empty()) {
+    const std::size_t end = rest.find('\0');
+    kernel::require(load.arguments.push_back(rest.substr(0, end)), "more arguments than the boot configuration has");
+    rest.remove_prefix(end + 1);
+  }
+  return load;
+}
+
 void add_task(const kernel::TaskConfig& config, const kernel::BootConfig& of) {
   tasks::TaskSpec spec{.name = config.name.view(), .cpu = config.cpu.value_or(0), .load = tasks::GreedyLoad{}};
   if (config.server) {
     spec.server = tasks::task_set().find_server(of.servers[*config.server].name.view());
   }
-  if (config.kind == kernel::TaskConfig::Kind::Periodic) {
+  if (config.kind == kernel::TaskConfig::Kind::Program) {
+    spec.load = program(config);
+  } else if (config.kind == kernel::TaskConfig::Kind::Periodic) {
     spec.load = tasks::PeriodicLoad{.period = time(config.period_ns),
                                     .work = time(config.work_ns),
                                     .offset = time(config.offset_ns),
@@ -73,6 +100,7 @@ void start_tasks(const kernel::BootConfig& config) {
   if (config.servers.empty() && config.tasks.empty()) {
     return;
   }
+  tasks::task_set().set_loader(process::start_user_tasks(config.unix_time_ns));
   for (const kernel::ServerConfig& server : config.servers) {
     add_server(server);
   }
@@ -85,6 +113,12 @@ void start_tasks(const kernel::BootConfig& config) {
   if (const auto started = tasks::task_set().start(); !started) {
     if (started.error().server != nullptr) {
       refuse_server(*started.error().server, started.error().refusal);
+    }
+    if (started.error().task != nullptr) {
+      const auto& [name, detail] = started.error().why;
+      refuse_boot(kernel::fail(kRefused, "task '{}': {}: {}", kernel::escaped(started.error().task->name()), name,
+                               detail.view())
+                      .error());
     }
     refuse_boot(kernel::fail(kRefused, "no memory for the threads of {} tasks", config.tasks.size()).error());
   }

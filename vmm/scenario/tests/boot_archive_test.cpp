@@ -1,11 +1,14 @@
 #include "vmm/scenario/boot_archive.hpp"
 
+#include <elf.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
+#include <functional>
 
 #include "abi/boot_config.hpp"
 #include "cpio_writer.hpp"
@@ -82,6 +85,98 @@ TEST(BootArchiveTest, guest_reads_servers_and_tasks_as_the_scenario_says_them) {
   EXPECT_EQ(config.tasks[1].cpu, 1U);
   EXPECT_EQ(config.tasks[1].length_ns, 60'000'000'000U);
   EXPECT_EQ(config.tasks[2].length_ns, 0U);
+}
+
+/// The first bytes of an executable for AArch64, with what `change` does to them.
+std::string elf(const std::function<void(Elf64_Ehdr&)>& change = [](Elf64_Ehdr&) {}) {
+  Elf64_Ehdr header{};
+  std::memcpy(header.e_ident, ELFMAG, SELFMAG);
+  header.e_ident[EI_CLASS] = ELFCLASS64;
+  header.e_ident[EI_DATA] = ELFDATA2LSB;
+  header.e_type = ET_EXEC;
+  header.e_machine = EM_AARCH64;
+  change(header);
+  std::string bytes(sizeof(header), 0);
+  std::memcpy(bytes.data(), &header, sizeof(header));
+  return bytes;
+}
+
+/// A folder with files, for one test.
+class ProgramsTest : public testing::Test {
+ protected:
+  ProgramsTest() { EXPECT_NE(mkdtemp(folder.data()), nullptr); }
+  ~ProgramsTest() override { std::filesystem::remove_all(folder); }
+
+  std::string file(const std::string& name, const std::string& bytes) const {
+    std::filesystem::create_directories(std::filesystem::path(folder + "/" + name).parent_path());
+    EXPECT_TRUE(write_file(folder + "/" + name, bytes));
+    return folder + "/" + name;
+  }
+  static Scenario with(const std::vector<std::string>& files) {
+    Scenario result = scenario();
+    for (const std::string& path : files) {
+      result.tasks.push_back({.name = "t" + std::to_string(result.tasks.size()), .program = UserProgram{.file = path}});
+    }
+    return result;
+  }
+  static std::string error_of(const std::string& path) {
+    const auto archive = make_archive(with({path}), run_values());
+    if (archive) return "no error";
+    EXPECT_EQ(archive.error().exit_code, abi::ExitCode::Usage);
+    EXPECT_TRUE(archive.error().message.starts_with("task 't0': program.file: ") &&
+                archive.error().message.find(path) != std::string::npos)
+        << archive.error().message;
+    return archive.error().message;
+  }
+
+  std::string folder = testing::TempDir() + "sis-programs-XXXXXX";
+};
+
+TEST_F(ProgramsTest, each_file_is_in_the_archive_once_and_the_guest_finds_it) {
+  const std::string hello = file("hello.elf", elf() + "hello");
+  Scenario scenario = with({hello, file("other", elf() + "other"), hello});
+  scenario.tasks[0].program->arguments = {"one", "two words"};
+  scenario.tasks[0].program->memory_bytes = 1 << 20;
+  const auto archive = make_archive(scenario, run_values());
+  ASSERT_TRUE(archive) << archive.error().message;
+  guest::kernel::Archive reader;
+  ASSERT_TRUE(reader.open(*archive));
+  EXPECT_EQ(reader.files().size(), 3U);
+  guest::kernel::BootConfig config;
+  const auto tree = make_tree(scenario, run_values());
+  ASSERT_TRUE(guest::kernel::read_scenario_tree(*tree, config));
+  const guest::kernel::TaskConfig& task = config.tasks[0];
+  EXPECT_EQ(task.kind, guest::kernel::TaskConfig::Kind::Program);
+  EXPECT_EQ(task.program.view(), "programs/hello");
+  EXPECT_EQ(task.arguments.view(), std::string_view("one\0two words\0", 14));
+  EXPECT_EQ(task.memory_bytes, 1U << 20);
+  EXPECT_EQ(config.tasks[1].memory_bytes, 4U << 20);
+  EXPECT_TRUE(config.tasks[1].arguments.view().empty());
+  const auto found = reader.find(task.program.view());
+  ASSERT_TRUE(found);
+  EXPECT_TRUE(std::ranges::equal(found->data, bytes_of(elf() + "hello")));
+  EXPECT_TRUE(reader.find(config.tasks[1].program.view()));
+}
+
+TEST_F(ProgramsTest, what_is_no_program_is_refused_with_the_reason) {
+  EXPECT_THAT(error_of(folder + "/absent"), HasSubstr("No such file"));
+  EXPECT_THAT(error_of(folder), HasSubstr("regular"));
+  EXPECT_THAT(error_of(file("short", "x")), HasSubstr("1 bytes: no ELF file is that short"));
+  EXPECT_THAT(error_of(file("text", std::string(100, 'x'))), HasSubstr("it is no ELF file"));
+  EXPECT_THAT(error_of(file("x86", elf([](Elf64_Ehdr& header) { header.e_machine = EM_X86_64; }))),
+              HasSubstr("not for 64-bit little-endian AArch64 (class 2, byte order 1, machine 62)"));
+  EXPECT_THAT(error_of(file("pie", elf([](Elf64_Ehdr& header) { header.e_type = ET_DYN; }))),
+              HasSubstr("it has type 3, expected 2"));
+  EXPECT_THAT(error_of(file("a b", elf())), HasSubstr("characters of A-Z a-z 0-9 . _ -"));
+  EXPECT_THAT(error_of(file(std::string(56, 'n'), elf())), HasSubstr("at most 55 characters"));
+  EXPECT_EQ(error_of(file(std::string(55, 'n') + ".elf", elf())), "no error");
+}
+
+TEST_F(ProgramsTest, two_files_of_one_name_are_refused) {
+  const auto archive = make_archive(with({file("a/same.elf", elf()), file("b/same", elf())}), run_values());
+  ASSERT_FALSE(archive);
+  EXPECT_EQ(archive.error().message,
+            "task 't1': program.file: " + folder + "/b/same and " + folder + "/a/same.elf have the same name");
 }
 
 TEST(BootArchiveTest, guest_reads_what_the_scenario_says) {

@@ -32,10 +32,10 @@ struct ServerConfig {
 };
 
 struct TaskConfig {
-  enum class Kind : std::uint8_t { Unknown, Periodic, Greedy };
+  enum class Kind : std::uint8_t { Unknown, Periodic, Greedy, Program };
 
   FixedText<abi::boot_config::kMaxItemName> name;
-  Kind kind = Kind::Unknown;            ///< Periodic or Greedy in what was read
+  Kind kind = Kind::Unknown;            ///< never Unknown in what was read
   std::optional<std::uint32_t> server;  ///< index of one; absent: best effort
   std::optional<std::uint32_t> cpu;     ///< of a best-effort task; absent: the boot CPU
   // Periodic
@@ -47,9 +47,13 @@ struct TaskConfig {
   // Greedy
   std::uint64_t start_ns = 0;
   std::uint64_t length_ns = 0;  ///< 0: for ever
+  // Program
+  FixedText<abi::boot_config::kMaxProgramName> program;      ///< name of the file in the archive
+  FixedText<abi::boot_config::kMaxArgumentBytes> arguments;  ///< each ended by a NUL; at most kMaxArguments
+  std::uint64_t memory_bytes = 0;                            ///< whole pages
 };
 
-/// Defaults are those of a boot without an initrd. Some 20 KiB: not for stacks.
+/// Defaults are those of a boot without an initrd. Some 60 KiB: not for stacks.
 struct BootConfig {
   static constexpr std::size_t kMaxName = 128;
 

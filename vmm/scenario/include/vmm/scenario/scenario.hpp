@@ -124,6 +124,14 @@ struct GreedyLoad {
   bool operator==(const GreedyLoad&) const = default;
 };
 
+/// A program at EL0.
+struct UserProgram {
+  std::string file;  ///< path of an ELF file; absolute once it is loaded
+  std::vector<std::string> arguments = {};
+  std::uint64_t memory_bytes = std::uint64_t{4} << 20;  ///< that it may have
+  bool operator==(const UserProgram&) const = default;
+};
+
 /// One of the loads, in a server or best effort.
 struct Task {
   std::string name;                  ///< unique
@@ -131,6 +139,7 @@ struct Task {
   std::optional<unsigned> cpu = {};  ///< of a best-effort task; absent: the first
   std::optional<PeriodicLoad> periodic = {};
   std::optional<GreedyLoad> greedy = {};
+  std::optional<UserProgram> program = {};
   bool operator==(const Task&) const = default;
 };
 
