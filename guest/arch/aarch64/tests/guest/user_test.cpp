@@ -50,8 +50,11 @@ process::UserSpaceParts parts() { return {kernel::kernel_pages(), asids, arch::t
 
 // ---- one task -----------------------------------------------------------------------------------------------------
 
-constinit kernel::WorkItem tick_work([](void*) {}, nullptr);
-constinit kernel::Timer tick(tick_work);
+void rearm(void*);
+/// Arms itself again, so that it comes wherever the last one came: at EL0, or in the kernel.
+constinit kernel::Timer tick(rearm, nullptr);
+
+void rearm(void*) { kernel::timers().arm(tick, arch::clock_now_ns() + kTickNs); }
 
 void trap_fp(bool trapped) {
   using namespace arch::cpacr_el1;
@@ -85,10 +88,7 @@ class Task final : public process::TaskServices {
   [[nodiscard]] std::uint64_t cpu_time_ns() const override { return now_ns() - started_ns_; }
   void sleep_until(std::uint64_t deadline_ns) override {
     while (now_ns() < deadline_ns) {
-      arch::mask_irq();  // or the tick could come before the wfi that it is to end
-      rearm();
-      arch::wfi();
-      arch::unmask_irq();
+      arch::wfi();  // the next tick ends it
     }
   }
   void yield() override {}
@@ -103,8 +103,6 @@ class Task final : public process::TaskServices {
   unsigned interrupts = 0;
 
  private:
-  static void rearm() { kernel::timers().arm(tick, arch::clock_now_ns() + kTickNs); }
-
   process::UserSpace& space_;
   std::string_view name_;
   std::uint32_t pid_;
@@ -148,7 +146,7 @@ void Task::run() {
     // At the top of a kernel stack of its own, as each task's thread has one.
     auto* const frame = reinterpret_cast<arch::UserFrame*>(arch::stack_top(kTaskStack) - sizeof(arch::UserFrame));
     *frame = arch::initial_user_frame(space_.entry(), space_.stack_pointer());
-    rearm();
+    rearm(nullptr);
     arch::enter_user(*frame);
   }
   arch::unmask_irq();
@@ -178,7 +176,6 @@ void Task::interrupted() {
     kernel::log_error("KILLED: it looped, {} interrupts", interrupts);
     leave();
   }
-  rearm();
 }
 
 // ---- command lines ------------------------------------------------------------------------------------------------
