@@ -28,16 +28,17 @@ LIST = ("test_run.Outcomes.test_hello_scenario_passes_and_is_recorded",
         "test_run.Deaths.test_name_of_a_killed_machine_can_be_used_again",
         "test_run.Panics",
         "test_run.Interactive.test_console_attaches_to_the_shell",
-        "test_streams", "test_sisctl")
-WHOLE_LIST = ("test_run", "test_control", "test_streams", "test_sisctl", "test_terminal", "test_monitor")
+        "test_streams", "test_sisctl", "test_user_tasks")
+WHOLE_LIST = ("test_run", "test_control", "test_streams", "test_sisctl", "test_terminal", "test_monitor", "test_user_tasks")
 ENVIRONMENT = ("export SIS_BUILD=$PWD/build SIS_KERNEL=$PWD/sis.Image SIS_LINUX=$PWD/linux SIS_INJECT=$PWD/inject_call "
-               "SIS_HOSTILE=$PWD/hostile.Image SIS_BACKEND=kvm PYTHONDONTWRITEBYTECODE=1; ")
+               "SIS_HOSTILE=$PWD/hostile.Image SIS_BACKEND=kvm SIS_PROGRAMS=$PWD/programs PYTHONDONTWRITEBYTECODE=1; ")
 
 
 def guest_files():
     """What the tests with the SIS guest need on the host."""
     return {"build/tools/sisctl": nested_host.stripped(ROOT / "build/vmm-arm64/tools/sisctl"),
-            "sis.Image": ROOT / "build/guest/sis.Image", "configs": ROOT / "configs"}
+            "sis.Image": ROOT / "build/guest/sis.Image", "configs": ROOT / "configs",
+            **{f"programs/{path.name}": path for path in sorted((ROOT / "build/guest/user").glob("*.elf"))}}
 
 
 def linux_files(folder):
@@ -65,8 +66,8 @@ class Sisvmm(OnKvm):
     def test_integration_list(self):
         if os.environ.get("SIS_KVM_ALL"):
             # A guest that loops for some seconds, and 3,000 lines of console output, are many emulated instructions.
-            return self.run_tests("tests/integration", WHOLE_LIST, guest_files(), 90, limit_s=2400)
-        return self.run_tests("tests/integration", LIST, guest_files(), 29)
+            return self.run_tests("tests/integration", WHOLE_LIST, guest_files(), 95, limit_s=2400)
+        return self.run_tests("tests/integration", LIST, guest_files(), 34)
 
     def test_vsock_of_a_linux_guest(self):
         folder = pathlib.Path(tempfile.mkdtemp(prefix="sis-linux-"))
