@@ -10,7 +10,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const AlignedCopy copy(data, size);
   BootConfig config;
   const Outcome outcome = read_scenario_tree(copy.span(), config);
-  if (!outcome && (outcome.error().name.empty() || config.control_key || !config.name.view().empty())) {
+  const bool holds_something =
+      config.control_key || !config.name.view().empty() || !config.servers.empty() || !config.tasks.empty();
+  if (!outcome && (outcome.error().name.empty() || holds_something)) {
     std::abort();
   }
   return 0;

@@ -53,8 +53,8 @@ struct TaskConfig {
   std::uint64_t memory_bytes = 0;                            ///< whole pages
 };
 
-/// Defaults are those of a boot without an initrd. Some 60 KiB: not for stacks.
-struct BootConfig {
+/// Single values. Defaults are those of a boot without an initrd.
+struct BootValues {
   static constexpr std::size_t kMaxName = 128;
 
   FixedText<kMaxName> name;               ///< the scenario's name; empty: none
@@ -64,9 +64,14 @@ struct BootConfig {
   bool test_services = false;             ///< echo, discard and chargen listen
   std::uint32_t bound_ppm = abi::boot_config::kDefaultBoundPpm;  ///< of each CPU that servers may be promised
   bool manual_start = false;                                     ///< servers and tasks wait for `det on`
+};
+
+/// All of it. Some 60 KiB, most of them arguments of programs: not for stacks.
+struct BootConfig : BootValues {
   BoundedArray<ServerConfig, abi::boot_config::kMaxServers> servers;
   BoundedArray<TaskConfig, abi::boot_config::kMaxTasks> tasks;
 };
+static_assert(sizeof(BootConfig) < std::size_t{64} * 1024);
 
 /// Reads a scenario tree. Every node and property must be known and of the right form. `tree` is 8-byte aligned.
 /// `out` is overwritten; on an error it holds the defaults. Errors:
