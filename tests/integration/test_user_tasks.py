@@ -149,7 +149,8 @@ class Programs(unittest.TestCase):
         for command in ("run", "check"):
             done = harness.run(harness.SISVMM, command, scenario, cwd=self.folder)
             self.assertEqual(done.returncode, 2, done.stdout + done.stderr)
-            self.assertIn(f"task 't': program.file: {self.folder / 'text.elf'}: it is no ELF file", done.stderr)
+            self.assertIn(f"{scenario}:2:35: tasks[0].program.file: found no program ({self.folder / 'text.elf'}: it is no "
+                          "ELF file), allowed: an ELF executable for AArch64", done.stderr)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ Result<scenario::Scenario> load_with_files(const std::string& file) {
   auto scenario = scenario::load_file(file);
   if (!scenario) return scenario;
   if (auto programs = scenario::read_programs(*scenario); !programs) {
-    return std::unexpected(std::move(programs.error()).because_of(file));
+    return std::unexpected(std::move(programs.error()));
   }
   return scenario;
 }

@@ -275,6 +275,16 @@ bool check_bytes(std::string_view text, Problems& problems) {
 
 }  // namespace
 
+const Node* value_of(const Node& map, std::string_view key) {
+  const auto entry = std::ranges::find(map.entries, key, &Node::Entry::key);
+  return entry == map.entries.end() ? nullptr : &entry->value;
+}
+
+Position place(const Node& map, std::string_view key) {
+  const Node* const value = value_of(map, key);
+  return value == nullptr ? map.at : value->at;
+}
+
 std::optional<Node> parse_document(std::string_view text, Problems& problems) {
   static constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
   if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());

@@ -28,6 +28,12 @@ struct Node::Entry {
   Node value;
 };
 
+/// The value of a key; null: the map has no such key, or it is no map.
+const Node* value_of(const Node& map, std::string_view key);
+
+/// Where that is; the place of the map without it.
+Position place(const Node& map, std::string_view key);
+
 /// What a file may be; more is refused before it costs memory or stack.
 namespace limit {
 inline constexpr std::size_t kFileBytes = 1024 * 1024;

@@ -141,8 +141,7 @@ TypePtr<Machine> make_machine_type() {
 
 TypePtr<Scenario> boot_type() {
   return section<Scenario>({
-      option("kernel", &Scenario::kernel,
-             text({.max_bytes = 4096, .pattern = R"([^\x00-\x1f\x7f]+)", .words = "a path, one line of text"}),
+      option("kernel", &Scenario::kernel, path(),
              "Kernel image, relative to the scenario's file. Without it: the one built with the monitor."),
       option("verbosity", &Scenario::verbosity,
              choice<Verbosity>({{"quiet", Verbosity::Quiet}, {"info", Verbosity::Info}, {"debug", Verbosity::Debug}}),

@@ -6,16 +6,12 @@
 
 #include "document.hpp"
 #include "format.hpp"
+#include "paths.hpp"
 #include "vmm/base/file.hpp"
 #include "yaml_writer.hpp"
 
 namespace vmm::scenario {
 namespace {
-
-const Node* value_of(const Node& map, std::string_view key) {
-  const auto entry = std::ranges::find(map.entries, key, &Node::Entry::key);
-  return entry == map.entries.end() ? nullptr : &entry->value;
-}
 
 /// The explicit names of requests must differ. Looks at the file and not at the model, so that this is said beside
 /// whatever else is wrong.
@@ -74,11 +70,6 @@ std::string name_of_file(const std::filesystem::path& file) {
   return name;
 }
 
-/// A path from the folder of `file`. `error` is set where there is none.
-void make_absolute(std::string& path, const std::filesystem::path& file, std::error_code& error) {
-  path = std::filesystem::absolute(file.parent_path() / path, error).lexically_normal().string();
-}
-
 }  // namespace
 
 Result<Scenario> load_text(std::string_view yaml, const std::string& file_name) {
@@ -87,16 +78,10 @@ Result<Scenario> load_text(std::string_view yaml, const std::string& file_name) 
   if (const auto root = parse_document(yaml, problems)) {
     scenario_type()->read(problems, "", *root, scenario);
     check_names(problems, *root);
+    if (problems.empty()) resolve_paths(problems, *root, file_name, scenario);
   }
   if (!problems.empty()) return fail(problems.to_text(file_name), abi::ExitCode::Usage);
-  const std::filesystem::path file = file_name;
-  if (scenario.name.empty()) scenario.name = name_of_file(file);
-  std::error_code error;
-  if (!scenario.kernel.empty()) make_absolute(scenario.kernel, file, error);
-  for (Task& task : scenario.tasks) {
-    if (task.program) make_absolute(task.program->file, file, error);
-  }
-  if (error) return fail(file_name + ": cannot tell the current folder: " + error.message(), abi::ExitCode::Usage);
+  if (scenario.name.empty()) scenario.name = name_of_file(file_name);
   name_requests(scenario);
   return scenario;
 }

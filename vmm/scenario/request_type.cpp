@@ -14,11 +14,6 @@ Position place_of(const Node& node, std::string_view key) {
   return entry == node.entries.end() ? node.at : entry->at;
 }
 
-const Node* value_of(const Node& node, std::string_view key) {
-  const auto entry = std::ranges::find(node.entries, key, &Node::Entry::key);
-  return entry == node.entries.end() ? nullptr : &entry->value;
-}
-
 /// A reply is {status, result} or {status, code, message, field}: an expectation on a field that the wanted kind of
 /// reply never has could only fail.
 void check_expect(Problems& problems, const std::string& key, const Node& expect, const Request& request) {

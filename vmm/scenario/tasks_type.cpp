@@ -22,16 +22,6 @@ TypePtr<std::string> item_name() {
 
 TypePtr<std::optional<unsigned>> cpu_number() { return maybe(integer<unsigned>(0, names::kMaxCpus - 1)); }
 
-const Node* value_of(const Node& map, std::string_view key) {
-  const auto entry = std::ranges::find(map.entries, key, &Node::Entry::key);
-  return entry == map.entries.end() ? nullptr : &entry->value;
-}
-
-Position place(const Node& map, std::string_view key) {
-  const Node* const value = value_of(map, key);
-  return value == nullptr ? map.at : value->at;
-}
-
 std::string fine_text(std::chrono::nanoseconds value) {
   return fine_duration(0ns, kMaxPeriod)->write(value).get<std::string>();
 }
@@ -123,8 +113,8 @@ TypePtr<GreedyLoad> greedy_type() {
 TypePtr<UserProgram> program_type() {
   return section<UserProgram>(
       {
-          option("file", &UserProgram::file, text({.max_bytes = 4096, .words = "a path"}),
-                 "An ELF file for AArch64, from the scenario file's folder.", Presence::Required),
+          option("file", &UserProgram::file, path(),
+                 "An ELF file for AArch64 of at most 64 MiB, relative to the scenario's file.", Presence::Required),
           option("arguments", &UserProgram::arguments,
                  list(text({.max_bytes = names::kMaxArgumentBytes - 1, .words = "a text"}), 0, names::kMaxArguments),
                  "argv[1] and so on; argv[0] is the task's name. 512 bytes in all, with one for the end of each."),

@@ -309,6 +309,10 @@ TypePtr<std::chrono::nanoseconds> fine_duration(std::chrono::nanoseconds min, st
 
 TypePtr<std::string> text(TextRules rules) { return std::make_shared<TextType>(std::move(rules)); }
 
+TypePtr<std::string> path() {
+  return text({.max_bytes = kMaxPathBytes, .pattern = R"([^\x00-\x1f\x7f]+)", .words = "a path, one line of text"});
+}
+
 TypePtr<Json> value_map(std::string words) {
   return std::make_shared<ValueType>(std::move(words), ValueType::Only::Map);
 }

@@ -94,6 +94,10 @@ struct TextRules {
 };
 TypePtr<std::string> text(TextRules rules);
 
+/// A path of the host, which paths.hpp makes absolute.
+inline constexpr std::size_t kMaxPathBytes = 4096;
+TypePtr<std::string> path();
+
 /// Any value that JSON has, in a map.
 TypePtr<Json> value_map(std::string words);
 

@@ -15,6 +15,7 @@
 #include "guest/kernel/archive.hpp"
 #include "guest/kernel/boot_config.hpp"
 #include "vmm/base/file.hpp"
+#include "vmm/scenario/programs.hpp"
 
 namespace vmm::scenario {
 namespace {
@@ -119,14 +120,11 @@ class ProgramsTest : public testing::Test {
     }
     return result;
   }
-  static std::string error_of(const std::string& path) {
-    const auto archive = make_archive(with({path}), run_values());
-    if (archive) return "no error";
-    EXPECT_EQ(archive.error().exit_code, abi::ExitCode::Usage);
-    EXPECT_TRUE(archive.error().message.starts_with("task 't0': program.file: ") &&
-                archive.error().message.find(path) != std::string::npos)
-        << archive.error().message;
-    return archive.error().message;
+  static std::string error_of(const std::vector<std::string>& files, const ProgramLimits& limits = {}) {
+    const auto programs = read_programs(with(files), limits);
+    if (programs) return "no error";
+    EXPECT_EQ(programs.error().exit_code, abi::ExitCode::Usage);
+    return programs.error().message;
   }
 
   std::string folder = testing::TempDir() + "sis-programs-XXXXXX";
@@ -159,24 +157,68 @@ TEST_F(ProgramsTest, each_file_is_in_the_archive_once_and_the_guest_finds_it) {
 }
 
 TEST_F(ProgramsTest, what_is_no_program_is_refused_with_the_reason) {
-  EXPECT_THAT(error_of(folder + "/absent"), HasSubstr("No such file"));
-  EXPECT_THAT(error_of(folder), HasSubstr("regular"));
-  EXPECT_THAT(error_of(file("short", "x")), HasSubstr("1 bytes: no ELF file is that short"));
-  EXPECT_THAT(error_of(file("text", std::string(100, 'x'))), HasSubstr("it is no ELF file"));
-  EXPECT_THAT(error_of(file("x86", elf([](Elf64_Ehdr& header) { header.e_machine = EM_X86_64; }))),
-              HasSubstr("not for 64-bit little-endian AArch64 (class 2, byte order 1, machine 62)"));
-  EXPECT_THAT(error_of(file("pie", elf([](Elf64_Ehdr& header) { header.e_type = ET_DYN; }))),
-              HasSubstr("it has type 3, expected 2"));
-  EXPECT_THAT(error_of(file("a b", elf())), HasSubstr("characters of A-Z a-z 0-9 . _ -"));
-  EXPECT_THAT(error_of(file(std::string(56, 'n'), elf())), HasSubstr("at most 55 characters"));
-  EXPECT_EQ(error_of(file(std::string(55, 'n') + ".elf", elf())), "no error");
+  const auto refusal = [](const std::string& why) {
+    return "tasks[0].program.file: found no program (" + why +
+           "), allowed: an ELF executable for AArch64 of at most 64MiB";
+  };
+  EXPECT_EQ(error_of({folder + "/absent"}), refusal("cannot open " + folder + "/absent: No such file or directory"));
+  EXPECT_EQ(error_of({folder}), refusal("cannot read " + folder + ": it is not a regular file"));
+  const auto why = [&](const std::string& name, const std::string& bytes, const std::string& reason) {
+    const std::string path = file(name, bytes);
+    EXPECT_EQ(error_of({path}), refusal(path + ": " + reason));
+  };
+  why("short", "x", "1 bytes: no ELF file is that short");
+  why("text", std::string(100, 'x'), "it is no ELF file");
+  why("x86", elf([](Elf64_Ehdr& header) { header.e_machine = EM_X86_64; }),
+      "it is not for 64-bit little-endian AArch64 (class 2, byte order 1, machine 62)");
+  why("arm32", elf([](Elf64_Ehdr& header) { header.e_ident[EI_CLASS] = ELFCLASS32; }),
+      "it is not for 64-bit little-endian AArch64 (class 1, byte order 1, machine 183)");
+  why("big-endian", elf([](Elf64_Ehdr& header) { header.e_ident[EI_DATA] = ELFDATA2MSB; }),
+      "it is not for 64-bit little-endian AArch64 (class 2, byte order 2, machine 183)");
+  why("pie", elf([](Elf64_Ehdr& header) { header.e_type = ET_DYN; }),
+      "it has type 3, expected 2, an executable at fixed addresses (-static -no-pie)");
+}
+
+TEST_F(ProgramsTest, every_bad_file_is_named_with_its_place) {
+  Scenario scenario = with({file("good.elf", elf()), file("text", std::string(100, 'x')), folder + "/absent"});
+  scenario.tasks[1].program->place = "a.yaml:7:20: tasks[1].program.file";
+  const auto archive = make_archive(scenario, run_values());
+  ASSERT_FALSE(archive);
+  EXPECT_EQ(archive.error().exit_code, abi::ExitCode::Usage);
+  EXPECT_THAT(archive.error().message, testing::MatchesRegex("a.yaml:7:20: tasks.1..program.file: found no program .*\n"
+                                                             "tasks.2..program.file: found no program .*"));
+}
+
+TEST_F(ProgramsTest, files_have_as_many_bytes_as_is_allowed) {
+  const std::string one = file("one", elf());
+  const std::string two = file("two", elf());
+  EXPECT_EQ(error_of({one}, {.file_bytes = sizeof(Elf64_Ehdr)}), "no error");
+  EXPECT_THAT(error_of({one}, {.file_bytes = sizeof(Elf64_Ehdr) - 1}),
+              HasSubstr("it has more than the 63 bytes that are allowed), allowed: an ELF executable for AArch64 of at "
+                        "most 63B"));
+  EXPECT_EQ(error_of({one, two, one}, {.total_bytes = 2 * sizeof(Elf64_Ehdr)}), "no error");
+  EXPECT_EQ(error_of({one, two}, {.total_bytes = 2 * sizeof(Elf64_Ehdr) - 1}),
+            "tasks[1].program.file: found 128 bytes with the programs before it, allowed: at most 127B of all programs "
+            "together");
+}
+
+TEST_F(ProgramsTest, names_that_the_archive_cannot_have_are_refused) {
+  const auto refusal = [](const std::string& path) {
+    return "tasks[0].program.file: found " + path +
+           ", allowed: a file with a name of at most 55 of A-Z a-z 0-9 . _ -, without its .elf";
+  };
+  for (const std::string& name :
+       {std::string("a b"), std::string("caf\xC3\xA9.elf"), std::string("..elf"), std::string(56, 'n')}) {
+    const std::string path = file(name, elf());
+    EXPECT_EQ(error_of({path}), refusal(path));
+  }
+  EXPECT_EQ(error_of({file(std::string(55, 'n') + ".elf", elf())}), "no error");
 }
 
 TEST_F(ProgramsTest, two_files_of_one_name_are_refused) {
-  const auto archive = make_archive(with({file("a/same.elf", elf()), file("b/same", elf())}), run_values());
-  ASSERT_FALSE(archive);
-  EXPECT_EQ(archive.error().message,
-            "task 't1': program.file: " + folder + "/b/same and " + folder + "/a/same.elf have the same name");
+  EXPECT_EQ(error_of({file("a/same.elf", elf()), file("b/same", elf())}),
+            "tasks[1].program.file: found " + folder + "/b/same, allowed: a file with a name of its own (" + folder +
+                "/a/same.elf has this one)");
 }
 
 TEST(BootArchiveTest, guest_reads_what_the_scenario_says) {

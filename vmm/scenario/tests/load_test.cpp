@@ -118,6 +118,38 @@ TEST(LoadTest, kernel_is_relative_to_the_file) {
   EXPECT_EQ(load("boot: {kernel: k}").kernel, (std::filesystem::current_path() / "dir/k").string());
 }
 
+TEST(LoadTest, programs_are_relative_to_the_file_and_know_their_place) {
+  const auto scenario = load_text(
+      "apiVersion: sis/v1\ntasks:\n- {name: a, server: s, program: {file: ../p.elf, arguments: [x, '5'], memory: "
+      "256KiB}}\n- name: b\n  program: {file: /q/./p.elf/../r}\nscheduler: {servers: [{name: s, budget: 1ms, period: "
+      "2ms}]}",
+      "/a/b/s.yaml");
+  ASSERT_TRUE(scenario) << scenario.error().message;
+  EXPECT_EQ(scenario->tasks[0].program, (UserProgram{.file = "/a/p.elf",
+                                                     .arguments = {"x", "5"},
+                                                     .memory_bytes = 256 << 10,
+                                                     .place = "/a/b/s.yaml:3:40: tasks[0].program.file"}));
+  EXPECT_EQ(scenario->tasks[1].program,
+            (UserProgram{.file = "/q/r", .place = "/a/b/s.yaml:5:19: tasks[1].program.file"}));
+  EXPECT_EQ(load("tasks: [{name: a, program: {file: p}}]").tasks[0].program->file,
+            (std::filesystem::current_path() / "dir/p").string());
+}
+
+TEST(LoadTest, one_file_under_two_paths_is_one) {
+  const Scenario scenario = load("tasks: [{name: a, program: {file: x/../p}}, {name: b, program: {file: ./p}}]");
+  EXPECT_EQ(scenario.tasks[0].program->file, scenario.tasks[1].program->file);
+}
+
+// The resolved scenario could not be read again.
+TEST(LoadTest, paths_that_are_too_long_from_the_root_are_refused) {
+  const std::string yaml = "apiVersion: sis/v1\nboot: {kernel: " + std::string(4090, 'x') + "}";
+  const auto scenario = load_text(yaml, "/folder/s.yaml");
+  ASSERT_FALSE(scenario);
+  EXPECT_EQ(scenario.error().message,
+            "/folder/s.yaml:2:16: boot.kernel: found a path of 4098 bytes from the root, allowed: at most 4096");
+  EXPECT_TRUE(load_text(yaml, "/fold/s.yaml"));
+}
+
 TEST(LoadTest, arguments_keep_their_types) {
   const nlohmann::json args = args_of(
       "{i: 5, n: -5, u: 18446744073709551615, f: 1.5, e: 1e3, t: true, k: no, z: null, s: '5', b: 'true', w: a b, "

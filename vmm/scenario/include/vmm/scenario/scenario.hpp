@@ -129,6 +129,7 @@ struct UserProgram {
   std::string file;  ///< path of an ELF file; absolute once it is loaded
   std::vector<std::string> arguments = {};
   std::uint64_t memory_bytes = std::uint64_t{4} << 20;  ///< that it may have
+  std::string place = {};  ///< where `file` is said, for messages: "a.yaml:7:20: tasks[0].program.file"
   bool operator==(const UserProgram&) const = default;
 };
 
