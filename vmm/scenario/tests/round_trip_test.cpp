@@ -82,6 +82,8 @@ class Generator {
     s.verbosity = static_cast<Verbosity>(number(0, 2));
     if (coin()) s.kernel = "/" + name(20);
     s.test_services = coin();
+    s.scheduler = scheduler();
+    for (std::uint64_t i = number(0, 4); i > 0; --i) s.tasks.push_back(task(s));
     for (std::uint64_t i = number(0, 6); i > 0; --i) s.steps.push_back(step());
     for (std::uint64_t i = number(0, 3); i > 0; --i) {
       s.expect.metrics.push_back({"metric_" + std::to_string(i), condition()});
@@ -133,6 +135,59 @@ class Generator {
     m.gic_version = static_cast<unsigned>(number(2, 3));
     if (coin()) m.icount_shift = static_cast<unsigned>(number(0, 10));
     return m;
+  }
+
+  /// A whole number of ns, us, ms or s.
+  std::chrono::nanoseconds time(std::uint64_t min_us, std::uint64_t max_us) {
+    const std::chrono::microseconds value(number(min_us, max_us));
+    return coin() ? value : value + std::chrono::nanoseconds(number(1, 999));
+  }
+
+  Scheduler scheduler() {
+    Scheduler s;
+    s.start = coin() ? Start::Boot : Start::Manual;
+    s.bound_ppm = static_cast<unsigned>(number(1, 1'000'000));
+    for (std::uint64_t i = number(0, 3); i > 0; --i) {
+      Server server{.name = "s" + std::to_string(i), .budget = time(1, 9), .period = time(100, 1'000'000)};
+      if (coin()) server.deadline = time(10, 99);
+      if (coin()) server.cpu = 0;
+      if (coin()) server.reservation = Reservation::Soft;
+      s.servers.push_back(server);
+    }
+    return s;
+  }
+
+  Task task(const Scenario& of) {
+    Task t{.name = "t" + std::to_string(of.tasks.size()) + name(20)};
+    if (coin() && !of.scheduler.servers.empty()) {
+      t.server = of.scheduler.servers.front().name;
+    } else if (coin()) {
+      t.cpu = 0;
+    }
+    switch (number(0, 2)) {
+      case 0:
+        t.periodic = PeriodicLoad{.period = time(10, 1'000'000), .work = time(1, 9), .offset = time(0, 99)};
+        if (coin()) t.periodic->deadline = time(1, 99);
+        if (coin()) t.periodic->jobs = static_cast<unsigned>(number(1, 1'000'000'000));
+        break;
+      case 1:
+        t.greedy = GreedyLoad{.start = time(0, 99)};
+        if (coin()) t.greedy->length = time(1, 99);
+        break;
+      default:
+        t.program = program(of.tasks.size());
+    }
+    return t;
+  }
+
+  UserProgram program(std::size_t index) {
+    UserProgram p{.file = "/a b/p" + std::to_string(index) + name(20), .memory_bytes = number(64, 1 << 18) * 4096};
+    for (std::uint64_t n = number(0, 7); n > 0; --n) {
+      std::string argument = text(30).substr(0, 60);
+      std::erase(argument, '\0');
+      if (!argument.empty()) p.arguments.push_back(argument);
+    }
+    return p;
   }
 
   Json value(unsigned depth) {
@@ -214,9 +269,12 @@ class Generator {
   unsigned requests_ = 0;
 };
 
-void forget_lines(Scenario& scenario) {
+void forget_places(Scenario& scenario) {
   for (Step& step : scenario.steps) {
     for (Request& request : step.requests) request.line = 0;
+  }
+  for (Task& task : scenario.tasks) {
+    if (task.program) task.program->place.clear();
   }
 }
 
@@ -225,7 +283,7 @@ void expect_round_trip(std::uint64_t seed) {
   const std::string yaml = to_yaml(scenario);
   auto again = load_text(yaml, "again.yaml");
   ASSERT_TRUE(again) << "seed " << seed << ": " << again.error().message << '\n' << yaml;
-  forget_lines(*again);
+  forget_places(*again);
   ASSERT_TRUE(*again == scenario) << "seed " << seed << '\n' << yaml << "\nbecame\n" << to_yaml(*again);
   ASSERT_EQ(to_yaml(*again), yaml) << "seed " << seed;
 }
