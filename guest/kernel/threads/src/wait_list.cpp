@@ -34,7 +34,10 @@ WaitResult wait_for_signal(Waiter& waiter, WaitList& list, kernel::SpinLock& loc
                            bool stoppable) {
   Dispatcher& here = dispatcher();
   for (;;) {
-    here.park_until(deadline_ns);
+    // Whoever was asked to end before may have used up that call already, in a wait that is not to be stopped.
+    if (!stoppable || !waiter.thread.stop_requested()) {
+      here.park_until(deadline_ns);
+    }
     const kernel::SpinGuard guard(lock);
     if (waiter.signalled) {
       return WaitResult::Signalled;

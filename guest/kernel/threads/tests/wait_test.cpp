@@ -40,6 +40,24 @@ TEST(SemaphoreTest, a_wait_ends_when_the_thread_is_asked_to_stop) {
   EXPECT_EQ(result, WaitResult::Stopped);
 }
 
+/// What wakes a thread that waits for a mutex is not seen by the waits after it: the request itself must be.
+TEST(SemaphoreTest, a_thread_that_was_asked_to_stop_while_it_locked_a_mutex_does_not_wait_any_more) {
+  Mutex mutex;
+  Semaphore semaphore;
+  WaitResult result = WaitResult::Signalled;
+  start("holds", [&] {
+    const MutexGuard guard(mutex);
+    EXPECT_TRUE(sleep_for(1000));
+  });
+  const ThreadRef waits = start("waits", [&] {
+    const MutexGuard guard(mutex);
+    result = semaphore.wait();
+  });
+  start("kills", [&] { waits->request_stop(); });
+  run_until_idle();
+  EXPECT_EQ(result, WaitResult::Stopped);
+}
+
 TEST(SemaphoreTest, the_most_urgent_is_first_then_who_came_first) {
   sched::Server late(0, {.budget = 10, .period = 100'000, .deadline = 100'000});
   sched::Server soon(1, {.budget = 10, .period = 1'000, .deadline = 1'000});
