@@ -48,11 +48,12 @@ def linux_files(folder):
 
 
 class OnKvm(unittest.TestCase):
-    def run_tests(self, folder, names, files, at_least, **host):
+    def run_tests(self, folder, names, files, at_least, environment=None, **host):
         """Runs Python tests on the host with KVM: all must pass, and there must be at least so many."""
         layers = () if nested_host.has_kvm() else (python_layer.layer(),)
         files = {**nested_host.monitor("build/vmm/cli/"), "tests": ROOT / "tests", **files}
-        command = ENVIRONMENT + f"python3 tests/run_unittest.py {folder} {' '.join(names)}"
+        more = "".join(f"export {name}={value}; " for name, value in (environment or {}).items())
+        command = ENVIRONMENT + more + f"python3 tests/run_unittest.py {folder} {' '.join(names)}"
         # Time that counts instructions: limits hold however loaded the machine is that emulates, and nobody idles.
         host = {"icount": not nested_host.has_kvm(), "layers": layers, "forward": True, "limit_s": 580, **host}
         options = nested_host.Options(**host)

@@ -1,0 +1,32 @@
+"""200 threads that do everything at random on 4 virtual CPUs (guest/arch/aarch64/tests/guest/stress_test.cpp).
+
+Runs on the ARM64 host itself, real or nested; ../test_stress_kvm.py brings it there. Environment: SIS_BUILD; SIS_STRESS: the
+guest's image; SIS_STRESS_SECONDS: guest seconds.
+"""
+
+import os
+import pathlib
+import re
+import subprocess
+import unittest
+
+SISVMM = pathlib.Path(os.environ["SIS_BUILD"]) / "vmm/cli/sisvmm"
+IMAGE = os.environ["SIS_STRESS"]
+SECONDS = int(os.environ["SIS_STRESS_SECONDS"])
+
+
+class Stress(unittest.TestCase):
+    def test_nothing_is_lost_and_no_memory_is_missing(self):
+        done = subprocess.run([SISVMM, "boot", IMAGE, "--memory", "256MiB", "--cpus", "4", "--timeout",
+                               str(60 + 4 * SECONDS), "--append", f"seed=4 seconds={SECONDS}"],
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        summary = re.search(rf"(?m)^STRESS (seed=4 seconds={SECONDS} .*?)\r?$", done.stdout)
+        self.assertTrue(summary, done.stdout + done.stderr)
+        print(summary[1], flush=True)
+        for name, value in re.findall(r"(\w+)=(\d+)", summary[1]):
+            self.assertGreaterEqual(int(value), SECONDS if name != "seed" else 0, name)
+
+
+if __name__ == "__main__":
+    unittest.main()
