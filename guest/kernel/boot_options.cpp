@@ -7,6 +7,7 @@ namespace {
 
 constexpr std::string_view kBlanks = " \t\n";
 constexpr std::string_view kVerbosity = "verbosity=";
+constexpr std::string_view kShell = "shell=";
 
 }  // namespace
 
@@ -15,6 +16,10 @@ std::expected<BootOptions, NamedError> parse_boot_options(std::string_view argum
   while (true) {
     arguments.remove_prefix(std::min(arguments.find_first_not_of(kBlanks), arguments.size()));
     if (arguments.empty()) {
+      return options;
+    }
+    if (arguments.starts_with(kShell)) {
+      options.shell_line = arguments.substr(kShell.size());
       return options;
     }
     const std::string_view word = arguments.substr(0, arguments.find_first_of(kBlanks));

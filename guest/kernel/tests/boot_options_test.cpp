@@ -26,5 +26,12 @@ TEST(BootOptions, word_that_only_ends_like_ours_is_not_ours) {
   EXPECT_FALSE(parse_boot_options("xverbosity=loud")->verbosity.has_value());
 }
 
+TEST(BootOptions, shell_line_is_all_that_follows) {
+  const auto options = parse_boot_options("console=x verbosity=info shell=trace on; echo verbosity=debug");
+  EXPECT_EQ(options->shell_line, "trace on; echo verbosity=debug");
+  EXPECT_EQ(options->verbosity, Verbosity::Info);
+  EXPECT_TRUE(parse_boot_options("myshell=a")->shell_line.empty());
+}
+
 }  // namespace
 }  // namespace guest::kernel

@@ -4,6 +4,7 @@
 
 #include "boot_error.hpp"
 #include "guest/arch/mmu.hpp"
+#include "guest/control/utf8.hpp"
 #include "guest/kernel/boot_options.hpp"
 #include "guest/kernel/heap.hpp"
 #include "guest/kernel/log.hpp"
@@ -13,6 +14,7 @@ namespace {
 
 constinit kernel::Archive archive;
 constinit kernel::BootConfig config;
+constinit std::string_view first_line;
 
 void read_initrd(const kernel::MachineInfo& info) {
   const bool in_memory = std::any_of(info.memory.begin(), info.memory.end(),
@@ -40,10 +42,16 @@ const kernel::BootConfig& read_configuration(const kernel::MachineInfo& info) {
     read_initrd(info);
   }
   kernel::log().set_verbosity(config.verbosity.value_or(options->verbosity.value_or(kernel::Verbosity::Quiet)));
+  if (!control::is_utf8(options->shell_line)) {
+    refuse_boot(
+        kernel::fail("bootargs-bad-value", "shell={}: not UTF-8", kernel::escaped(options->shell_line)).error());
+  }
+  first_line = options->shell_line;
   kernel::log_debug("boot arguments: {}", kernel::escaped(info.boot_arguments.view()));
   return config;
 }
 
 const kernel::Archive& boot_archive() { return archive; }
+std::string_view boot_shell_line() { return first_line; }
 
 }  // namespace guest

@@ -48,15 +48,17 @@ void start_input(const kernel::ConsoleInfo& info, drivers::Uart& console) {
 
 }  // namespace
 
-void start_shell(control::Services& services, const kernel::ConsoleInfo& info, drivers::Uart* console) {
+void start_shell(control::Services& services, const kernel::ConsoleInfo& info, drivers::Uart* console,
+                 std::string_view line) {
   kernel::log().error("LAUNCHING SHELL");
   if (console == nullptr) {
     services.shell = &the_shell.emplace(services, nullptr, nullptr);
+    the_shell->start(line);
     return;
   }
   services.shell = &the_shell.emplace(services, &output, &input.emplace(*console));
   start_input(info, *console);
-  the_shell->start();
+  the_shell->start(line);
 }
 
 }  // namespace guest

@@ -133,7 +133,7 @@ extern "C" [[noreturn]] void kernel_main() {
   kernel::log().metric("clock_resolution_ns", arch::virtual_timer().resolution_ns());
   kernel::log().metric("boot_to_shell_ns", arch::clock_now_ns());
   start_tasks(config);
-  start_shell(services, machine.console, console);
+  start_shell(services, machine.console, console, boot_shell_line());
   // Not earlier: what the host does meanwhile would be part of the times above.
   idle();
 }

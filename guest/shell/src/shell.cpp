@@ -31,7 +31,14 @@ Shell::Shell(control::Services& services, kernel::TextOutput* console, ByteSourc
       console_run_(services, *memory_, *this),
       editor_(*console_, *this, kPrompt) {}
 
-void Shell::start() { editor_.start(); }
+void Shell::start(std::string_view line) {
+  editor_.start();
+  if (!line.empty()) {
+    control::write_visible(*console_, line);
+    console_->write("\n");
+    run_console_line(line);
+  }
+}
 
 // ---- the console ----
 
@@ -64,13 +71,13 @@ void Shell::feed(std::byte byte) {
       editor_.start();
       break;
     case LineEditor::Event::Line:
-      run_typed_line();
+      run_console_line(editor_.line());
       break;
   }
 }
 
-void Shell::run_typed_line() {
-  const auto ended = console_run_.start(editor_.line(), abi::control::Rights::All, *console_);
+void Shell::run_console_line(std::string_view line) {
+  const auto ended = console_run_.start(line, abi::control::Rights::All, *console_);
   if (!ended) {
     kernel::format_to(*console_, "column {}: {}\n", ended.error().offset + 1, ended.error().what);
     return editor_.start();

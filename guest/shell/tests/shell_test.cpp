@@ -92,6 +92,13 @@ TEST_F(ShellTest, commands_run_in_order_and_failures_do_not_stop_the_line) {
             "one\nnonsense: no such command; 'help' lists them\ntwo  three a;b\n");
 }
 
+TEST_F(ShellTest, line_of_the_boot_runs_as_if_typed) {
+  shell.start("echo one; sleep 10; echo two");
+  EXPECT_EQ(console.output, "sis> echo one; sleep 10; echo two\none\n");
+  machine.advance_ns(10'000'000);
+  EXPECT_EQ(console.output, "sis> echo one; sleep 10; echo two\none\ntwo\nsis> ");
+}
+
 TEST_F(ShellTest, nothing_runs_of_a_line_that_is_wrong_further_on) {
   EXPECT_EQ(run("echo one; echo 'two"), "column 16: the quote ' is not closed\n");
 }

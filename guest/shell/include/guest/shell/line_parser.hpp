@@ -17,8 +17,8 @@
 
 namespace guest::shell {
 
-inline constexpr std::size_t kMaxWords = 64;     ///< of all commands of a line
-inline constexpr std::size_t kMaxCommands = 16;  ///< of a line
+inline constexpr std::size_t kMaxWords = 128;    ///< of all commands of a line
+inline constexpr std::size_t kMaxCommands = 32;  ///< of a line
 
 /// Why a line is not what it should be: static text, and where.
 struct LineError {

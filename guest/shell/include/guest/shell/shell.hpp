@@ -105,8 +105,8 @@ class Shell final : public control::LineRunner, private LineRun::Owner, private 
   Shell(const Shell&) = delete;
   Shell& operator=(const Shell&) = delete;
 
-  /// Shows the prompt.
-  void start();
+  /// Shows the prompt. A `line` that is not empty is run as if it had been typed.
+  void start(std::string_view line = {});
   /// Bytes may have arrived: takes what there is. From the main loop.
   void on_input();
 
@@ -120,7 +120,7 @@ class Shell final : public control::LineRunner, private LineRun::Owner, private 
   [[nodiscard]] std::size_t size() const override { return control::command_table().size(); }
   [[nodiscard]] std::string_view name(std::size_t index) const override { return control::command_table()[index].name; }
   void feed(std::byte byte);
-  void run_typed_line();
+  void run_console_line(std::string_view line);
   void keep_typed(std::byte byte);
   void end_of_line();
   void replay_typed();
