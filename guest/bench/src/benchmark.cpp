@@ -17,11 +17,9 @@ std::optional<std::uint64_t> percentile(std::span<const std::uint64_t> sorted, P
   return sorted[kernel::nearest_rank(sorted.size(), wanted) - 1];
 }
 
-}  // namespace
-
-Result run(const Benchmark& benchmark, std::uint32_t warm_up, std::span<std::uint64_t> samples,
-           const kernel::Interrupts& interrupts) {
-  kernel::require(!samples.empty(), "a benchmark without room for samples");
+/// Between prepare() and finish().
+Result take_samples(const Benchmark& benchmark, std::uint32_t warm_up, std::span<std::uint64_t> samples,
+                    const kernel::Interrupts& interrupts) {
   for (std::uint32_t i = 0; i < warm_up; ++i) {
     if (const Sample sample = benchmark.take(benchmark); !sample) {
       return {.why_not = sample.error()};
@@ -47,6 +45,23 @@ Result run(const Benchmark& benchmark, std::uint32_t warm_up, std::span<std::uin
           .max = samples.back(),
           // One interrupt may serve two causes, so there may be fewer than its own.
           .other_interrupts = taken > own ? taken - own : 0};
+}
+
+}  // namespace
+
+Result run(const Benchmark& benchmark, std::uint32_t warm_up, std::span<std::uint64_t> samples,
+           const kernel::Interrupts& interrupts) {
+  kernel::require(!samples.empty(), "a benchmark without room for samples");
+  if (benchmark.prepare != nullptr) {
+    if (const Ready ready = benchmark.prepare(); !ready) {
+      return {.why_not = ready.error()};
+    }
+  }
+  const Result result = take_samples(benchmark, warm_up, samples, interrupts);
+  if (benchmark.finish != nullptr) {
+    benchmark.finish();
+  }
+  return result;
 }
 
 }  // namespace guest::bench

@@ -22,6 +22,9 @@ struct Benchmark;
 /// The ticks that one sample took, or why this machine cannot do it (static storage).
 using Sample = std::expected<std::uint64_t, std::string_view>;
 
+/// Nothing, or why this machine cannot do it (static storage).
+using Ready = std::expected<void, std::string_view>;
+
 struct Benchmark {
   std::string_view name;      ///< "heap-64"
   std::string_view measures;  ///< from what to what, in words
@@ -33,6 +36,9 @@ struct Benchmark {
   Sample (*take)(const Benchmark& self) = nullptr;
   /// For benchmarks that share a function.
   std::uint64_t parameter = 0;
+  /// Makes what the samples need, and takes it down again; null: nothing. In the thread that takes them.
+  Ready (*prepare)() = nullptr;
+  void (*finish)() = nullptr;
 };
 
 /// A sample of `operations` calls; the three instructions of the loop are part of it.
@@ -64,5 +70,7 @@ Result run(const Benchmark& benchmark, std::uint32_t warm_up, std::span<std::uin
 
 /// Clock, locks, heap, deferred work.
 std::span<const Benchmark> kernel_benchmarks();
+/// Threads: switching between them, waking them.
+std::span<const Benchmark> thread_benchmarks();
 
 }  // namespace guest::bench
