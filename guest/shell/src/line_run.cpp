@@ -8,6 +8,11 @@ using control::Handled;
 using control::Refusal;
 using kernel::format_to;
 
+namespace {
+/// ECMA-48, "CUP" and "ED": to the upper left, clears what is below.
+constexpr std::string_view kFromTop = "\x1b[H\x1b[J";
+}  // namespace
+
 std::expected<bool, LineError> LineRun::start(std::string_view line, abi::control::Rights rights,
                                               kernel::TextOutput& output) {
   kernel::require(!suspended(), "a shell line is started while another runs");
@@ -66,6 +71,7 @@ void LineRun::run_command(std::span<const std::string_view> words) {
   if (!arguments) {
     return refuse(arguments.error());
   }
+  watching_ = watch_ && command_->watched && words.size() == 1;
   run_handler(*command_, *arguments);
 }
 
@@ -100,7 +106,17 @@ void LineRun::refuse(const Refusal& refusal) {
 
 void LineRun::complete(std::span<const std::byte> result) {
   operation_ = nullptr;
+  if (watching_) {
+    output_->write(kFromTop);
+  }
   render(result);
+  if (watching_) {
+    output_->write("q ends this\n");
+    run_handler(*command_, control::Arguments(command_->arguments));
+    if (suspended()) {
+      return;
+    }
+  }
   resume();
 }
 

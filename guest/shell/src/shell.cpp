@@ -13,6 +13,7 @@ using control::Refusal;
 namespace {
 
 constexpr std::byte kCtrlC{3};
+constexpr std::byte kQuit{'q'};
 
 /// Where the console's text goes when there is no console.
 class NoOutput final : public kernel::TextOutput {
@@ -38,6 +39,8 @@ void Shell::start(std::string_view line) {
     console_->write("\n");
     run_console_line(line);
   }
+  // Not the line above: nobody would end what it watches.
+  console_run_.watch(true);
 }
 
 // ---- the console ----
@@ -94,13 +97,21 @@ void Shell::end_of_line() {
   editor_.start();
 }
 
-/// Keeps a byte for later. Ctrl-C cancels the line that runs, and with it what was typed since.
+/// Cancels the line that runs, and with it what was typed since.
+void Shell::end_early(std::string_view shown) {
+  typed_size_ = 0;
+  console_run_.cancel();
+  console_->write(shown);
+  end_of_line();
+}
+
+/// Keeps a byte for later, if it does not end the line that runs.
 void Shell::keep_typed(std::byte byte) {
   if (byte == kCtrlC) {
-    typed_size_ = 0;
-    console_run_.cancel();
-    console_->write("^C\n");
-    return end_of_line();
+    return end_early("^C\n");
+  }
+  if (byte == kQuit && console_run_.watching()) {
+    return end_early("");
   }
   if (typed_size_ < typed_.size()) {
     typed_[typed_size_++] = byte;

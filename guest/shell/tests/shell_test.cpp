@@ -126,6 +126,32 @@ TEST_F(ShellTest, sleep_suspends_the_line_and_not_the_shell) {
   EXPECT_EQ(console.output, "done\nsis> echo next\nnext\nsis> ");
 }
 
+TEST_F(ShellTest, top_is_shown_in_place_each_second_until_q) {
+  type("top; echo after\r");
+  for (int second = 0; second < 3; ++second) {
+    console.output.clear();
+    machine.advance_ns(1'000'000'000);
+    EXPECT_TRUE(console.output.starts_with("\x1b[H\x1b[Jinterval_ns: ")) << console.output;
+    EXPECT_TRUE(console.output.ends_with("q ends this\n")) << console.output;
+  }
+  EXPECT_EQ(type("x"), "");  // kept, and dropped with the line
+  EXPECT_EQ(type("q"), "sis> ");
+  EXPECT_EQ(run("echo then"), "then\n");
+  machine.advance_ns(10'000'000'000);
+  EXPECT_EQ(console.output.find("interval_ns"), std::string::npos);
+}
+
+TEST_F(ShellTest, top_with_a_time_and_of_a_request_is_shown_once) {
+  type("top 1000\r");
+  console.output.clear();
+  machine.advance_ns(1'000'000'000);
+  EXPECT_TRUE(console.output.starts_with("interval_ns: ")) << console.output;
+  EXPECT_TRUE(console.output.ends_with("sis> ")) << console.output;
+  EXPECT_EQ(request("top"), nullptr);
+  machine.advance_ns(1'000'000'000);
+  EXPECT_EQ(caller.result["status"], 0);
+}
+
 TEST_F(ShellTest, interrupt_cancels_the_line_and_what_was_typed_ahead) {
   type("sleep 10000; echo done\recho ahead\r");
   EXPECT_EQ(type("\x03"), "^C\nsis> ");

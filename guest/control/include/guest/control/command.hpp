@@ -170,6 +170,9 @@ struct Command {
   Handler handler;
   Renderer render = nullptr;  ///< null: render_map()
   Where where = Where::Everywhere;
+  /// Typed on the console without arguments it is run again and again, its result shown in place, until it is ended. It
+  /// completes later, or that would be without end.
+  bool watched = false;
 };
 
 /// The command of that name, or null.

@@ -5,7 +5,8 @@
 //   control `shell` request -> line ------+
 //
 // A command that completes later (sleep) suspends its line only: nothing here waits. While the console's line is
-// suspended, typed bytes are kept for the next one and Ctrl-C cancels it.
+// suspended, typed bytes are kept for the next one and Ctrl-C cancels it; a command that is watched is ended by q as
+// well.
 #pragma once
 
 #include <array>
@@ -57,6 +58,10 @@ class LineRun final : private control::Caller {
   /// live until the line has ended. True: it has ended; false: it is suspended and on_finished() follows. Nothing runs
   /// of a line that cannot be parsed.
   std::expected<bool, LineError> start(std::string_view line, abi::control::Rights rights, kernel::TextOutput& output);
+  /// From the next line on, commands that can be watched are (Command::watched).
+  void watch(bool on) { watch_ = on; }
+  /// The line waits for a command that is watched.
+  [[nodiscard]] bool watching() const { return suspended() && watching_; }
   /// Ends a suspended line without on_finished(). Its later commands do not run.
   void cancel();
   [[nodiscard]] bool suspended() const { return operation_ != nullptr; }
@@ -83,6 +88,8 @@ class LineRun final : private control::Caller {
   std::size_t next_command_ = 0;
   const control::Command* command_ = nullptr;  ///< that runs, or did last
   control::Operation* operation_ = nullptr;    ///< of the command that the line waits for
+  bool watch_ = false;
+  bool watching_ = false;  ///< the command that runs, or did last, is watched
   unsigned status_ = 0;
   std::array<char, kMaxRequestLine> words_;   ///< what the words of parsed_ lie in
   std::array<char, kMaxRequestLine> joined_;  ///< scratch of Arguments::parse_words()
@@ -122,6 +129,7 @@ class Shell final : public control::LineRunner, private LineRun::Owner, private 
   void feed(std::byte byte);
   void run_console_line(std::string_view line);
   void keep_typed(std::byte byte);
+  void end_early(std::string_view shown);
   void end_of_line();
   void replay_typed();
 
