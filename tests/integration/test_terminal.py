@@ -91,6 +91,19 @@ class Interactive(harness.MachineTest):
         terminal.wait_for(b"\nstill here")
         self.assertIsNone(terminal.process.poll())
 
+    def test_top_goes_on_in_place_until_q(self):
+        terminal = self.run_interactive()
+        terminal.wait_for(b"sis> ")
+        terminal.type(b"top\r")
+        for _ in range(2):
+            terminal.wait_for(b"\x1b[H\x1b[Jinterval_ns: ")
+            terminal.wait_for(b"q ends this")
+            terminal.forget()
+        terminal.type(b"q")
+        terminal.wait_for(b"sis> ")
+        terminal.type(b"echo still here\r")
+        terminal.wait_for(b"\nstill here")
+
     def test_terminal_is_restored_when_the_monitor_is_ended(self):
         terminal = self.run_interactive()
         terminal.wait_for(b"sis> ")
