@@ -3,14 +3,17 @@
 #include "guest/kernel/cpu.hpp"
 #include "guest/kernel/format.hpp"
 #include "guest/kernel/panic.hpp"
+#include "guest/kernel/watchdog.hpp"
 
 namespace guest::kernel {
 namespace {
 
 /// The lock that this CPU took last and holds; the others hang on it by outer_. Only that CPU touches it, with
-/// interrupts masked, so it is not atomic.
+/// interrupts masked, so it is not atomic; reports about a CPU that hangs read it nevertheless.
 struct alignas(kCacheLineBytes) Innermost {
   const SpinLock* lock = nullptr;
+  const SpinLock* awaited = nullptr;  ///< that the CPU waits for, at `where`
+  std::source_location where{};
 };
 constinit Innermost innermost[kMaxCpus];
 
@@ -25,21 +28,34 @@ InterruptState SpinLock::acquire(std::source_location where) {
   // Relaxed: the ticket only orders the comers. What the last holder wrote comes with the acquire below.
   const std::uint32_t ticket = next_.fetch_add(1, std::memory_order_relaxed);
   // Acquire pairs with the release in release(): everything under the lock before is visible from here on.
-  const bool waits = serving_.load(std::memory_order_acquire) != ticket;
-  if (waits) [[unlikely]] {
-    wait_for(ticket);
+  if (serving_.load(std::memory_order_acquire) != ticket) [[unlikely]] {
+    return wait_for(ticket, before, where);
   }
   outer_ = held.lock;
   where_ = where;
   held.lock = this;
-  times_.begin(waits);
+  times_.begin(false, name_);
   return before;
 }
 
-void SpinLock::wait_for(std::uint32_t ticket) const {
+InterruptState SpinLock::wait_for(std::uint32_t ticket, InterruptState before, std::source_location where) {
+  Innermost& self = innermost[cpu_index()];
+  self.awaited = this;
+  self.where = where;
+  SeenPeriods seconds(tick_frequency_hz(), tick_count());
   while (serving_.load(std::memory_order_acquire) != ticket) {
+    // Without a frequency the clock was not set up: one CPU runs, and it waits for nobody.
+    if (tick_frequency_hz() != 0 && seconds.at(tick_count()) >= kMaxWaitSeconds) [[unlikely]] {
+      refuse_to_wait(where);
+    }
     spin_pause();
   }
+  self.awaited = nullptr;
+  outer_ = self.lock;
+  where_ = where;
+  self.lock = this;
+  times_.begin(true, name_);
+  return before;
 }
 
 void SpinLock::release(InterruptState before) {
@@ -56,13 +72,43 @@ void SpinLock::release(InterruptState before) {
 
 bool holds_spin_lock() { return innermost[cpu_index()].lock != nullptr; }
 
-bool SpinLock::held_here() const {
-  for (const SpinLock* lock = innermost[cpu_index()].lock; lock != nullptr; lock = lock->outer_) {
+bool SpinLock::held_here() const { return held_by(cpu_index()); }
+
+bool SpinLock::held_by(std::uint32_t cpu) const {
+  for (const SpinLock* lock = innermost[cpu].lock; lock != nullptr; lock = lock->outer_) {
     if (lock == this) {
       return true;
     }
   }
   return false;
+}
+
+void SpinLock::describe_holder(TextOutput& output) const {
+  for (std::uint32_t cpu = 0; cpu < kMaxCpus; ++cpu) {
+    if (held_by(cpu)) {
+      format_to(output, "which CPU {} holds since {}:{}", cpu, where_.file_name(), where_.line());
+      return;
+    }
+  }
+  output.write("which no CPU holds now");
+}
+
+void describe_locks(TextOutput& output, std::uint32_t cpu) {
+  for (const SpinLock* lock = innermost[cpu].lock; lock != nullptr; lock = lock->outer_) {
+    format_to(output, "; holds spin lock '{}' since {}:{}", lock->name_, lock->where_.file_name(), lock->where_.line());
+  }
+  if (const SpinLock* const awaited = innermost[cpu].awaited) {
+    format_to(output, "; waits at {}:{} for spin lock '{}', ", innermost[cpu].where.file_name(),
+              innermost[cpu].where.line(), awaited->name_);
+    awaited->describe_holder(output);
+  }
+}
+
+void SpinLock::refuse_to_wait(std::source_location where) const {
+  FixedText<160> holder;
+  describe_holder(holder);
+  panic_at(where, "watchdog: CPU {} waits for {} s for spin lock '{}', {}", cpu_index(), kMaxWaitSeconds, name_,
+           holder.view());
 }
 
 void SpinLock::refuse_acquire(const SpinLock& last, std::source_location where) const {
@@ -79,7 +125,11 @@ void SpinLock::refuse_release() const {
   panic_at(here(), "spin lock '{}' is released, but it is not the last one that CPU {} took", name_, cpu_index());
 }
 
-void SpinLock::Times::begin(bool waited) {
+void SpinLock::Times::begin(bool waited, std::string_view name) {
+  if (of_name == nullptr) {
+    of_name = &lock_class(name);
+  }
+  of_name->count(waited);
   acquisitions.store(acquisitions.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   contended.store(contended.load(std::memory_order_relaxed) + (waited ? 1 : 0), std::memory_order_relaxed);
   since_tick = tick_count();
@@ -87,6 +137,7 @@ void SpinLock::Times::begin(bool waited) {
 
 void SpinLock::Times::end() {
   const std::uint64_t held = tick_count() - since_tick;
+  of_name->add(held);
   total_ticks.store(total_ticks.load(std::memory_order_relaxed) + held, std::memory_order_relaxed);
   if (held > max_ticks.load(std::memory_order_relaxed)) {
     max_ticks.store(held, std::memory_order_relaxed);

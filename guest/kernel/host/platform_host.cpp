@@ -27,6 +27,11 @@ void spin_pause() { std::this_thread::yield(); }
 std::uint64_t tick_count() {
   return static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
 }
+std::uint64_t tick_frequency_hz() {
+  using Period = std::chrono::steady_clock::period;
+  static_assert(Period::num == 1);
+  return Period::den;
+}
 
 InterruptState mask_interrupts() { return InterruptState{std::exchange(masked, true) ? 1U : 0U}; }
 void restore_interrupts(InterruptState state) { masked = state != InterruptState{0}; }

@@ -1,11 +1,14 @@
 #include "guest/kernel/spin_lock.hpp"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <string>
 #include <thread>
 #include <vector>
 
 #include "guest/kernel/cpu.hpp"
+#include "guest/kernel/format.hpp"
 #include "guest/kernel/host_cpu.hpp"
 
 namespace guest::kernel {
@@ -97,6 +100,31 @@ TEST(SpinLock, held_time_and_count_are_measured) {
   EXPECT_EQ(statistics.contended, 0U);
   EXPECT_GE(statistics.max_held_ticks, 5'000'000U);  // the host's tick is a nanosecond
   EXPECT_GE(statistics.total_held_ticks, statistics.max_held_ticks + 1'000'000);
+}
+
+TEST(SpinLock, locks_of_one_name_are_measured_together_even_when_they_are_gone) {
+  for (int i = 0; i < 3; ++i) {
+    SpinLock lock("passing", kOuter);
+    const SpinGuard guard(lock);
+  }
+  const LockClass& passing = lock_class("passing");
+  EXPECT_EQ(passing.name(), "passing");
+  EXPECT_EQ(passing.read().acquisitions, 3U);
+  EXPECT_GE(passing.read().total_held_ticks, passing.read().max_held_ticks);
+}
+
+TEST(SpinLock, a_description_names_what_a_cpu_holds_innermost_first) {
+  SpinLock outer("outer", kOuter);
+  SpinLock inner("inner", kInner);
+  FixedText<512> text;
+  describe_locks(text, 0);
+  EXPECT_EQ(text.view(), "");
+  const SpinGuard first(outer);
+  const SpinGuard second(inner);
+  describe_locks(text, 0);
+  EXPECT_THAT(std::string(text.view()),
+              ::testing::MatchesRegex("; holds spin lock 'inner' since .*spin_lock_test.cpp:[0-9]+; holds spin lock "
+                                      "'outer' since .*spin_lock_test.cpp:[0-9]+"));
 }
 
 TEST(SpinLockDeath, falling_ranks_panic_with_both_locks_and_both_places) {

@@ -1,5 +1,6 @@
 #include "guest/arch/cpu.hpp"
 
+#include "guest/arch/clock.hpp"
 #include "guest/arch/cpu_local.hpp"
 #include "guest/arch/user.hpp"
 #include "guest/kernel/cpu.hpp"
@@ -58,5 +59,6 @@ std::uint32_t cpu_index() { return this_cpu().index; }
 namespace guest::kernel {
 
 std::uint64_t tick_count() { return arch::counter(); }
+std::uint64_t tick_frequency_hz() { return arch::clock_frequency_hz(); }
 
 }  // namespace guest::kernel

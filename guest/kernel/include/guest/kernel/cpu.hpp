@@ -22,6 +22,8 @@ void spin_pause();
 
 /// A counter that never runs backwards, for short times; its unit is the platform's. From any context.
 std::uint64_t tick_count();
+/// Of tick_count(), in a second; 0 before the clock was set up.
+std::uint64_t tick_frequency_hz();
 
 }  // namespace guest::kernel
 

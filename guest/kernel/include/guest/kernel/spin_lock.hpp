@@ -7,7 +7,11 @@
 // its two halves runs, without the other and without the unlucky moment; a recorded graph of orders would need both.
 // A second acquisition by the same CPU is a rank that does not rise, so the same comparison finds it. The check is on
 // in every build: it is some ten of the instructions of a pair. Hold times are measured where SIS_LOCK_STATISTICS is
-// defined: in every host build, and in guest builds configured with -DSIS_LOCK_STATISTICS=ON.
+// defined: in every host build, and in guest builds configured with -DSIS_LOCK_STATISTICS=ON (`./sis build
+// guest-debug`); the command `locks` shows them.
+//
+// Who waits for a lock has its interrupts masked, so if its holder never releases it, no timer ends the wait: the wait
+// itself gives up.
 #pragma once
 
 #include <atomic>
@@ -17,6 +21,7 @@
 #include <type_traits>
 
 #include "guest/kernel/critical.hpp"
+#include "guest/kernel/lock_classes.hpp"
 
 namespace guest::kernel {
 
@@ -33,24 +38,15 @@ enum class LockRank : std::uint16_t {
   Log = 900,           ///< the console: anything may be said under any lock
 };
 
-#ifdef SIS_LOCK_STATISTICS
-inline constexpr bool kLockStatistics = true;
-#else
-inline constexpr bool kLockStatistics = false;
-#endif
-
-/// Times are in units of tick_count().
-struct LockStatistics {
-  std::uint64_t acquisitions;
-  std::uint64_t contended;  ///< of these, how many had to wait
-  std::uint64_t total_held_ticks;
-  std::uint64_t max_held_ticks;
-};
+class TextOutput;
 
 /// From any context, interrupt handlers included. Hold it for as few instructions as possible, and never while waiting
 /// for another CPU to take an interrupt.
 class SpinLock {
  public:
+  /// A wait of so many seconds, as far as the CPU that waits has seen them pass (SeenPeriods), is a panic.
+  static constexpr unsigned kMaxWaitSeconds = 10;
+
   /// `name` is of static storage.
   constexpr SpinLock(std::string_view name, LockRank rank) : name_(name), rank_(rank) {}
   SpinLock(const SpinLock&) = delete;
@@ -78,20 +74,27 @@ class SpinLock {
     std::atomic<std::uint64_t> total_ticks{0};
     std::atomic<std::uint64_t> max_ticks{0};
     std::uint64_t since_tick = 0;
-    void begin(bool waited);
+    LockClass* of_name = nullptr;
+    void begin(bool waited, std::string_view name);
     void end();
     [[nodiscard]] LockStatistics read() const;
   };
   struct NoTimes {
-    void begin(bool) {}
+    void begin(bool, std::string_view) {}
     void end() {}
     [[nodiscard]] static LockStatistics read() { return {}; }
   };
 
-  /// Acquires, as the load in acquire(). Out of line: what nobody waits for should not save registers for it.
-  [[gnu::noinline]] void wait_for(std::uint32_t ticket) const;
+  /// The rest of acquire() where somebody else holds the lock. Out of line, and its last call: what nobody waits for
+  /// should not save registers for it.
+  [[gnu::noinline]] InterruptState wait_for(std::uint32_t ticket, InterruptState before, std::source_location where);
+  [[noreturn, gnu::noinline]] void refuse_to_wait(std::source_location where) const;
   [[noreturn, gnu::noinline]] void refuse_acquire(const SpinLock& last, std::source_location where) const;
   [[noreturn, gnu::noinline]] void refuse_release() const;
+
+  friend void describe_locks(TextOutput& output, std::uint32_t cpu);
+  [[nodiscard]] bool held_by(std::uint32_t cpu) const;
+  void describe_holder(TextOutput& output) const;
 
   std::atomic<std::uint32_t> next_{0};
   std::atomic<std::uint32_t> serving_{0};
@@ -105,6 +108,10 @@ class SpinLock {
 
 /// This CPU holds one. Meaningful with interrupts masked.
 [[nodiscard]] bool holds_spin_lock();
+
+/// What the CPU `cpu` holds and waits for: "; holds spin lock 'heap' since heap.cpp:10; waits for ...", nothing when it
+/// does neither. For reports: reads what only that CPU writes, so of a CPU that goes on it may be wrong.
+void describe_locks(TextOutput& output, std::uint32_t cpu);
 
 /// Holds a lock while it lives.
 class SpinGuard {

@@ -61,6 +61,9 @@ class TimerQueue {
   void arm(Timer& timer, std::uint64_t deadline_ns);
   /// Disarms; an item that was already raised still runs. From any context of its CPU; on another one it panics.
   void cancel(Timer& timer);
+  /// Sets the hardware to what is due next. Only for a CPU that is to sleep long: what was cancelled, or put off, still
+  /// interrupts it once otherwise. Interrupts masked, on its CPU.
+  void program();
   /// What on_interrupt() calls when the event is due. Once.
   void set_event_function(Timer::Function function, void* context) {
     event_function_ = function;
@@ -81,8 +84,6 @@ class TimerQueue {
   [[nodiscard]] const Clock& clock() const { return hardware_; }
 
  private:
-  void program();
-
   DeadlineTimer& hardware_;
   WorkQueue& work_;
   std::uint32_t cpu_;
