@@ -78,7 +78,8 @@ class Command(unittest.TestCase):
             guest.send("cpus")
             output = guest.wait_for("left_off: 0\n")
             guest.shut_down()
-        cpus = re.findall(r"(?m)^  cpu=(\d)  mpidr=(\d)  state=online  interrupts=\d+  ipis_sent=\d+  ipis_received=\d+$",
+        cpus = re.findall(r"(?m)^  cpu=(\d)  mpidr=(\d)  state=online  interrupts=\d+  ipis_sent=\d+  ipis_received=\d+"
+                          r"  heartbeats=\d+  last_heartbeat_ns=\d+$",
                           output)
         self.assertEqual(cpus, [(str(i), str(i)) for i in range(4)], output)
 
@@ -183,6 +184,50 @@ class Panic(unittest.TestCase):
 
     def test_a_fault_on_the_boot_cpu_is_reported_while_the_others_run(self):
         self.assertRegex(self.report("boot-null"), r"(?m)^core: 0  EL: 1  ")
+
+
+class Watchdog(unittest.TestCase):
+    # A microsecond an instruction: ten seconds of a CPU that hangs are ten million of them.
+    FAST_CLOCK = ("-icount", "shift=10,sleep=off")
+
+    def reason(self, kind, cpus):
+        with Guest(cpus=cpus, machine="gic-version=3", extra=self.FAST_CLOCK) as guest:
+            guest.wait_for(guest_image.PROMPT)
+            guest.send("sleep 60000")  # the machine rests
+            guest.wait_for(guest_image.PROMPT, occurrences=2)
+            guest.send(f"panic {kind}")
+            output = guest.wait_for_exit()
+        self.assertEqual(guest_image.exit_record(output), ("panic", 4))
+        return re.search(r"(?m)^reason: (.*)$", output).group(1)
+
+    def test_a_cpu_that_hangs_while_the_others_are_idle_is_found_and_named(self):
+        for cpus in (2, 4, 8):
+            with self.subTest(cpus=cpus):
+                match = re.fullmatch(r"watchdog: CPU (\d) has taken no interrupts for (\d+) ms: thread 0 \(idle\), in an "
+                                     r"interrupt; holds spin lock 'provoked' since \S+provoke\.cpp:\d+",
+                                     reason := self.reason("hang", cpus))
+                self.assertIsNotNone(match, reason)
+                self.assertEqual(int(match.group(1)), cpus - 1)
+                self.assertTrue(9_500 < int(match.group(2)) < 12_500, reason)
+
+    def test_a_lock_that_is_never_released_is_found_by_the_last_cpu_that_lives(self):
+        self.assertRegex(self.reason("lock-wait", cpus=2), r"^watchdog: CPU 0 waits for 10 s for spin lock 'provoked', which "
+                                                           r"CPU 1 holds since \S+provoke\.cpp:\d+$")
+
+    def test_an_idle_machine_rests_and_is_watched_again_afterwards(self):
+        with Guest(cpus=4, machine="gic-version=3", extra=("-icount", "shift=0,sleep=off")) as guest:
+            guest.wait_for(guest_image.PROMPT)
+            guest.send("sleep 3600000")
+            guest.wait_for(guest_image.PROMPT, occurrences=2)
+            guest.send("sleep 3600000")
+            guest.wait_for(guest_image.PROMPT, occurrences=3)
+            guest.send("cpus")
+            output = guest.wait_for("left_off: 0\n")
+        beats = [int(count) for count in re.findall(r"  heartbeats=(\d+)  ", output)]
+        self.assertEqual(len(beats), 4, output)
+        for count in beats:
+            # Two or three for each time that the machine fell asleep; a tick would have made 7200 of them.
+            self.assertTrue(3 < count < 15, output)
 
 
 if __name__ == "__main__":

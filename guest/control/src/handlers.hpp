@@ -28,6 +28,7 @@ SIS_HANDLER(handle_irq);
 SIS_HANDLER(handle_cpus);
 SIS_HANDLER(handle_pmu);
 SIS_HANDLER(handle_counters);
+SIS_HANDLER(handle_locks);
 SIS_HANDLER(handle_selftest);
 // tasks.cpp: the scheduler
 SIS_HANDLER(handle_det);

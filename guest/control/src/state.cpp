@@ -114,6 +114,8 @@ HandlerResult handle_cpus(Services& services, const Arguments&, Caller&, ResultM
     item.add("interrupts", services.interrupts.taken(i));
     item.add("ipis_sent", cpu.ipis_sent);
     item.add("ipis_received", services.interrupts.software_taken(i));
+    item.add("heartbeats", cpu.heartbeat.beats);
+    item.add("last_heartbeat_ns", cpu.heartbeat.last_ns);
     item.finish();
   }
   result.add("left_off",
@@ -162,6 +164,40 @@ HandlerResult handle_pmu(Services& services, const Arguments&, Caller&, ResultMa
       item.add_bool("wrapped", event.wrapped);
       item.finish();
     }
+  }
+  return Handled::Now;
+}
+
+namespace {
+
+std::uint64_t ticks_to_ns(std::uint64_t ticks) {
+  constexpr std::uint64_t kNsPerSecond = 1'000'000'000;
+  return static_cast<std::uint64_t>(static_cast<unsigned __int128>(ticks) * kNsPerSecond / kernel::tick_frequency_hz());
+}
+
+}  // namespace
+
+HandlerResult handle_locks(Services&, const Arguments&, Caller&, ResultMap& result) {
+  if (!kernel::kLockStatistics) {
+    return refuse(abi::control::error::kFailed, "",
+                  "this kernel does not measure its locks: './sis build guest-debug' makes one that does");
+  }
+  std::size_t count = 0;
+  while (kernel::find_lock_class(count) != nullptr) {
+    ++count;
+  }
+  CborWriter& writer = result.key_for("locks");
+  writer.array(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    const kernel::LockClass& locks = *kernel::find_lock_class(i);
+    const kernel::LockStatistics statistics = locks.read();
+    ResultMap item(writer);
+    item.add("name", locks.name());
+    item.add("acquisitions", statistics.acquisitions);
+    item.add("contended", statistics.contended);
+    item.add("held_ns", ticks_to_ns(statistics.total_held_ticks));
+    item.add("max_held_ns", ticks_to_ns(statistics.max_held_ticks));
+    item.finish();
   }
   return Handled::Now;
 }

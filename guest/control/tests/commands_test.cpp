@@ -2,8 +2,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <chrono>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "command_fixture.hpp"
@@ -59,14 +62,36 @@ TEST_F(CommandTest, counters_lists_what_is_registered) {
   EXPECT_EQ(text, "some_counter: 41\n");
 }
 
+TEST_F(CommandTest, locks_lists_what_was_taken_by_name_in_nanoseconds) {
+  kernel::SpinLock lock("of this test", kernel::LockRank{1});
+  for (const int milliseconds : {1, 2}) {
+    const kernel::SpinGuard guard(lock);
+    std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds));
+  }
+  const json locks = run("locks")["locks"];
+  const auto mine = std::ranges::find_if(locks, [](const json& one) { return one["name"] == "of this test"; });
+  ASSERT_NE(mine, locks.end()) << locks;
+  EXPECT_EQ((*mine)["acquisitions"], 2);
+  EXPECT_EQ((*mine)["contended"], 0);
+  EXPECT_GE((*mine)["max_held_ns"].get<std::uint64_t>(), 2'000'000U);
+  EXPECT_GE((*mine)["held_ns"].get<std::uint64_t>(), (*mine)["max_held_ns"].get<std::uint64_t>() + 1'000'000);
+  EXPECT_THAT(text, HasSubstr("name=of this test  acquisitions=2  contended=0  held_ns="));
+}
+
 TEST_F(CommandTest, cpus_lists_each_with_its_state) {
   machine.cpus.cpus[0].ipis_sent = 3;
+  machine.cpus.cpus[0].heartbeat = {.beats = 5, .last_ns = 77};
   machine.cpus.cpus.push_back({.mpidr = 0x101, .online = false, .why_off = "DENIED", .ipis_sent = 0});
   ASSERT_TRUE(machine.info.cpus.push_back({}) && machine.info.cpus.push_back({}));
   const json cpus = run("cpus");
-  EXPECT_EQ(
-      cpus["cpus"][0],
-      (json{{"cpu", 0}, {"mpidr", 0}, {"state", "online"}, {"interrupts", 0}, {"ipis_sent", 3}, {"ipis_received", 0}}));
+  EXPECT_EQ(cpus["cpus"][0], (json{{"cpu", 0},
+                                   {"mpidr", 0},
+                                   {"state", "online"},
+                                   {"interrupts", 0},
+                                   {"ipis_sent", 3},
+                                   {"ipis_received", 0},
+                                   {"heartbeats", 5},
+                                   {"last_heartbeat_ns", 77}}));
   EXPECT_EQ(cpus["cpus"][1]["state"], "off");
   EXPECT_EQ(cpus["cpus"][1]["why"], "DENIED");
   EXPECT_EQ(cpus["left_off"], 1);

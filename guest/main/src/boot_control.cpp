@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "abi/console.hpp"
+#include "boot_watchdog.hpp"
 #include "guest/arch/build_info.hpp"
 #include "guest/arch/clock.hpp"
 #include "guest/arch/cpu_local.hpp"
@@ -78,7 +79,8 @@ class MachineCpus final : public control::Cpus {
     return {.mpidr = local.mpidr,
             .online = online,
             .why_off = online ? std::string_view() : local.why_off,
-            .ipis_sent = local.ipis_sent.load(std::memory_order_relaxed)};
+            .ipis_sent = local.ipis_sent.load(std::memory_order_relaxed),
+            .heartbeat = watchdog().heartbeat(cpu)};
   }
 };
 

@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "boot_watchdog.hpp"
 #include "guest/arch/cpu.hpp"
 #include "guest/arch/fp.hpp"
 #include "guest/kernel/panic.hpp"
@@ -34,10 +35,13 @@ void start_work_thread() {
 
 void idle() {
   arch::drop_fp_here();
-  arch::unmask_irq();
-  // An interrupt between two of them is not slept through: what it wakes runs before this thread goes on.
+  // Masked interrupts end the sleep too. What they wake runs before this thread goes on, so none is slept through.
   for (;;) {
-    arch::wfi();
+    arch::mask_irq();
+    do {
+      arch::wfi();
+    } while (watchdog().beat_in_idle());
+    arch::unmask_irq();
   }
 }
 

@@ -13,6 +13,7 @@
 #include "boot_tasks.hpp"
 #include "boot_threads.hpp"
 #include "boot_virtio.hpp"
+#include "boot_watchdog.hpp"
 #include "guest/arch/build_info.hpp"
 #include "guest/arch/clock.hpp"
 #include "guest/arch/cpu.hpp"
@@ -132,6 +133,7 @@ extern "C" [[noreturn]] void kernel_main() {
   start_control(services, config);
   kernel::log().metric("clock_resolution_ns", arch::virtual_timer().resolution_ns());
   kernel::log().metric("boot_to_shell_ns", arch::clock_now_ns());
+  start_watchdog();
   start_tasks(config);
   start_shell(services, machine.console, console, boot_shell_line());
   // Not earlier: what the host does meanwhile would be part of the times above.

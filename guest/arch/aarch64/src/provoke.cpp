@@ -1,17 +1,24 @@
 #include "guest/arch/provoke.hpp"
 
 #include <array>
+#include <atomic>
+#include <bit>
 #include <cstddef>
 
+#include "guest/arch/cpu.hpp"
 #include "guest/arch/early_boot.hpp"
 #include "guest/arch/gic.hpp"
 #include "guest/arch/layout.hpp"
 #include "guest/arch/mmio.hpp"
 #include "guest/arch/mmu.hpp"
 #include "guest/arch/panic_output.hpp"
+#include "guest/arch/secondary.hpp"
+#include "guest/arch/smp.hpp"
 #include "guest/kernel/interrupts.hpp"
 #include "guest/kernel/log.hpp"
 #include "guest/kernel/panic.hpp"
+#include "guest/kernel/spin_lock.hpp"
+#include "guest/kernel/threads/dispatcher.hpp"
 #include "image.hpp"
 
 namespace guest::arch {
@@ -32,6 +39,8 @@ constexpr FaultKind kKinds[] = {
     {"stack-smash", Fault::StackSmash, "overrun of a buffer on the stack"},
     {"interrupt", Fault::Interrupt, "read through a null pointer in an interrupt handler"},
     {"nested", Fault::Nested, "a fault inside the panic report"},
+    {"hang", Fault::Hang, "another CPU hangs in an interrupt handler"},
+    {"lock-wait", Fault::LockWait, "a spin lock that another CPU never releases"},
 };
 
 constexpr std::uint32_t kReturnInstruction = 0xd65f03c0;  // ret
@@ -70,6 +79,26 @@ void fault_in_interrupt() {
   for (unsigned i = 0; i < 1'000'000; ++i) {
     asm volatile("" : : : "memory");
   }
+}
+
+constinit kernel::SpinLock kept_lock{"provoked", kernel::LockRank{1}};
+constinit std::atomic<bool> lock_is_kept{false};
+
+/// The last CPU that is online.
+void hang_another_cpu() {
+  const auto cpu = static_cast<std::uint32_t>(std::bit_width(online_cpus()) - 1);
+  kernel::require(cpu != cpu_index(), "a hang is provoked on another CPU, and there is none");
+  const bool called = smp::call(
+      cpu,
+      [](void*) {
+        (void)kept_lock.acquire();
+        lock_is_kept.store(true);
+        for (;;) {
+          asm volatile("" : : : "memory");
+        }
+      },
+      nullptr);
+  kernel::require(called, "the other CPU takes no calls");
 }
 
 /// An output that faults: what a broken console driver would do to the report.
@@ -137,6 +166,17 @@ void provoke(Fault fault) {
     case Fault::Nested:
       set_panic_output(faulty_output);
       kernel::panic("provoked panic whose report faults");
+    case Fault::Hang:
+      hang_another_cpu();
+      for (;;) {
+        threads::dispatcher().park();
+      }
+    case Fault::LockWait:
+      hang_another_cpu();
+      while (!lock_is_kept.load()) {
+        kernel::spin_pause();
+      }
+      kept_lock.release(kept_lock.acquire());
   }
   kernel::panic("a provoked fault was not stopped");
 }

@@ -18,6 +18,7 @@
 #include "guest/kernel/pmu.hpp"
 #include "guest/kernel/timer.hpp"
 #include "guest/kernel/trace.hpp"
+#include "guest/kernel/watchdog.hpp"
 
 namespace guest::control {
 
@@ -49,6 +50,7 @@ struct CpuReport {
   bool online = false;
   std::string_view why_off;  ///< static storage; empty when online
   std::uint64_t ipis_sent = 0;
+  kernel::Heartbeat heartbeat{};
 };
 
 /// The machine's CPUs.

@@ -22,6 +22,8 @@ enum class Fault : std::uint8_t {
   StackSmash,     ///< overrun of a buffer on the stack
   Interrupt,      ///< a read through a null pointer in an interrupt handler
   Nested,         ///< a fault inside the panic report
+  Hang,           ///< another CPU hangs in an interrupt handler, holding a spin lock; this one is idle
+  LockWait,       ///< the same, and this CPU waits for the lock
 };
 
 struct FaultKind {
