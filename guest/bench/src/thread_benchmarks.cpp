@@ -31,7 +31,8 @@ constinit std::optional<threads::ThreadRef> partner;
 void remove_server() {
   if (server) {
     const kernel::CriticalSection section;
-    threads::dispatcher().admissions().remove(*server);
+    threads::Dispatcher& here = threads::dispatcher();
+    here.admissions().remove(*server, here.now());
     server.reset();
   }
 }

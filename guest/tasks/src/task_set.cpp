@@ -166,7 +166,12 @@ std::expected<void, Refusal> TaskSet::promise(Server& server) {
 
 void TaskSet::take_back(Server& server) {
   if (server.placed_) {
-    threads::find_dispatcher(*server.placed_)->admissions().remove(*server.server_);
+    const auto remove = [](void* of) {
+      threads::Dispatcher& here = threads::dispatcher();
+      here.admissions().remove(*static_cast<sched::Server*>(of), here.now());
+    };
+    const bool called = threads::call_on(*server.placed_, remove, &*server.server_);
+    kernel::require(called, "a server's CPU has gone");
     server.placed_.reset();
     server.server_.reset();
   }

@@ -10,12 +10,33 @@ __extension__ using Wide = __int128;
 
 constexpr Wide product(Time a, Time b) { return static_cast<Wide>(a) * b; }
 
+/// Of a positive divisor.
+constexpr Wide floor_divide(Wide a, Wide b) { return a / b - (a % b < 0 ? 1 : 0); }
+
 }  // namespace
 
 bool Cbs::charge(Time ran) {
   budget_ -= ran;
   throttled_ = budget_ <= 0;
   return throttled_;
+}
+
+/// Exact, so that it does not matter how often a server is charged for a time.
+void Cbs::charge_at(Ppm rate, Time ran) {
+  const Wide left = product(budget_, kWholeCpu) + fraction_ - product(ran, rate);
+  budget_ = static_cast<Time>(floor_divide(left, kWholeCpu));
+  fraction_ = static_cast<std::uint32_t>(left - product(budget_, kWholeCpu));
+}
+
+/// Until less than a nanosecond is left: the first instant at which budget_ is 0.
+Time Cbs::lasts_for(Ppm rate) const {
+  return budget_ <= 0 ? 0 : static_cast<Time>((product(budget_ - 1, kWholeCpu) + fraction_) / rate + 1);
+}
+
+/// Rounded up: an instant is inactive if it is that time or later.
+Time Cbs::inactive_at() const {
+  const Wide used_up_in = floor_divide(product(budget_, parameters_.deadline), parameters_.budget);
+  return static_cast<Time>(std::min<Wide>(deadline_ - used_up_in, kNever));
 }
 
 /// while (c <= 0) { d += P; c += Q; } in one step: a machine that was stopped may have overrun by many periods.
@@ -26,6 +47,7 @@ void Cbs::add_periods() {
 }
 
 void Cbs::replenish(Time now) {
+  fraction_ = 0;
   add_periods();
   // So late that the deadline has passed, as after a pause of the machine: budgets of the past are not made up for.
   if (deadline_ <= now) {
@@ -36,13 +58,14 @@ void Cbs::replenish(Time now) {
 }
 
 bool Cbs::wake_up(Time now) {
+  fraction_ = 0;
   if (throttled_) {
     if (now >= next_period()) {
       start_after_rest(now);
     }
     return throttled_;
   }
-  const auto& [budget, period, deadline, depletion] = parameters_;
+  const auto& [budget, period, deadline, depletion, reclaim] = parameters_;
   if (deadline_ <= now) {
     if (now < next_period()) {
       budget_ = std::min<Time>(budget_, 0);

@@ -38,8 +38,11 @@ Placement place(std::span<CpuScheduler* const> cpus, const Server& server) {
   return best;
 }
 
-void CpuScheduler::remove(Server& server) {
+void CpuScheduler::remove(Server& server, Time now) {
   kernel::require(!server.has_work(), "a server with ready tasks is removed");
+  if (server.known_link_.linked) {
+    forget(server, now);
+  }
   admitted_ -= density(server.cbs().parameters());
   --servers_;
 }
@@ -62,6 +65,12 @@ void CpuScheduler::wake(Task& task, Time now) {
   server->tasks_.push_back(task);
   if (had_work) {
     return;
+  }
+  if (!server->known_link_.linked) [[unlikely]] {
+    get_to_know(*server, now);
+  }
+  if (reclaimers_ != 0) {
+    become_active(*server, now);
   }
   const bool was_throttled = server->cbs_.throttled();
   if (!server->cbs_.wake_up(now)) {
@@ -102,6 +111,9 @@ void CpuScheduler::block(Task& task, Time now) {
   } else {
     ready_.remove(server);
   }
+  if (reclaimers_ != 0) {
+    begin_to_leave(server, now);
+  }
 }
 
 void CpuScheduler::inherit(Task& task, Time deadline) {
@@ -129,6 +141,10 @@ void CpuScheduler::charge_running(Time ran) {
 
 void CpuScheduler::charge_server(Server& server, Time ran) {
   server.counters_.ran += ran;
+  if (reclaims(server)) {
+    charge_reclaiming(server, charged_until_ - ran, charged_until_);
+    ran = 0;
+  }
   server.counters_.max_overrun = std::max(server.counters_.max_overrun, ran - server.cbs_.budget());
   const bool was_throttled = server.cbs_.throttled();  // and its task has gone on until now all the same
   if (!server.cbs_.charge(ran) || was_throttled) {

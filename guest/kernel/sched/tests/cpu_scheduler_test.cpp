@@ -46,7 +46,7 @@ TEST(Admission, IsRefusedWithItsArithmetic) {
   EXPECT_EQ(refused.admitted, 600'000U);
   EXPECT_EQ(refused.bound, 850'000U);
   EXPECT_EQ(cpu.admit(third).verdict, Verdict::Admitted);  // exactly the bound
-  cpu.remove(first);
+  cpu.remove(first, 0);
   EXPECT_EQ(cpu.admitted(), 250'000U);
   EXPECT_EQ(cpu.admit(second).verdict, Verdict::Admitted);
 }
@@ -202,7 +202,7 @@ TEST_F(OneServer, TaskThatIsTakenAwayWhileThrottledLeavesNothingToRun) {
   cpu_.block(task_, 500);
   EXPECT_EQ(cpu_.next_event(), kNever);
   EXPECT_EQ(cpu_.choose(1000), nullptr);
-  cpu_.remove(server_);
+  cpu_.remove(server_, 1000);
   EXPECT_EQ(cpu_.servers(), 0U);
 }
 
@@ -277,7 +277,7 @@ TEST_F(OneServer, WakingTwiceIsOnce) {
 
 TEST_F(OneServer, WithReadyTasksIsNotRemoved) {
   cpu_.wake(task_, 0);
-  EXPECT_DEATH(cpu_.remove(server_), "ready tasks");
+  EXPECT_DEATH(cpu_.remove(server_, 0), "ready tasks");
 }
 
 class Inheritance : public ::testing::Test {

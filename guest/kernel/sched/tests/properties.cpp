@@ -8,6 +8,7 @@ namespace {
 __extension__ using Wide = __int128;
 
 constexpr std::int64_t kMostPeriods = 5;
+constexpr std::int64_t kMillion = 1'000'000;
 
 std::string name_of(std::size_t id, std::size_t job) {
   return "server " + std::to_string(id) + ", job " + std::to_string(job);
@@ -151,9 +152,22 @@ std::string honest_servers_miss_nothing(const Workload& workload, const Schedule
 std::string hard_servers_are_bounded(const Workload& workload, const Schedule& schedule) {
   std::string fault;
   for (std::size_t i = 0; fault.empty() && i < workload.servers.size(); ++i) {
-    if (!workload.servers[i].soft) fault = overfull_window(workload, schedule, i);
+    if (!workload.servers[i].soft && !workload.servers[i].reclaim) fault = overfull_window(workload, schedule, i);
   }
   return fault;
+}
+
+std::string best_effort_has_its_share(const Workload& workload, const Schedule& schedule) {
+  std::int64_t share = workload.horizon / kMillion * (kMillion - workload.bound_ppm);  // rounded down
+  for (const ServerSpec& spec : workload.servers) {
+    if (spec.soft) return {};
+    share -= spec.budget;
+  }
+  std::int64_t left = 0;
+  for (const Slice& slice : schedule.slices) {
+    if (slice.server == kIdle) left += slice.end - slice.begin;
+  }
+  return left >= share ? "" : "servers leave " + std::to_string(left) + ", wanted: " + std::to_string(share);
 }
 
 std::string work_is_conserved(const Workload& workload, const Schedule& schedule) {

@@ -16,7 +16,7 @@ namespace guest::sched::testing {
 /// Q / D of all servers is at most 1.
 [[nodiscard]] std::string honest_servers_miss_nothing(const Workload& workload, const Schedule& schedule);
 
-/// In no window of the length k * P, k = 1..5, a hard server gets more than
+/// In no window of the length k * P, k = 1..5, a hard server that does not reclaim gets more than
 ///   (k + 1) * Q                if D < P,
 ///   (k + 2) * Q - 2 * Q * Q/P  if D = P.
 /// To be expected if the sum of Q / D of all servers is at most 1.
@@ -28,6 +28,17 @@ namespace guest::sched::testing {
 /// of the window. Before its first fresh start it may get f <= Q without a pause, and after its last one l <= Q, thus
 /// f + l + (k * P - f - l) * Q/P altogether, the most for f = l = Q.
 [[nodiscard]] std::string hard_servers_are_bounded(const Workload& workload, const Schedule& schedule);
+
+/// Servers leave to others, in [0, horizon), what is beyond the bound but for one budget of each:
+///   time without any server >= (1 - bound) * horizon - the sum of Q.
+/// To be expected if none is soft and the sum of Q / D is at most the bound.
+///
+/// Why: with A(t) the density of the active servers, budgets are worth at most the integral of A(t), and one Q for each
+/// server's last period, which may end after the horizon. Time of a server that reclaims costs A(t) + 1 - bound, that
+/// of another one 1, which is no less. So with S the time of servers and N the rest
+///   S * (1 - bound) + the integral of A(t) over S <= the integral of A(t) over S and N + sum of Q
+///   S * (1 - bound) <= N * bound + sum of Q, as A(t) <= bound.
+[[nodiscard]] std::string best_effort_has_its_share(const Workload& workload, const Schedule& schedule);
 
 /// The slices cover [0, horizon), none is empty, neighbours differ; a server runs only from a job's release to its
 /// finish, and has given each job exactly its demand at its finish.

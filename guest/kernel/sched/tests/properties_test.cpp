@@ -57,6 +57,8 @@ TEST(PropertiesTest, overfull_window_is_found) {
   EXPECT_EQ(hard_servers_are_bounded(workload, greedy), "server 0 gets 5 in [4, 9), 1 periods");
   workload.servers[0].soft = true;
   EXPECT_EQ(hard_servers_are_bounded(workload, greedy), "");
+  workload.servers[0] = {.budget = 2, .period = 5, .deadline = 4, .reclaim = true};
+  EXPECT_EQ(hard_servers_are_bounded(workload, greedy), "");
 }
 
 // Why the bound for D = P is not (k + 1) * Q. 0-80 s1 (d=90). 80-90 s0 (c=10 d=100), throttled until 100, just before
@@ -99,6 +101,18 @@ TEST(PropertiesTest, work_that_does_not_fit_the_jobs_is_found) {
   EXPECT_EQ(fault(right_schedule().slices, {2, 8, 9}), "server 0: finishes of another number of jobs");
 }
 
+// 6 of 20 are beyond the bound, less a budget of 2.
+TEST(PropertiesTest, best_effort_without_its_share_is_found) {
+  const Workload workload{.servers = {{.budget = 2, .period = 5, .deadline = 5, .reclaim = true}},
+                          .jobs = {{{.release = 0, .demand = 20}}},
+                          .horizon = 20'000'000,
+                          .bound_ppm = 700'000};
+  const Schedule just{{{0, 0, 14'000'002}, {kIdle, 14'000'002, 20'000'000}}, {{kUnfinished}}, {0}};
+  EXPECT_EQ(best_effort_has_its_share(workload, just), "");
+  const Schedule more{{{0, 0, 14'000'003}, {kIdle, 14'000'003, 20'000'000}}, {{kUnfinished}}, {0}};
+  EXPECT_EQ(best_effort_has_its_share(workload, more), "servers leave 5999997, wanted: 5999998");
+}
+
 TEST(PropertiesTest, server_affected_by_another_is_found) {
   const Workload alone = one_server();
   const Workload crowded = with_greedy(alone, {3, 5, 5});
@@ -123,6 +137,7 @@ TEST(RandomWorkloadTest, reference_keeps_all_promises) {
     const Schedule schedule = run_reference(workload);
     ASSERT_EQ(honest_servers_miss_nothing(workload, schedule), "") << "seed " << seed;
     ASSERT_EQ(hard_servers_are_bounded(workload, schedule), "") << "seed " << seed;
+    ASSERT_EQ(best_effort_has_its_share(workload, schedule), "") << "seed " << seed;
     ASSERT_EQ(work_is_conserved(workload, schedule), "") << "seed " << seed;
   }
 }
@@ -131,6 +146,7 @@ TEST(RandomWorkloadTest, overload_still_conserves_work) {
   for (std::uint64_t seed = 0; seed < kFewerWorkloads; ++seed) {
     Mix mix = random_mix(seed);
     mix.density_ppm = 2 * kWhole;
+    for (ServerKind& kind : mix.servers) kind.reclaim = false;  // of what is promised twice nothing is left
     const Workload workload = random_workload(seed, mix);
     ASSERT_EQ(work_is_conserved(workload, run_reference(workload)), "") << "seed " << seed;
   }
@@ -141,14 +157,18 @@ TEST(RandomWorkloadTest, greedy_server_affects_no_honest_one) {
   for (std::uint64_t seed = 0; seed < kFewerWorkloads; ++seed) {
     Mix mix = random_mix(seed);
     mix.density_ppm = 700'000;
+    mix.bound_ppm = kWhole;
     const Workload alone = random_workload(seed, mix);
     std::vector<std::size_t> honest;
     for (std::size_t i = 0; i < alone.servers.size(); ++i) {
       if (is_honest(alone, i)) honest.push_back(i);
     }
     const std::int64_t period = seed % 2 == 0 ? 3'000'000 : 100'000'000;
-    const Workload crowded = with_greedy(
-        alone, {.budget = period / 10 * 3, .period = period, .deadline = period, .soft = seed / 2 % 2 == 0});
+    const Workload crowded = with_greedy(alone, {.budget = period / 10 * 3,
+                                                 .period = period,
+                                                 .deadline = period,
+                                                 .soft = seed / 2 % 2 == 0,
+                                                 .reclaim = seed / 4 % 2 == 0});
     ASSERT_EQ(unaffected_by(alone, run_reference(alone), crowded, run_reference(crowded), honest), "")
         << "seed " << seed;
   }

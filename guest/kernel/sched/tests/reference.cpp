@@ -8,8 +8,11 @@ namespace {
 
 __extension__ using Wide = __int128;
 
+constexpr std::int64_t kMillion = 1'000'000;
+
 struct Server {
   std::int64_t c;
+  std::int64_t part;  ///< of the next nanosecond of c, in millionths
   std::int64_t d;
   bool throttled;
   bool has_work;
@@ -22,7 +25,8 @@ class Simulation {
   explicit Simulation(const Workload& workload) : in_(workload) {
     for (std::size_t i = 0; i < in_.servers.size(); ++i) {
       const std::int64_t first_demand = in_.jobs[i].empty() ? 0 : in_.jobs[i][0].demand;
-      servers_.push_back({0, -in_.servers[i].period, false, false, 0, first_demand});
+      servers_.push_back({0, 0, -in_.servers[i].period, false, false, 0, first_demand});
+      reclaiming_ = reclaiming_ || in_.servers[i].reclaim;
       out_.finishes.emplace_back(in_.jobs[i].size(), kUnfinished);
     }
     out_.throttles.resize(in_.servers.size());
@@ -77,6 +81,7 @@ class Simulation {
   }
 
   void replenish(std::size_t i) {
+    servers_[i].part = 0;
     add_budget(i);
     if (servers_[i].d <= now_) {
       servers_[i].d = now_ + in_.servers[i].deadline;
@@ -91,6 +96,7 @@ class Simulation {
       const bool had_work = servers_[i].has_work;
       servers_[i].has_work = job_is_released(i);
       if (!servers_[i].has_work || had_work) continue;
+      servers_[i].part = 0;
       if (servers_[i].throttled) {
         end_rest(i);
       } else {
@@ -102,7 +108,7 @@ class Simulation {
 
   /// Of a server that is throttled when it gets work.
   void end_rest(std::size_t i) {
-    const auto& [budget, period, deadline, soft] = in_.servers[i];
+    const auto& [budget, period, deadline, soft, reclaim] = in_.servers[i];
     Server& server = servers_[i];
     const std::int64_t since = now_ - next_period(i);
     if (since < 0) return;
@@ -113,7 +119,7 @@ class Simulation {
   }
 
   void give_budget_at_wake_up(std::size_t i) {
-    const auto& [budget, period, deadline, soft] = in_.servers[i];
+    const auto& [budget, period, deadline, soft, reclaim] = in_.servers[i];
     Server& server = servers_[i];
     const Wide allowed = (Wide{server.d} - now_) * budget;
     if (server.d <= now_ && now_ < next_period(i)) {
@@ -153,17 +159,55 @@ class Simulation {
     return in_.horizon;
   }
 
+  /// With work, or less of its budget left than the time up to its deadline is worth.
+  [[nodiscard]] bool is_active(std::size_t i) const {
+    const auto& [budget, period, deadline, soft, reclaim] = in_.servers[i];
+    return servers_[i].has_work || (Wide{servers_[i].d} - now_) * budget > Wide{servers_[i].c} * deadline;
+  }
+
+  /// What an active server without work is no more from that time on.
+  [[nodiscard]] std::int64_t end_of_activity(std::size_t i) const {
+    const auto& [budget, period, deadline, soft, reclaim] = in_.servers[i];
+    return static_cast<std::int64_t>((Wide{servers_[i].d} * budget - Wide{servers_[i].c} * deadline + budget - 1) /
+                                     budget);
+  }
+
+  /// Millionths of its time that a running server is charged for.
+  [[nodiscard]] std::int64_t rate(std::size_t running) const {
+    if (!in_.servers[running].reclaim) return kMillion;
+    std::int64_t active = 0;
+    for (std::size_t i = 0; i < servers_.size(); ++i) {
+      const auto& [budget, period, deadline, soft, reclaim] = in_.servers[i];
+      if (is_active(i)) active += (budget * kMillion + deadline - 1) / deadline;
+    }
+    return kMillion - in_.bound_ppm + active;
+  }
+
   [[nodiscard]] std::int64_t next_event() const {
     std::int64_t next = in_.horizon;
     for (std::size_t i = 0; i < servers_.size(); ++i) {
       next = std::min(next, next_release(i));
       if (servers_[i].throttled && servers_[i].has_work) next = std::min(next, next_period(i));
+      if (reclaiming_ && !servers_[i].has_work && is_active(i)) next = std::min(next, end_of_activity(i));
     }
     if (running_ != kIdle) {
-      const Server& server = servers_[static_cast<std::size_t>(running_)];
-      next = std::min({next, now_ + server.c, now_ + server.remaining});
+      const auto i = static_cast<std::size_t>(running_);
+      next = std::min({next, depletion(i), now_ + servers_[i].remaining});
     }
     return next;
+  }
+
+  /// When not a whole nanosecond is left of c.
+  [[nodiscard]] std::int64_t depletion(std::size_t i) const {
+    const Wide to_spend = Wide{servers_[i].c - 1} * kMillion + servers_[i].part;
+    return now_ + static_cast<std::int64_t>(to_spend / rate(i)) + 1;
+  }
+
+  void charge(std::size_t i, std::int64_t ran) {
+    const Wide left = Wide{servers_[i].c} * kMillion + servers_[i].part - Wide{ran} * rate(i);
+    servers_[i].c = static_cast<std::int64_t>(left / kMillion);
+    servers_[i].part = static_cast<std::int64_t>(left % kMillion);
+    if (left < 0) std::abort();  // nobody overruns here
   }
 
   /// Time passes; step 1 of the next instant.
@@ -172,7 +216,7 @@ class Simulation {
     add_slice(next);
     if (running_ != kIdle) {
       const auto i = static_cast<std::size_t>(running_);
-      servers_[i].c -= next - now_;
+      charge(i, next - now_);
       servers_[i].remaining -= next - now_;
       if (servers_[i].remaining == 0 && next < in_.horizon) finish_job(i, next);
     }
@@ -198,6 +242,7 @@ class Simulation {
   std::vector<Server> servers_;
   std::int64_t now_ = 0;
   int running_ = kIdle;
+  bool reclaiming_ = false;  ///< there is a server that does
 };
 
 }  // namespace

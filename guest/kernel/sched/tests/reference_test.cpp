@@ -193,6 +193,39 @@ TEST(ReferenceTest, release_at_the_end_of_the_last_job_is_no_wake_up) {
   EXPECT_EQ(schedule.slices, (Slices{{0, 0, 4}, {1, 4, 8}, {kIdle, 8, 10}, {1, 10, 11}, {kIdle, 11, 12}}));
 }
 
+// A nanosecond costs 0.2, of the bound 0.7 0.3 more. It stops when less than 1 is left of c=200.
+TEST(ReferenceTest, server_that_reclaims_alone_has_the_cpu_but_for_what_is_beyond_the_bound) {
+  Workload workload{{{.budget = 200, .period = 1000, .deadline = 1000, .reclaim = true}}, {{{0, 5000}}}, 1000};
+  EXPECT_EQ(run_reference(workload).slices, (Slices{{0, 0, 996}, {kIdle, 996, 1000}}));
+  workload.bound_ppm = 700'000;
+  EXPECT_EQ(run_reference(workload).slices, (Slices{{0, 0, 399}, {kIdle, 399, 1000}}));
+}
+
+// 0-100 s1 (d=500), which leaves c=150: active until 500-300. 100-200 s0 at 0.7, then at 0.2, until less than 1 is left
+// of 130.
+TEST(ReferenceTest, server_that_reclaims_has_what_another_leaves) {
+  const Workload workload{{{.budget = 200, .period = 1000, .deadline = 1000, .reclaim = true}, {250, 500, 500}},
+                          {{{0, 900}}, {{0, 100}}},
+                          1000};
+  EXPECT_EQ(run_reference(workload).slices, (Slices{{1, 0, 100}, {0, 100, 846}, {kIdle, 846, 1000}}));
+}
+
+// D < P: 0-20 s1 (d=400), which leaves c=80: active until 400-320. 20-80 s0 at 0.2+0.25, then at 0.2.
+TEST(ReferenceTest, density_of_a_constrained_server_is_left_to_others) {
+  const Workload workload{{{.budget = 200, .period = 1000, .deadline = 1000, .reclaim = true}, {100, 1000, 400}},
+                          {{{0, 990}}, {{0, 20}}},
+                          1000};
+  EXPECT_EQ(run_reference(workload).slices, (Slices{{1, 0, 20}, {0, 20, 941}, {kIdle, 941, 1000}}));
+}
+
+// 0-100 s1 (c=100), throttled with work: active. 100-543 s0 at 0.45.
+TEST(ReferenceTest, throttled_server_with_work_leaves_nothing) {
+  const Workload workload{{{.budget = 200, .period = 1000, .deadline = 1000, .reclaim = true}, {100, 1000, 400}},
+                          {{{0, 900}}, {{0, 150}}},
+                          999};
+  EXPECT_EQ(run_reference(workload).slices, (Slices{{1, 0, 100}, {0, 100, 543}, {kIdle, 543, 999}}));
+}
+
 TEST(ReferenceTest, nothing_happens_at_the_horizon) {
   const Schedule cut = run_alone({2, 5, 5}, {{.release = 0, .demand = 2}}, 2);
   EXPECT_EQ(cut, (Schedule{{{0, 0, 2}}, {{kUnfinished}}, {0}}));

@@ -51,6 +51,7 @@ TEST(RandomSets, AreScheduledAsTheReferenceHasItAndAsPromised) {
     expect_same(schedule, run_reference(workload));
     EXPECT_EQ(honest_servers_miss_nothing(workload, schedule), "");
     EXPECT_EQ(hard_servers_are_bounded(workload, schedule), "");
+    EXPECT_EQ(best_effort_has_its_share(workload, schedule), "");
     EXPECT_EQ(work_is_conserved(workload, schedule), "");
   });
 }
@@ -67,7 +68,8 @@ std::vector<Workload> partition(const Workload& workload, std::size_t cpu_count)
   std::vector<CpuScheduler*> pointers;
   pointers.reserve(cpu_count);
   for (CpuScheduler& cpu : cpus) pointers.push_back(&cpu);
-  std::vector<Workload> parts(cpu_count, Workload{.servers = {}, .jobs = {}, .horizon = workload.horizon});
+  std::vector<Workload> parts(
+      cpu_count, Workload{.servers = {}, .jobs = {}, .horizon = workload.horizon, .bound_ppm = kDefaultBound});
   for (std::size_t i = 0; i < workload.servers.size(); ++i) {
     const ServerSpec& spec = workload.servers[i];
     const Server server(static_cast<std::uint32_t>(i),
@@ -104,6 +106,7 @@ TEST(RandomSets, GreedyServerIsToTheOthersAsOneThatUsesItsBudget) {
   for_each_seed(5, [](std::uint64_t seed) {
     Mix mix = random_mix(seed);
     mix.density_ppm = 700'000;
+    mix.bound_ppm = kWhole;
     const Workload others = random_workload(seed, mix);
     const std::int64_t period = 1'000'000 + static_cast<std::int64_t>(seed % 97) * 1'000'003;
     const Workload greedy = with_greedy(others, {.budget = period / 10 * 3, .period = period, .deadline = period});
@@ -119,6 +122,30 @@ TEST(RandomSets, GreedyServerIsToTheOthersAsOneThatUsesItsBudget) {
       EXPECT_EQ(with_greed.finishes[i], with_restraint.finishes[i]) << "server " << i;
     }
   });
+}
+
+/// One that always has work and takes all that it can get of the others' time makes none of them late, and leaves
+/// best-effort tasks their share.
+TEST(RandomSets, GreedyServerThatReclaimsTakesOnlyWhatIsLeft) {
+  std::int64_t more = 0;
+  for_each_seed(10, [&more](std::uint64_t seed) {
+    Mix mix = random_mix(seed);
+    mix.density_ppm = 700'000;
+    mix.bound_ppm = seed % 2 == 0 ? 850'000 : kWhole;
+    const std::int64_t period = 1'000'000 + static_cast<std::int64_t>(seed % 97) * 1'000'003;
+    const ServerSpec spec{
+        .budget = period * 15 / 100, .period = period, .deadline = period, .soft = seed % 3 == 0, .reclaim = true};
+    const Workload greedy = with_greedy(random_workload(seed, mix), spec);
+    const Schedule schedule = simulate(greedy);
+    EXPECT_EQ(honest_servers_miss_nothing(greedy, schedule), "");
+    EXPECT_EQ(hard_servers_are_bounded(greedy, schedule), "");
+    EXPECT_EQ(best_effort_has_its_share(greedy, schedule), "");
+    for (const Slice& slice : schedule.slices) {
+      if (slice.server == static_cast<int>(greedy.servers.size()) - 1) more += slice.end - slice.begin;
+    }
+    more -= greedy.horizon / period * spec.budget;
+  });
+  EXPECT_GT(more, 0);
 }
 
 }  // namespace

@@ -15,7 +15,8 @@ struct Client {
       : server(id, {.budget = spec.budget,
                     .period = spec.period,
                     .deadline = spec.deadline,
-                    .depletion = spec.soft ? Depletion::Soft : Depletion::Hard}),
+                    .depletion = spec.soft ? Depletion::Soft : Depletion::Hard,
+                    .reclaim = spec.reclaim}),
         task(&server),
         jobs(work),
         finishes(work.size(), kUnfinished) {}
@@ -31,7 +32,8 @@ struct Client {
 
 class Simulation {
  public:
-  explicit Simulation(const Workload& workload) : horizon_(workload.horizon) {
+  explicit Simulation(const Workload& workload)
+      : cpu_(static_cast<Ppm>(workload.bound_ppm)), horizon_(workload.horizon) {
     for (std::size_t i = 0; i < workload.servers.size(); ++i) {
       clients_.emplace_back(static_cast<std::uint32_t>(i), workload.servers[i], workload.jobs[i]);
       if (cpu_.admit(clients_.back().server).verdict != Verdict::Admitted) {
@@ -98,7 +100,7 @@ class Simulation {
     now_ = next;
   }
 
-  CpuScheduler cpu_{kWholeCpu};
+  CpuScheduler cpu_;
   std::deque<Client> clients_;
   Time horizon_;
   Time now_ = 0;

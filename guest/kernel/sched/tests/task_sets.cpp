@@ -60,8 +60,12 @@ std::int64_t round_down(std::int64_t time, const Mix& mix) {
 
 /// The budget is rounded down after the deadline is known: Q <= share * D, so ceil(Q / D) in ppm is at most the share,
 /// which is whole, and the sum over all servers at most the sum of the shares.
-ServerSpec random_server(Random& random, std::int64_t share, bool soft, const Mix& mix) {
-  ServerSpec spec{.budget = 0, .period = round_down(random_period(random), mix), .deadline = 0, .soft = soft};
+ServerSpec random_server(Random& random, std::int64_t share, const ServerKind& kind, const Mix& mix) {
+  ServerSpec spec{.budget = 0,
+                  .period = round_down(random_period(random), mix),
+                  .deadline = 0,
+                  .soft = kind.soft,
+                  .reclaim = kind.reclaim};
   spec.deadline = spec.period;
   if (mix.constrained && !random.one_in(4)) {
     spec.deadline = round_down(random.between(spec.period / 10, spec.period), mix);
@@ -130,9 +134,10 @@ Workload random_workload(std::uint64_t seed, const Mix& mix) {
   Workload workload{};
   const std::vector<std::int64_t> share = shares(random, mix.servers.size(), mix.density_ppm);
   for (std::size_t i = 0; i < share.size(); ++i) {
-    workload.servers.push_back(random_server(random, share[i], mix.servers[i].soft, mix));
+    workload.servers.push_back(random_server(random, share[i], mix.servers[i], mix));
   }
   workload.horizon = horizon_of(workload.servers);
+  workload.bound_ppm = mix.bound_ppm;
   for (std::size_t i = 0; i < share.size(); ++i) {
     workload.jobs.push_back(random_jobs(random, workload.servers[i], mix.servers[i], workload.horizon, mix));
   }
@@ -150,6 +155,10 @@ Mix random_mix(std::uint64_t seed) {
   mix.density_ppm = random.one_in(3) ? kWhole : random.between(300'000, kWhole);
   mix.constrained = random.one_in(2);
   mix.odd_nanoseconds = random.one_in(2);
+  if (random.one_in(2)) {
+    for (ServerKind& kind : mix.servers) kind.reclaim = random.one_in(2);
+    mix.bound_ppm = random.between(mix.density_ppm, kWhole);
+  }
   return mix;
 }
 

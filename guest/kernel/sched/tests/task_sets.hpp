@@ -21,6 +21,7 @@ enum class Behaviour : std::uint8_t {
 struct ServerKind {
   Behaviour behaviour;
   bool soft = false;
+  bool reclaim = false;
   friend bool operator==(const ServerKind&, const ServerKind&) = default;
 };
 
@@ -29,13 +30,14 @@ struct Mix {
   std::int64_t density_ppm = kWhole;  ///< at least kLeastDensity for each server; more than kWhole is an overload
   bool constrained = false;           ///< deadlines from P/10 to P; else all are P
   bool odd_nanoseconds = false;       ///< else all times are whole microseconds
+  std::int64_t bound_ppm = kWhole;    ///< of the CPU
 };
 
 /// A set of servers whose density (below) is at most mix.density_ppm, their jobs, and a horizon of about 100 periods,
 /// each server's counted.
 [[nodiscard]] Workload random_workload(std::uint64_t seed, const Mix& mix);
 
-/// One to eight servers of all kinds and a density of 30 % to 100 %.
+/// One to eight servers of all kinds and a density of 30 % to 100 %; in half of the mixes some reclaim.
 [[nodiscard]] Mix random_mix(std::uint64_t seed);
 
 /// `workload` with another server, the last one, that always has work.

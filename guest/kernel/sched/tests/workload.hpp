@@ -15,6 +15,7 @@ struct ServerSpec {
   std::int64_t period;
   std::int64_t deadline;
   bool soft = false;
+  bool reclaim = false;
   friend bool operator==(const ServerSpec&, const ServerSpec&) = default;
 };
 
@@ -30,6 +31,7 @@ struct Workload {
   std::vector<ServerSpec> servers;
   std::vector<std::vector<Job>> jobs;  ///< for each server; releases do not decrease
   std::int64_t horizon;                ///< what happens before it is simulated; a slice that reaches it is cut there
+  std::int64_t bound_ppm = 1'000'000;  ///< of the CPU, at least the servers' density
 };
 
 /// One server, or nobody, had the CPU from `begin` to `end`.

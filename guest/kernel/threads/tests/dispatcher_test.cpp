@@ -125,7 +125,7 @@ TEST(Dispatcher, a_budget_is_enforced_by_the_timer) {
   EXPECT_EQ(best_effort_ran, 40'000U);
   EXPECT_EQ(server.counters().throttles, 5U);
   EXPECT_EQ(server.counters().max_overrun, 0);
-  find_dispatcher(0)->admissions().remove(server);
+  find_dispatcher(0)->admissions().remove(server, find_dispatcher(0)->now());
 }
 
 TEST(Dispatcher, a_more_urgent_thread_preempts_when_it_is_woken) {
@@ -147,7 +147,7 @@ TEST(Dispatcher, a_more_urgent_thread_preempts_when_it_is_woken) {
   });
   run_until_idle();
   EXPECT_EQ(order, "signals urgent goes on");
-  find_dispatcher(0)->admissions().remove(server);
+  find_dispatcher(0)->admissions().remove(server, find_dispatcher(0)->now());
 }
 
 TEST(Dispatcher, where_interrupts_are_masked_the_woken_thread_runs_when_they_are_not) {
@@ -173,7 +173,7 @@ TEST(Dispatcher, where_interrupts_are_masked_the_woken_thread_runs_when_they_are
   });
   run_until_idle();
   EXPECT_EQ(order, "masked urgent goes on");
-  find_dispatcher(0)->admissions().remove(server);
+  find_dispatcher(0)->admissions().remove(server, find_dispatcher(0)->now());
 }
 
 TEST(Dispatcher, a_thread_of_another_cpu_is_woken_there) {

@@ -13,7 +13,7 @@ namespace {
 class JobsTest : public ::testing::Test {
  protected:
   JobsTest() { admit(server); }
-  ~JobsTest() override { find_dispatcher(0)->admissions().remove(server); }
+  ~JobsTest() override { find_dispatcher(0)->admissions().remove(server, find_dispatcher(0)->now()); }
 
   /// A thread with a job for each of `works`, of a period of 10,000.
   ThreadRef start_jobs(std::vector<std::uint64_t> works) {

@@ -17,8 +17,8 @@ class MutexTest : public ::testing::Test {
     admit(middle);
   }
   ~MutexTest() override {
-    find_dispatcher(0)->admissions().remove(urgent);
-    find_dispatcher(0)->admissions().remove(middle);
+    find_dispatcher(0)->admissions().remove(urgent, find_dispatcher(0)->now());
+    find_dispatcher(0)->admissions().remove(middle, find_dispatcher(0)->now());
   }
   sched::Server urgent{0, {.budget = 1'000, .period = 10'000, .deadline = 10'000}};
   sched::Server middle{1, {.budget = 500'000, .period = 1'000'000, .deadline = 1'000'000}};

@@ -83,8 +83,8 @@ TEST(SemaphoreTest, the_most_urgent_is_first_then_who_came_first) {
   });
   run_until_idle();
   EXPECT_EQ(order, "soon late ab");
-  find_dispatcher(0)->admissions().remove(late);
-  find_dispatcher(0)->admissions().remove(soon);
+  find_dispatcher(0)->admissions().remove(late, find_dispatcher(0)->now());
+  find_dispatcher(0)->admissions().remove(soon, find_dispatcher(0)->now());
 }
 
 TEST(ConditionTest, waits_for_a_change_under_the_mutex) {

@@ -451,7 +451,14 @@ void stop_all() {
     slot.thread = {};
   }
   for (std::uint32_t i = 0; i < kServersPerCpu * arch::cpu_count(); ++i) {
-    threads::find_dispatcher(i % arch::cpu_count())->admissions().remove(*servers[i]);
+    const bool called = threads::call_on(
+        i % arch::cpu_count(),
+        [](void* server) {
+          threads::Dispatcher& here = threads::dispatcher();
+          here.admissions().remove(*static_cast<sched::Server*>(server), here.now());
+        },
+        &*servers[i]);
+    kernel::require(called, "a server's CPU has gone");
     servers[i].reset();
   }
 }

@@ -7,9 +7,6 @@
 
 namespace guest::sched {
 
-/// Millionths of a CPU.
-using Ppm = std::uint32_t;
-inline constexpr Ppm kWholeCpu = 1'000'000;
 /// The rest is for best-effort tasks and interrupts.
 inline constexpr Ppm kDefaultBound = 850'000;
 

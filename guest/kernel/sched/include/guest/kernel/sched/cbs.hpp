@@ -11,6 +11,10 @@ namespace guest::sched {
 using Time = std::int64_t;
 inline constexpr Time kNever = std::numeric_limits<Time>::max();
 
+/// Millionths of a CPU.
+using Ppm = std::uint32_t;
+inline constexpr Ppm kWholeCpu = 1'000'000;
+
 /// Longest period: far below what the arithmetic could overflow with, far above any use.
 inline constexpr Time kMaxPeriod = 1'000'000'000'000;
 
@@ -26,6 +30,7 @@ struct ServerParameters {
   Time period = 0;    ///< P
   Time deadline = 0;  ///< D, after the release
   Depletion depletion = Depletion::Hard;
+  bool reclaim = false;  ///< it may have what other servers leave of theirs
 };
 
 /// Abeni and Buttazzo, "Integrating Multimedia Applications in Hard Real-Time Systems" (1998), with hard reservations.
@@ -46,8 +51,15 @@ class Cbs {
     return parameters_.depletion == Depletion::Soft ? std::numeric_limits<Time>::min() : next_period();
   }
 
+  /// d - c * D / Q, rounded up: until then a server without work is active (docs/scheduler.md, "Reclaiming").
+  [[nodiscard]] Time inactive_at() const;
+  /// How long it can run at that rate until it is out of budget.
+  [[nodiscard]] Time lasts_for(Ppm rate) const;
+
   /// Rules 1 and 2: the server had the CPU for `ran`. True: it is throttled now.
   bool charge(Time ran);
+  /// Rule 1 of one that reclaims: it had the CPU for `ran`, of which `rate` is charged. Rule 2 waits for a charge().
+  void charge_at(Ppm rate, Time ran);
   /// Rule 3, of a throttled server with work, at or after replenished_at().
   void replenish(Time now);
   /// Rule 4, of a server that had no work. True: it is throttled.
@@ -60,6 +72,7 @@ class Cbs {
   ServerParameters parameters_;
   Time budget_ = 0;
   Time deadline_;
+  std::uint32_t fraction_ = 0;  ///< millionths of a nanosecond that are left beside budget_
   bool throttled_ = false;
 };
 

@@ -29,8 +29,8 @@ class CpuScheduler {
 
   /// Promises `server` its budget from now on, if that fits.
   [[nodiscard]] Admission admit(const Server& server);
-  /// Takes the promise back. None of the server's tasks may be ready.
-  void remove(Server& server);
+  /// Takes the promise back. None of the server's tasks may be ready. Unlike admit() a call of the CPU itself.
+  void remove(Server& server, Time now);
 
   /// `task` wants to run. Does nothing if it is ready already.
   void wake(Task& task, Time now);
@@ -64,6 +64,19 @@ class CpuScheduler {
   void replenish(Time now);
   static void note_throttle(Server& server);
 
+  // reclaiming.cpp
+  [[nodiscard]] static bool reclaims(const Server& server) { return server.cbs_.parameters().reclaim; }
+  void get_to_know(Server& server, Time now);
+  void forget(Server& server, Time now);
+  void become_active(Server& server, Time now);
+  void begin_to_leave(Server& server, Time now);
+  void become_inactive(Server& server);
+  void stop_watching();
+  void charge_if_reclaiming(Time now);
+  void charge_reclaiming(Server& server, Time from, Time now);
+  [[nodiscard]] Ppm rate_of(const Server& server) const;
+  [[nodiscard]] Time budget_lasts_until(const Server& server) const;
+
   // Servers with work.
   kernel::PairingHeap<Server, &Server::link_, &Server::is_more_urgent> ready_;
   kernel::PairingHeap<Server, &Server::link_, &Server::is_replenished_before> throttled_;
@@ -73,6 +86,12 @@ class CpuScheduler {
   Time charged_until_ = 0;
   Time slice_left_ = kSlice;  ///< of the first best-effort task
   Ppm bound_;
+  // For servers that reclaim. While there is none nobody is watched, and nobody is active or leaving.
+  kernel::IntrusiveList<Server, &Server::known_link_> known_;
+  kernel::PairingHeap<Server, &Server::link_, &Server::is_inactive_before> leaving_;  ///< active ones without work
+  std::size_t reclaimers_ = 0;                                                        ///< known ones that reclaim
+  Ppm active_ = 0;            ///< the shares of the active servers
+  Time reclaimed_until_ = 0;  ///< time that servers that reclaim have been charged for, though charge() knows not
   Ppm admitted_ = 0;
   std::size_t servers_ = 0;
 };
@@ -124,6 +143,18 @@ inline Task* CpuScheduler::choose(Time now) {
   return running_;
 }
 
+/// Of one that reclaims: what it is charged for each nanosecond, in millionths. Without a budget it has no right to
+/// what is another's.
+inline Ppm CpuScheduler::rate_of(const Server& server) const {
+  return server.cbs_.throttled() ? kWholeCpu : kWholeCpu - bound_ + active_;
+}
+
+/// Or later, if others become inactive until then.
+inline Time CpuScheduler::budget_lasts_until(const Server& server) const {
+  const Time lasts = reclaims(server) ? server.cbs_.lasts_for(rate_of(server)) : server.cbs_.budget();
+  return charged_until_ + lasts;
+}
+
 inline Time CpuScheduler::next_event() const {
   Time next = throttled_.empty() ? kNever : throttled_.first()->cbs_.replenished_at();
   if (running_ == nullptr) {
@@ -131,7 +162,7 @@ inline Time CpuScheduler::next_event() const {
   }
   if (const Server* const server = running_->server_; server != nullptr) {
     // An heir goes on without a budget.
-    next = server->cbs_.throttled() ? next : std::min(next, charged_until_ + server->cbs_.budget());
+    next = server->cbs_.throttled() ? next : std::min(next, budget_lasts_until(*server));
   } else if (best_effort_.size() > 1) {
     next = std::min(next, charged_until_ + slice_left_);
   }

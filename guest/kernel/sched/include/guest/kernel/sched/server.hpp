@@ -6,6 +6,7 @@
 
 #include "guest/kernel/intrusive_list.hpp"
 #include "guest/kernel/pairing_heap.hpp"
+#include "guest/kernel/sched/admission.hpp"
 #include "guest/kernel/sched/cbs.hpp"
 
 namespace guest::sched {
@@ -50,6 +51,7 @@ struct ServerCounters {
   Time ran = 0;
   std::uint64_t throttles = 0;  ///< a hard one had to wait for its next period
   Time max_overrun = 0;         ///< by how much it has exceeded a budget at most, before it was stopped
+  Time reclaimed = 0;           ///< of the time that it ran: what its budget was not charged for
 };
 
 /// A budget, and the tasks that run on it. Owned by whoever admits it; it must not be destroyed before it is removed.
@@ -76,11 +78,20 @@ class Server {
     return when_a != when_b ? when_a < when_b : a.id_ < b.id_;
   }
 
+  static bool is_inactive_before(const Server& a, const Server& b) {
+    return a.inactive_at_ != b.inactive_at_ ? a.inactive_at_ < b.inactive_at_ : a.id_ < b.id_;
+  }
+
   std::uint32_t id_;
-  kernel::HeapLink<Server> link_;  ///< of ready or of throttled servers
+  kernel::HeapLink<Server> link_;  ///< of ready, of throttled or of leaving servers
   Cbs cbs_;
   Task::List tasks_;
   ServerCounters counters_;
+  // What CpuScheduler knows of it for those that reclaim.
+  kernel::ListLink<Server> known_link_;  ///< since it had work for the first time
+  Ppm share_ = 0;                        ///< its density
+  bool active_ = false;
+  Time inactive_at_ = 0;  ///< of a leaving one
 };
 
 Time Task::deadline() const { return std::min(inherited_, server_ == nullptr ? kNever : server_->cbs().deadline()); }
