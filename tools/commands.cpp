@@ -17,6 +17,9 @@ using nlohmann::json;
 using std::chrono::steady_clock;
 using vmm::control::Client;
 
+/// ECMA-48, "CUP" and "ED": to the upper left, clears what is below.
+constexpr char kFromTop[] = "\x1b[H\x1b[J";
+
 /// Up to this many pings each have a line of their own; of more, only the figures are of use to a reader.
 constexpr std::uint32_t kMaxPingLines = 20;
 
@@ -25,6 +28,7 @@ struct Context {
   const Options& options;
   std::ostream& out;
   std::ostream& err;
+  bool terminal;  ///< somebody watches `out`
 };
 
 /// JSON on one line, with everything that is not ASCII escaped: safe for a terminal, and the same for programs.
@@ -141,6 +145,20 @@ ExitCode run(const Context& context, const Info&) { return call_and_print(contex
 
 ExitCode run(const Context& context, const Call& call) { return call_and_print(context, call.op, call.args); }
 
+ExitCode run(const Context& context, const Top& top) {
+  if (top.ms != 0) return call_and_print(context, "top", {{"ms", top.ms}});
+  if (!context.terminal || context.options.json) return call_and_print(context, "top", json::object());
+  auto session = Session::open(context.options);
+  if (!session) return report(context, session.error());
+  // Until Ctrl-C ends the program, or the machine the connection.
+  for (;;) {
+    const auto result = session->call("top", json::object());
+    if (!result) return report(context, result.error());
+    context.out << kFromTop << table(*result) << std::flush;
+    if (!context.out) return ExitCode::Ok;  // main says so
+  }
+}
+
 ExitCode run(const Context& context, const Shutdown& shutdown) {
   auto session = Session::open(context.options);
   if (!session) return report(context, session.error());
@@ -222,8 +240,8 @@ ExitCode run(const Context& context, const Snapshot& snapshot) {
 
 }  // namespace
 
-ExitCode run_command(const Options& options, std::ostream& out, std::ostream& err) {
-  const Context context{.options = options, .out = out, .err = err};
+ExitCode run_command(const Options& options, std::ostream& out, std::ostream& err, bool terminal) {
+  const Context context{.options = options, .out = out, .err = err, .terminal = terminal};
   return std::visit([&](const auto& command) { return run(context, command); }, options.command);
 }
 

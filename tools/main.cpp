@@ -1,4 +1,6 @@
 // sisctl: the command line for a running guest.
+#include <unistd.h>
+
 #include <exception>
 #include <iostream>
 
@@ -11,7 +13,7 @@ int main(int argc, char** argv) {
     const auto parsed = sisctl::parse_options(argc, argv);
     ExitCode code = parsed.exit_code;
     if (parsed.run) {
-      code = sisctl::run_command(parsed.options, std::cout, std::cerr);
+      code = sisctl::run_command(parsed.options, std::cout, std::cerr, isatty(STDOUT_FILENO) != 0);
     } else {
       (code == ExitCode::Ok ? std::cout : std::cerr) << parsed.text;
     }

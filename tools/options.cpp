@@ -62,6 +62,7 @@ struct Raw {
   std::string args;
   Ping ping;
   Shutdown shutdown;
+  Top top;
   Call call;
   Snapshot snapshot;
 };
@@ -106,6 +107,11 @@ void add_commands(CLI::App& app, Raw& raw) {
   shutdown->add_option("--code", raw.shutdown.code, "The guest's exit code, 0 to 255; default: 0")
       ->type_name("N")
       ->check(CLI::Range(0U, 255U).description(""));
+  auto* top = app.add_subcommand("top", "Show what processor time each of the guest's threads gets");
+  top->add_option("MS", raw.top.ms, "Watch so many milliseconds and show it once")
+      ->type_name("")
+      ->check(CLI::Range(10U, 60'000U).description(""));
+  top->footer("Without MS it watches for a second, on a terminal again and again until Ctrl-C.");
   auto* call = app.add_subcommand("call", "Send any request; `sisctl shell help` lists the guest's ops");
   call->add_option("OP", raw.call.op, "Name of the op")->required()->type_name("")->check(check_not_empty);
   call->add_option("--args", raw.args, "Its arguments: a JSON object")->type_name("JSON");
@@ -161,6 +167,10 @@ Parsed finish(const CLI::App& app, Options options, Raw raw) {
     options.command = Shell{.line = line_of(words)};
   }
   if (app.got_subcommand("shutdown")) options.command = raw.shutdown;
+  if (app.got_subcommand("top")) {
+    options.command = raw.top;
+    if (raw.timeout.empty()) options.timeout += std::chrono::milliseconds(raw.top.ms);
+  }
   if (app.got_subcommand("ls")) options.command = List{};
   if (app.got_subcommand("snapshot")) {
     options.command = std::move(raw.snapshot);

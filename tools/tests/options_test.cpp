@@ -82,7 +82,7 @@ TEST(Options, help_and_version_are_no_errors) {
 
 TEST(Options, wrong_ones_are_named) {
   EXPECT_THAT(usage_of({}),
-              HasSubstr("a command is missing, allowed: ping, info, shell, shutdown, call, snapshot, ls"));
+              HasSubstr("a command is missing, allowed: ping, info, shell, shutdown, top, call, snapshot, ls"));
   EXPECT_THAT(usage_of({"frob"}), HasSubstr("unknown command 'frob', allowed: ping"));
   EXPECT_THAT(usage_of({"ping", "-n", "0"}), HasSubstr("--count: Value 0 not in range 1 to 100000000"));
   EXPECT_THAT(usage_of({"ping", "-n", "x"}), HasSubstr("--count: Value x"));
@@ -115,6 +115,13 @@ TEST(ParseTime, units_and_limits) {
                           "1441m", "99999999999999999999999999", "1h", "ms"}) {
     EXPECT_EQ(time(bad), -1ms) << bad;
   }
+}
+
+TEST(Options, top_takes_a_time_in_range) {
+  EXPECT_EQ(std::get<Top>(parse({"top"}).options.command).ms, 0U);
+  EXPECT_EQ(std::get<Top>(parse({"top", "250"}).options.command).ms, 250U);
+  EXPECT_EQ(parse({"top", "60000"}).options.timeout, 70s);
+  EXPECT_THAT(usage_of({"top", "9"}), HasSubstr("MS"));
 }
 
 }  // namespace

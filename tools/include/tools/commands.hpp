@@ -7,7 +7,7 @@
 
 namespace sisctl {
 
-/// Runs the command; results go to `out`, complaints to `err`.
-ExitCode run_command(const Options& options, std::ostream& out, std::ostream& err);
+/// Runs the command; results go to `out`, complaints to `err`. `terminal`: somebody watches `out`.
+ExitCode run_command(const Options& options, std::ostream& out, std::ostream& err, bool terminal);
 
 }  // namespace sisctl

@@ -34,6 +34,10 @@ struct Call {
   std::string op;
   nlohmann::json args = nlohmann::json::object();
 };
+/// The guest's threads and what they take: once, or on a terminal without a time until it is interrupted.
+struct Top {
+  std::uint32_t ms = 0;  ///< 0: not given
+};
 struct List {};
 /// Saves the machine; asks its monitor, not the guest.
 struct Snapshot {
@@ -46,7 +50,7 @@ struct Options {
   std::string key_path;     ///< empty: control.key beside the socket
   bool json = false;
   std::chrono::milliseconds timeout{10'000};  ///< for the connection, and for each reply
-  std::variant<Ping, Info, Shell, Shutdown, Call, List, Snapshot> command;
+  std::variant<Ping, Info, Shell, Shutdown, Call, Top, List, Snapshot> command;
 };
 
 /// What parsing led to: options to act on, or a text to print and an exit code.
