@@ -145,10 +145,8 @@ ThreadReport report(const Thread& thread) {
         const Dispatcher& here = *find_dispatcher();
         const bool running = &here.current() == &of;
         // No interrupt comes between the two times, so they are of one moment.
-        answer = {.state = of.state(),
-                  .running = running,
-                  .ran = running ? here.current_ran() : of.ran(),
-                  .at = here.now()};
+        answer = {
+            .state = of.state(), .running = running, .ran = running ? here.current_ran() : of.ran(), .at = here.now()};
       },
       &question);
   kernel::require(asked, "a thread's CPU has gone");
