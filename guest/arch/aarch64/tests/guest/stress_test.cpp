@@ -83,7 +83,7 @@ void count(Count& of, std::uint64_t amount = 1) { of.fetch_add(amount, std::memo
 
 struct Totals {
   Count threads{0}, kills{0}, locks{0}, handed{0}, taken{0}, rung{0}, heard{0}, sleeps{0}, calls{0}, answered{0},
-      children{0};
+      children{0}, throttled{0};
 };
 constinit Totals totals;
 
@@ -426,6 +426,39 @@ void start_all() {
   }
 }
 
+/// One without progress for longer than any wait lasts. It must not be asleep; one that wants to run may be in a server
+/// that repays what it has overrun: on a host that let the machine wait, that was the host's time.
+void judge(Slot& slot) {
+  struct Question {
+    const sched::Server* server;
+    bool throttled;
+    sched::Time budget;
+  } question{.server = slot.server, .throttled = false, .budget = 0};
+  const threads::ThreadState state = threads::report(*slot.thread).state;
+  if (state == threads::ThreadState::Exited) {
+    return;
+  }
+  if (slot.server != nullptr) {
+    const bool asked = threads::call_on(
+        slot.cpu,
+        [](void* of) {
+          auto& [server, throttled, budget] = *static_cast<Question*>(of);
+          throttled = server->cbs().throttled();
+          budget = server->cbs().budget();
+        },
+        &question);
+    kernel::require(asked, "a server's CPU has gone");
+  }
+  if (state != threads::ThreadState::Ready || !question.throttled) {
+    fail("thread {} of CPU {} makes no progress: it {}, {}, in server {}, throttled {}, budget {} ns",
+         slot.thread->id(), slot.cpu, std::string_view(slot.doing.load(std::memory_order_relaxed)), to_string(state),
+         slot.server == nullptr ? -1 : static_cast<int>(slot.server->id()), static_cast<int>(question.throttled),
+         question.budget);
+  }
+  count(totals.throttled);
+  slot.seen_at = now();
+}
+
 /// Replaces those that have ended, and looks at the others.
 void look_after(Slot& slot) {
   const std::uint64_t steps = slot.steps.load(std::memory_order_relaxed);
@@ -436,8 +469,7 @@ void look_after(Slot& slot) {
     slot.steps_seen = steps;
     slot.seen_at = now();
   } else if (now() - slot.seen_at > 2 * kWaitLimit) {
-    fail("thread {} makes no progress: it {}", slot.thread->id(),
-         std::string_view(slot.doing.load(std::memory_order_relaxed)));
+    judge(slot);
   }
 }
 
@@ -556,9 +588,10 @@ void supervise(void*) {
   }
   kernel::log_error(
       "STRESS seed={} seconds={} threads={} kills={} locks={} blocks={} bells={} sleeps={} calls={} children={} "
-      "pages={}",
+      "throttled={} pages={}",
       seed, seconds, value(totals.threads), value(totals.kills), value(totals.locks), value(totals.handed),
-      value(totals.rung), value(totals.sleeps), value(totals.calls), value(totals.children), after.pages);
+      value(totals.rung), value(totals.sleeps), value(totals.calls), value(totals.children), value(totals.throttled),
+      after.pages);
   arch::exit_machine(abi::console::kKindShutdown, 0);
 }
 
