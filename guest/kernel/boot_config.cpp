@@ -267,6 +267,10 @@ class ScenarioReader {
     server().soft = true;
     return flag();
   }
+  Outcome read_server_reclaim() {
+    server().reclaim = true;
+    return flag();
+  }
   Outcome read_task_name() { return item_name(task().name); }
   Outcome read_task_server() { return small(task().server, 0, names::kMaxServers - 1); }
   Outcome read_task_cpu() { return small(task().cpu, 0, names::kMaxCpus - 1); }
@@ -413,6 +417,7 @@ const ScenarioReader::Known ScenarioReader::kKnown[] = {
     {Node::Server, names::kDeadlineNs, &ScenarioReader::read_server_deadline},
     {Node::Server, names::kCpu, &ScenarioReader::read_server_cpu},
     {Node::Server, names::kSoft, &ScenarioReader::read_server_soft},
+    {Node::Server, names::kReclaim, &ScenarioReader::read_server_reclaim},
     {Node::Task, names::kItemName, &ScenarioReader::read_task_name},
     {Node::Task, names::kTaskServer, &ScenarioReader::read_task_server},
     {Node::Task, names::kCpu, &ScenarioReader::read_task_cpu},

@@ -68,6 +68,7 @@ void write_server(TreeWriter& tree, std::size_t index, const Server& server) {
   tree.ns(names::kDeadlineNs, server.deadline.value_or(server.period));
   if (server.cpu) tree.u32(names::kCpu, *server.cpu);
   if (server.reservation == Reservation::Soft) tree.bytes(names::kSoft, {});
+  if (server.reclaim) tree.bytes(names::kReclaim, {});
   tree.end();
 }
 

@@ -84,6 +84,9 @@ TypePtr<Server> server_type() {
           option("reservation", &Server::reservation,
                  choice<Reservation>({{"hard", Reservation::Hard}, {"soft", Reservation::Soft}}),
                  "hard: without budget its tasks wait for the next period. soft: they go on, with a later deadline."),
+          option(
+              "reclaim", &Server::reclaim, boolean(),
+              "Its budget lasts longer while other servers leave theirs: up to the bound, and nobody has less for it."),
       },
       check_server);
 }

@@ -40,6 +40,7 @@ inline constexpr char kPeriodNs[] = "period-ns";
 inline constexpr char kDeadlineNs[] = "deadline-ns";
 inline constexpr char kCpu[] = "cpu";    ///< u32; absent: the first that the server fits on, or the boot CPU for a task
 inline constexpr char kSoft[] = "soft";  ///< empty property: goes on with the next period's budget
+inline constexpr char kReclaim[] = "reclaim";  ///< empty property: may have what other servers leave
 
 /// /tasks: a node "task@N" for each task. One with period-ns has a job in each period, one with "greedy" always wants
 /// the CPU, one with "program" is a user task.

@@ -30,7 +30,10 @@ constexpr Spec kDet[] = {
     {.name = "reservation",
      .type = kChoice,
      .choices = "hard|soft",
-     .help = "admit: hard waits for its next period when its budget is used up; hard unless given"}};
+     .help = "admit: hard waits for its next period when its budget is used up; hard unless given"},
+    {.name = "reclaim",
+     .type = ArgumentType::Bool,
+     .help = "admit: its budget lasts longer while other servers leave theirs; no unless given"}};
 constexpr Spec kEcho[] = {{.name = "text", .type = kWords, .max = 32768, .help = "what to print"}};
 constexpr Spec kHelp[] = {{.name = "command", .type = kText, .min = 1, .max = 32, .help = "name of a command"}};
 constexpr Spec kLog[] = {

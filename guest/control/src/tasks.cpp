@@ -77,6 +77,7 @@ void add_server(ResultMap& result, const tasks::Server& server) {
   result.add("period_ns", at_least_0(parameters.period));
   result.add("deadline_ns", at_least_0(parameters.deadline));
   result.add("reservation", reservation(parameters));
+  result.add_bool("reclaim", parameters.reclaim);
   result.add("density_ppm", sched::density(parameters));
   if (const auto cpu = server.cpu()) {
     const tasks::ServerState state = tasks::TaskSet::state_of(server);
@@ -84,6 +85,7 @@ void add_server(ResultMap& result, const tasks::Server& server) {
     result.add("state", !state.has_work ? "idle" : state.throttled ? "throttled" : "ready");
     result.add("budget_left_ns", at_least_0(state.budget_left));
     result.add("ran_ns", at_least_0(state.counters.ran));
+    result.add("reclaimed_ns", at_least_0(state.counters.reclaimed));
     result.add("throttles", state.counters.throttles);
     result.add("max_overrun_ns", at_least_0(state.counters.max_overrun));
   }
@@ -112,6 +114,21 @@ void add_task(ResultMap& result, const tasks::Task& task) {
   }
 }
 
+/// How many servers of the CPU run by each of the rules that a server can ask for.
+void add_rules(ResultMap& into, std::uint32_t cpu) {
+  std::uint64_t soft = 0;
+  std::uint64_t reclaiming = 0;
+  const tasks::TaskSet& set = tasks::task_set();
+  for (const tasks::Server* server = set.first_server(); server != nullptr; server = tasks::TaskSet::after(*server)) {
+    if (server->cpu() == cpu) {
+      soft += server->parameters().depletion == sched::Depletion::Soft ? 1 : 0;
+      reclaiming += server->parameters().reclaim ? 1 : 0;
+    }
+  }
+  into.add("soft", soft);
+  into.add("reclaiming", reclaiming);
+}
+
 /// Which rules run, and what they have promised.
 HandlerResult show_state(ResultMap& result) {
   const tasks::TaskSet& set = tasks::task_set();
@@ -130,6 +147,7 @@ HandlerResult show_state(ResultMap& result) {
     entry.add("bound_ppm", dispatcher->scheduler().bound());
     entry.add("admitted_ppm", dispatcher->scheduler().admitted());
     entry.add("servers", dispatcher->scheduler().servers());
+    add_rules(entry, cpu);
     entry.add("switches", dispatcher->switches());
     entry.finish();
     ++shown;
@@ -170,7 +188,8 @@ HandlerResult admit(const Arguments& arguments, ResultMap& result) {
                                         .period = us("period_us", 0),
                                         .deadline = us("deadline_us", period_us),
                                         .depletion = arguments.text("reservation") == "soft" ? sched::Depletion::Soft
-                                                                                             : sched::Depletion::Hard}};
+                                                                                             : sched::Depletion::Hard,
+                                        .reclaim = arguments.flag("reclaim")}};
   if (arguments.has("cpu")) {
     spec.cpu = static_cast<std::uint32_t>(arguments.number("cpu"));
   }
@@ -203,7 +222,7 @@ HandlerResult remove(const Arguments& arguments, ResultMap& result) {
 HandlerResult handle_det(Services&, const Arguments& arguments, Caller&, ResultMap& result) {
   const std::string_view action = arguments.text("action", "status");
   if (action != "admit") {
-    for (const std::string_view name : {"budget_us", "period_us", "deadline_us", "cpu", "reservation"}) {
+    for (const std::string_view name : {"budget_us", "period_us", "deadline_us", "cpu", "reservation", "reclaim"}) {
       if (arguments.has(name)) {
         return refuse(error::kBadArgument, name, "{}: only for 'det admit', found with 'det {}'", name, action);
       }

@@ -22,6 +22,7 @@ TEST_F(SchedulerCommandTest, a_server_is_declared_promised_and_taken_back) {
   EXPECT_EQ(server["deadline_ns"], 8'000'000);
   EXPECT_EQ(server["density_ppm"], 250'000);
   EXPECT_EQ(server["reservation"], "hard");
+  EXPECT_EQ(server["reclaim"], false);
   EXPECT_FALSE(server.contains("cpu"));
   EXPECT_EQ(run("det")["state"], "off");
   const json on = run("det", {"on"});
@@ -49,6 +50,22 @@ TEST_F(SchedulerCommandTest, a_server_is_declared_promised_and_taken_back) {
   EXPECT_EQ(run("det", {"reset"})["state"], "off");
 }
 
+TEST_F(SchedulerCommandTest, the_status_says_which_rules_run) {
+  EXPECT_EQ(run("det", {"admit", "greedy", "1000", "10000", "--reclaim", "true", "--cpu", "1"})["reclaim"], true);
+  run("det", {"admit", "soft", "1000", "10000", "--reservation", "soft", "--cpu", "1"});
+  run("det", {"admit", "both", "1000", "10000", "8000", "1", "soft", "yes"});
+  run("det", {"admit", "neither", "1000", "10000", "--reclaim", "no", "--cpu", "1"});
+  EXPECT_EQ(run("det")["cpus"][1]["reclaiming"], 0);  // nothing is promised yet
+  const json on = run("det", {"on"});
+  EXPECT_EQ(on["cpus"][0]["reclaiming"], 0);
+  EXPECT_EQ(on["cpus"][1]["servers"], 4);
+  EXPECT_EQ(on["cpus"][1]["soft"], 2);
+  EXPECT_EQ(on["cpus"][1]["reclaiming"], 2);
+  EXPECT_EQ(run("sched", {"greedy"})["servers"][0]["reclaimed_ns"], 0);
+  run("det", {"off"});
+  for (const char* const name : {"greedy", "soft", "both", "neither"}) run("det", {"remove", name});
+}
+
 TEST_F(SchedulerCommandTest, a_task_set_that_does_not_fit_is_refused_with_the_arithmetic) {
   run("det", {"admit", "first", "6000", "10000", "--cpu", "0"});
   run("det", {"admit", "second", "3000", "10000", "--cpu", "0"});
@@ -65,6 +82,8 @@ TEST_F(SchedulerCommandTest, arguments_that_do_not_fit_together_are_refused) {
   EXPECT_THAT(run("det", {"admit", "a", "11", "10"})["message"], HasSubstr("0 < budget <= deadline <= period"));
   EXPECT_EQ(run("det", {"admit", "a", "1", "10", "--cpu", "7"})["message"], "cpu: no such CPU, or it is off");
   EXPECT_EQ(run("det", {"on", "--budget_us", "1"})["message"], "budget_us: only for 'det admit', found with 'det on'");
+  EXPECT_EQ(run("det", {"on", "--reclaim", "yes"})["message"], "reclaim: only for 'det admit', found with 'det on'");
+  EXPECT_EQ(run("det", {"admit", "a", "1", "10", "--reclaim", "soft"})["code"], "bad-argument");
   EXPECT_EQ(run("det", {"off", "camera"})["code"], "bad-argument");
   EXPECT_EQ(run("det", {"remove"})["code"], "missing-argument");
   EXPECT_EQ(run("det", {"sideways"})["code"], "bad-argument");

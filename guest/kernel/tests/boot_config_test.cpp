@@ -218,7 +218,8 @@ TreeNode scheduled() {
       .set("budget-ns", u64(1))
       .set("period-ns", u64(1))
       .set("deadline-ns", u64(1))
-      .set("soft", {});
+      .set("soft", {})
+      .set("reclaim", {});
   TreeNode& tasks = root.add("tasks");
   tasks.add("task@0")
       .set("name", text("filter"))
@@ -258,6 +259,7 @@ TEST(ScenarioTree, servers_and_tasks_are_read) {
   EXPECT_EQ(config.servers[0].cpu, 1U);
   EXPECT_FALSE(config.servers[0].soft);
   EXPECT_TRUE(config.servers[1].soft && !config.servers[1].cpu);
+  EXPECT_TRUE(config.servers[1].reclaim && !config.servers[0].reclaim);
   ASSERT_EQ(config.tasks.size(), 3U);
   EXPECT_EQ(config.tasks[2].kind, TaskConfig::Kind::Program);
   EXPECT_EQ(config.tasks[2].program.view(), "programs/hello");
@@ -357,6 +359,10 @@ const TreeBreakage kScheduledTreeBreakages[] = {
      "tree-bad-value: 'period-ns' of a server is 1000000000001: expected 1 to 1000000000000"},
     {"no_such_cpu", [](TreeNode& r) { server(r).set("cpu", testing::cells({8})); },
      "tree-bad-value: 'cpu' of a server is 8: expected 0 to 7"},
+    {"reclaim_value", [](TreeNode& r) { server(r).set("reclaim", text("no")); },
+     "tree-bad-value: 'reclaim' of a server (3 bytes): expected no value"},
+    {"reclaiming_task", [](TreeNode& r) { task(r, "task@0").set("reclaim", {}); },
+     "tree-unknown-property: 'reclaim' of a task"},
     {"node_in_server", [](TreeNode& r) { server(r).add("server@0"); },
      "tree-unknown-node: 'server@0' in a server; known are 'boot', 'control', 'scheduler' and 'tasks' in /"},
     {"no_such_server", [](TreeNode& r) { task(r, "task@0").set("server", testing::cells({2})); },

@@ -45,7 +45,8 @@ void add_server(const kernel::ServerConfig& config) {
        .parameters = {.budget = time(config.budget_ns),
                       .period = time(config.period_ns),
                       .deadline = time(config.deadline_ns),
-                      .depletion = config.soft ? sched::Depletion::Soft : sched::Depletion::Hard},
+                      .depletion = config.soft ? sched::Depletion::Soft : sched::Depletion::Hard,
+                      .reclaim = config.reclaim},
        .cpu = config.cpu});
   if (!added) {
     refuse_item("server", config.name.view(), config.cpu.value_or(0), added.error());

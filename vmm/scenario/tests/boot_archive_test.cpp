@@ -60,8 +60,9 @@ TEST(BootArchiveTest, guest_reads_servers_and_tasks_as_the_scenario_says_them) {
   Scenario with = scenario();
   with.scheduler.bound_ppm = 500'000;
   with.scheduler.start = Start::Manual;
-  with.scheduler.servers = {{.name = "a", .budget = 2ms, .period = 10ms, .deadline = 8ms, .cpu = 1},
-                            {.name = "b", .budget = 1us, .period = 10us, .reservation = Reservation::Soft}};
+  with.scheduler.servers = {
+      {.name = "a", .budget = 2ms, .period = 10ms, .deadline = 8ms, .cpu = 1},
+      {.name = "b", .budget = 1us, .period = 10us, .reservation = Reservation::Soft, .reclaim = true}};
   with.tasks = {{.name = "jobs", .server = "b", .periodic = PeriodicLoad{.period = 20us, .work = 3us, .jobs = 7}},
                 {.name = "hog", .cpu = 1, .greedy = GreedyLoad{.start = 5ns, .length = 60s}},
                 {.name = "forever", .greedy = GreedyLoad{}}};
@@ -77,6 +78,8 @@ TEST(BootArchiveTest, guest_reads_servers_and_tasks_as_the_scenario_says_them) {
   EXPECT_EQ(config.servers[0].cpu, 1U);
   EXPECT_EQ(config.servers[1].deadline_ns, 10'000U);  // the period
   EXPECT_TRUE(config.servers[1].soft);
+  EXPECT_FALSE(config.servers[0].reclaim);
+  EXPECT_TRUE(config.servers[1].reclaim);
   ASSERT_EQ(config.tasks.size(), 3U);
   EXPECT_EQ(config.tasks[0].server, 1U);
   EXPECT_EQ(config.tasks[0].work_ns, 3'000U);

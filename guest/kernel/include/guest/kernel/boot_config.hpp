@@ -29,6 +29,7 @@ struct ServerConfig {
   std::uint64_t deadline_ns = 0;
   std::optional<std::uint32_t> cpu;  ///< absent: the first that it fits on
   bool soft = false;
+  bool reclaim = false;
 };
 
 struct TaskConfig {

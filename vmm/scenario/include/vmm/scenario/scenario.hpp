@@ -104,6 +104,7 @@ struct Server {
   std::optional<std::chrono::nanoseconds> deadline = {};  ///< absent: the period
   std::optional<unsigned> cpu = {};                       ///< absent: the first that it fits on
   Reservation reservation = Reservation::Hard;
+  bool reclaim = false;
   bool operator==(const Server&) const = default;
 };
 
