@@ -152,6 +152,7 @@ class Generator {
       if (coin()) server.deadline = time(10, 99);
       if (coin()) server.cpu = 0;
       if (coin()) server.reservation = Reservation::Soft;
+      server.reclaim = coin();
       s.servers.push_back(server);
     }
     return s;
