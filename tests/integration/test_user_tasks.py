@@ -91,7 +91,7 @@ class Programs(unittest.TestCase):
 {expect}        result.tasks.{3 + len(FAULTS)}.exit_status: 0
   - {{name: counted, op: counters, expect: {{reply: {{result.user_tasks_killed: {len(FAULTS)}}}}}}}
   - {{name: stop, op: det, args: {{action: "off"}}}}
-  - {{name: until they have ended, op: sleep, args: {{ms: 200}}, timeout: 1m}}
+  - {{name: until they have ended, op: sleep, args: {{ms: 2000}}, timeout: 1m}}
   - {{name: stopped, op: sched, expect: {{reply: {{result.tasks.1.program: stopped, result.tasks.2.program: stopped, result.state: "off"}}}}}}
   - {{op: shutdown}}
 """)

@@ -165,16 +165,22 @@ std::expected<void, Refusal> TaskSet::promise(Server& server) {
 }
 
 void TaskSet::take_back(Server& server) {
-  if (server.placed_) {
+  if (!server.placed_) {
+    return;
+  }
+  if (server.server_->has_had_work()) {
     const auto remove = [](void* of) {
       threads::Dispatcher& here = threads::dispatcher();
       here.admissions().remove(*static_cast<sched::Server*>(of), here.now());
     };
     const bool called = threads::call_on(*server.placed_, remove, &*server.server_);
     kernel::require(called, "a server's CPU has gone");
-    server.placed_.reset();
-    server.server_.reset();
+  } else {
+    // Also at the boot, where nobody may wait for another CPU.
+    threads::find_dispatcher(*server.placed_)->admissions().remove(*server.server_, 0);
   }
+  server.placed_.reset();
+  server.server_.reset();
 }
 
 void TaskSet::take_all_back() {

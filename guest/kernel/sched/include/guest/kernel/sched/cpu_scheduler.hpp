@@ -29,7 +29,8 @@ class CpuScheduler {
 
   /// Promises `server` its budget from now on, if that fits.
   [[nodiscard]] Admission admit(const Server& server);
-  /// Takes the promise back. None of the server's tasks may be ready. Unlike admit() a call of the CPU itself.
+  /// Takes the promise back. None of the server's tasks may be ready. Unlike admit() a call of the CPU itself, if the
+  /// server has had work.
   void remove(Server& server, Time now);
 
   /// `task` wants to run. Does nothing if it is ready already.

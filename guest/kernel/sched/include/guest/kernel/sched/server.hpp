@@ -65,6 +65,8 @@ class Server {
   [[nodiscard]] std::uint32_t id() const { return id_; }
   [[nodiscard]] const Cbs& cbs() const { return cbs_; }
   [[nodiscard]] const ServerCounters& counters() const { return counters_; }
+  /// It has had work since it was admitted: its CPU keeps account of it.
+  [[nodiscard]] bool has_had_work() const { return known_link_.linked; }
   [[nodiscard]] bool has_work() const { return !tasks_.empty(); }
 
  private:
