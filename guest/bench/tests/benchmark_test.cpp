@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <string>
 #include <vector>
 
 namespace guest::bench {
@@ -83,6 +84,57 @@ TEST_F(BenchmarkTest, an_operation_is_timed_as_often_as_it_says) {
   unsigned calls = 0;
   (void)time_of(7, [&] { ++calls; });
   EXPECT_EQ(calls, 7U);
+}
+
+/// What was called, in its order: p(repare), t(ake), f(inish).
+std::string called;
+
+Ready prepare_well() {
+  called += 'p';
+  return {};
+}
+
+Ready refuse_to_prepare() {
+  called += 'p';
+  return std::unexpected(std::string_view("there is no room"));
+}
+
+Sample take_and_note(const Benchmark& self) {
+  called += 't';
+  return take_next(self);
+}
+
+class HooksTest : public BenchmarkTest {
+ protected:
+  Result run_hooks(Ready (*prepare)(), std::vector<std::uint64_t> values) {
+    called.clear();
+    script = std::move(values);
+    taken = 0;
+    samples.assign(2, 0);
+    return run({.name = "test",
+                .measures = "nothing",
+                .take = take_and_note,
+                .prepare = prepare,
+                .finish = [] { called += 'f'; }},
+               1, samples, interrupts);
+  }
+};
+
+TEST_F(HooksTest, prepare_comes_before_the_warm_up_and_finish_after_the_last_sample) {
+  EXPECT_EQ(run_hooks(prepare_well, {1, 2, 3}).why_not, "");
+  EXPECT_EQ(called, "ptttf");
+}
+
+TEST_F(HooksTest, finish_is_called_when_a_sample_could_not_be_taken) {
+  EXPECT_EQ(run_hooks(prepare_well, {}).why_not, "the script is over");
+  EXPECT_EQ(called, "ptf");
+  EXPECT_EQ(run_hooks(prepare_well, {1, 2}).why_not, "the script is over");
+  EXPECT_EQ(called, "ptttf");
+}
+
+TEST_F(HooksTest, nothing_is_taken_or_finished_when_it_could_not_be_prepared) {
+  EXPECT_EQ(run_hooks(refuse_to_prepare, {1, 2, 3}).why_not, "there is no room");
+  EXPECT_EQ(called, "p");
 }
 
 TEST(KernelBenchmarks, each_has_a_name_of_its_own_and_says_what_it_measures) {
