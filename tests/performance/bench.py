@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Measures SIS and prints a table; all figures and their samples go to build/bench/results.json.
 
-usage: bench.py [--quick] [boot] [guest] [start] [ping] [throughput] [kvm]
+usage: bench.py [--quick] [boot] [guest] [start] [ping] [throughput] [kvm] [guest-kvm]
 
   boot        guest instructions from reset until the control server listens (QEMU -icount shift=0,sleep=off, where
               one nanosecond of guest time is one instruction; resolution 16 instructions, the tick of the counter)
   guest       what the kernel's parts cost, in guest instructions: the command `bench` (docs/observation.md) on two CPUs,
-              under the same -icount with a counter of 1 GHz, so that the resolution is one instruction
+              under the same -icount with a counter of 1 GHz, so that the resolution is one instruction; and a system
+              call of a program at EL0, from svc to svc, the mean of 10,000 with the loop around them
   start       wall time of `sisvmm run` against plain QEMU for the same work, in alternation: both boot the image to its
               shell, which reads the shutdown command from the console. The same against the life of the QEMU that
               sisvmm runs, whose guest has more to do (it reads a boot archive, drives vsock, checks a token): that is
@@ -16,6 +17,8 @@ usage: bench.py [--quick] [boot] [guest] [start] [ping] [throughput] [kvm]
               guest's vsock through our device, so that two devices are compared under one kernel
   kvm         the KVM back end beside the least that runs a guest on KVM, in instructions (tests/kvm/measure.py); only
               when named, since it needs the build for ARM64
+  guest-kvm   the command `bench` again, in time, on KVM: this host's if it is an ARM64 host, else the nested host's,
+              which is emulated, so that the nanoseconds are the emulator's; only when named, for the same reason
 
 A benchmark never fails because a machine is slow: the exit code tells only whether everything could be measured.
 """
@@ -26,6 +29,7 @@ import math
 import os
 import pathlib
 import platform
+import re
 import socket
 import statistics
 import subprocess
@@ -86,12 +90,27 @@ def boot(folder, quick):
 
 # Issue targets of the release build; in brackets what LK takes for the same.
 GUEST_TARGETS = {"thread-switch": "160 (LK: 167)", "event": "240 (LK: 246)", "timer": "110 (LK: 112)",
-                 "timer-thread": "440 (LK: 448)", "mutex": "85 (LK: 88)", "heap-64": "250 (LK: 286)"}
+                 "timer-thread": "440 (LK: 448)", "mutex": "85 (LK: 88)", "heap-64": "250 (LK: 286)", "syscall": "250"}
+EXACT_CPU = f"{CPU},cntfrq=1000000000"  # with -icount shift=0 a tick of its counter is one instruction
+
+
+def syscall(folder):
+    """The mean of a program's getpid; interrupts that come meanwhile are part of it."""
+    task = f"tasks:\n  - {{name: syscall_cost, program: {{file: {IMAGE.parent}/user/syscall_cost.elf}}}}\n"
+    # Some 2 ms of its instructions, ten times over.
+    steps = "  - {name: wait, op: sleep, args: {ms: 20}}\n"
+    run_scenario(folder, scenario_text(icount=True, cpu=EXACT_CPU, cpus=2, steps=steps) + task)
+    found = re.search(r"syscall_cost: null_syscall_ns=(\d+)\n", (folder / "run/console.log").read_text())
+    if found is None:
+        raise RuntimeError("the program syscall_cost printed no figure")
+    return {"name": "guest_syscall", "unit": "guest instructions", "value": int(found[1]), "samples": 1,
+            "operations": 10000, "resolution": 1, "target": GUEST_TARGETS["syscall"],
+            "measures": "getpid at EL0, from svc to svc, with the loop around it; the mean of the operations"}
 
 
 def guest(folder, quick):
-    with LiveMachine(folder, icount=True, cpu=f"{CPU},cntfrq=1000000000", cpus=2) as machine:
-        reply = json.loads(machine.ctl("call", "bench"))
+    with LiveMachine(folder, icount=True, cpu=EXACT_CPU, cpus=2) as machine:
+        reply = json.loads(machine.ctl("--timeout", "120", "call", "bench"))
     if reply["clock_resolution_ns"] != 1:
         raise RuntimeError(f"the counter's resolution is {reply['clock_resolution_ns']} ns, not one instruction")
     results = []
@@ -106,7 +125,7 @@ def guest(folder, quick):
                         "samples": reply["samples"], "operations": found["operations"], "resolution": 1,
                         "other_interrupts": found["other_interrupts"], "measures": found["measures"],
                         **({"target": target} if target else {})})
-    return results
+    return [*results, syscall(folder)]
 
 
 def plain_qemu(folder):
@@ -286,12 +305,45 @@ def kvm(folder, quick):
         raise RuntimeError(str(error)) from error
 
 
-BENCHES = {"boot": boot, "guest": guest, "start": start, "ping": ping, "throughput": throughput, "kvm": kvm}
+ROW = re.compile(r"^([a-z0-9-]+)" + r" +(\d+\.\d)" * 5 + r" +(\d+) +(\d+)  (\S.*)$", re.MULTILINE)
+
+
+def rows_of(console):
+    """The table that `bench` printed: [(name, figures by key)]."""
+    resolution = re.search(r"the clock's resolution is (\d+) ns", console)
+    if resolution is None or "SIS-EXIT kind=shutdown code=0" not in console:
+        raise RuntimeError(f"the guest did not run its benchmarks: {console[-1500:]}")
+    if why_not := re.search(r"^.*not measured: .*$", console, re.MULTILINE):
+        raise RuntimeError(why_not[0])
+    keys = ("min", "value", "p95", "p99", "max")
+    return [(name, {**dict(zip(keys, map(float, figures))), "operations": int(each), "other_interrupts": int(others),
+                    "measures": measures.strip(), "resolution": int(resolution[1])})
+            for name, *figures, each, others, measures in ROW.findall(console)]
+
+
+def guest_kvm(folder, quick):
+    command = ["./sisvmm", "boot", "sis.Image", "--cpus", "2", "--append", "shell=bench; shutdown 0"]
+    try:
+        files = {**nested_host.monitor(), "sis.Image": IMAGE}
+        with nested_host.run(command, files, nested_host.Options(limit_s=110)) as done:
+            if done.code != 0:
+                raise RuntimeError(f"sisvmm boot exited with {done.code}: {done.stderr[-1500:]}")
+            rows = rows_of(done.stdout.replace("\r", ""))
+    except nested_host.HostError as error:
+        raise RuntimeError(str(error)) from error
+    where = "" if nested_host.has_kvm() else "; nested, emulated host: nanoseconds of the emulator"
+    return [{"name": f"guest_kvm_{name}", **row,
+             "unit": f"ns, resolution {row['resolution']} in {row['operations']} operations{where}"} for name, row in rows]
+
+
+BENCHES = {"boot": boot, "guest": guest, "start": start, "ping": ping, "throughput": throughput, "kvm": kvm,
+           "guest-kvm": guest_kvm}
 DEFAULT = ("boot", "guest", "start", "ping", "throughput")
 
 
 def print_table(results):
-    print(f"{'what':38} {'median':>14} {'min':>12} {'max':>12}  unit (target)")
+    columns = {"median": "value", "min": "min", "p95": "p95", "p99": "p99", "max": "max"}
+    print(f"{'what':38} " + " ".join(f"{title:>14}" for title in columns) + "  unit (target)")
     for result in results:
         def cell(key):
             value = result.get(key)
@@ -299,13 +351,14 @@ def print_table(results):
                 return ""
             return f"{value:,}" if isinstance(value, int) else f"{value:,.3f}"
         target = f" ({result['target']})" if "target" in result else ""
-        print(f"{result['name']:38} {cell('value'):>14} {cell('min'):>12} {cell('max'):>12}  {result['unit']}{target}")
+        cells = " ".join(f"{cell(key):>14}" for key in columns.values())
+        print(f"{result['name']:38} {cells}  {result['unit']}{target}")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fewer samples")
-    parser.add_argument("what", nargs="*", metavar="WHAT", help="boot, guest, start, ping, throughput, kvm (default: all but kvm)")
+    parser.add_argument("what", nargs="*", metavar="WHAT", help=f"{', '.join(BENCHES)} (default: {', '.join(DEFAULT)})")
     options = parser.parse_args()
     for name in options.what:
         if name not in BENCHES:
