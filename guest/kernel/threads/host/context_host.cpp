@@ -27,16 +27,19 @@ constexpr std::size_t kStackBytes = 256 * 1024;
 void (*host_kick)(std::uint32_t cpu) = nullptr;
 void (*host_spin)() = nullptr;
 
+/// What a context's numbers stand for here: they are addresses of this process.
+void* pointer_to(std::uint64_t address) {
+  return reinterpret_cast<void*>(address);  // NOLINT(performance-no-int-to-ptr)
+}
+
 HostContext& host_context(const Context& context) {
-  return *reinterpret_cast<HostContext*>(context.stack_pointer);  // made in adopt_stack() or allocate_stack()
+  return *static_cast<HostContext*>(pointer_to(context.stack_pointer));  // made in adopt_stack() or allocate_stack()
 }
 
 /// Tells AddressSanitizer that the stack changes.
 void before_switch([[maybe_unused]] HostContext& from, [[maybe_unused]] const Context& to) {
 #ifdef SIS_FIBERS
-  // The number is a stack's address.
-  __sanitizer_start_switch_fiber(&from.fake_stack, reinterpret_cast<void*>(to.stack_bottom),
-                                 to.stack_top - to.stack_bottom);
+  __sanitizer_start_switch_fiber(&from.fake_stack, pointer_to(to.stack_bottom), to.stack_top - to.stack_bottom);
 #endif
 }
 void after_switch([[maybe_unused]] void* fake_stack, [[maybe_unused]] const void** bottom,
@@ -94,14 +97,14 @@ bool allocate_stack(Context& context) {
 
 void free_stack(Context& context) {
   delete &host_context(context);
-  delete[] reinterpret_cast<std::byte*>(context.stack_bottom);  // of allocate_stack()
+  delete[] static_cast<std::byte*>(pointer_to(context.stack_bottom));  // of allocate_stack()
   context = {};
 }
 
 void make_context(Context& context, void (*entry)()) {
   ucontext_t& registers = host_context(context).registers;
   getcontext(&registers);
-  registers.uc_stack.ss_sp = reinterpret_cast<void*>(context.stack_bottom);
+  registers.uc_stack.ss_sp = pointer_to(context.stack_bottom);
   registers.uc_stack.ss_size = context.stack_top - context.stack_bottom;
   first_entry = entry;  // the same for all
   makecontext(&registers, begin, 0);
