@@ -8,40 +8,19 @@
 namespace guest::kernel {
 namespace {
 
-/// The lock that this CPU took last and holds; the others hang on it by outer_. Only that CPU touches it, with
-/// interrupts masked, so it is not atomic; reports about a CPU that hangs read it nevertheless.
-struct alignas(kCacheLineBytes) Innermost {
-  const SpinLock* lock = nullptr;
-  const SpinLock* awaited = nullptr;  ///< that the CPU waits for, at `where`
+/// What a CPU waits for. Only that CPU touches it, with interrupts masked, so it is not atomic; reports about a CPU
+/// that hangs read it nevertheless.
+struct alignas(kCacheLineBytes) Awaited {
+  const SpinLock* lock = nullptr;  ///< null: nothing
   std::source_location where{};
 };
-constinit Innermost innermost[kMaxCpus];
+constinit Awaited awaited_locks[kMaxCpus];
 
 }  // namespace
 
-InterruptState SpinLock::acquire(std::source_location where) {
-  const InterruptState before = mask_interrupts();
-  Innermost& held = innermost[cpu_index()];
-  if (held.lock != nullptr && held.lock->rank_ >= rank_) [[unlikely]] {
-    refuse_acquire(*held.lock, where);
-  }
-  // Relaxed: the ticket only orders the comers. What the last holder wrote comes with the acquire below.
-  const std::uint32_t ticket = next_.fetch_add(1, std::memory_order_relaxed);
-  // Acquire pairs with the release in release(): everything under the lock before is visible from here on.
-  if (serving_.load(std::memory_order_acquire) != ticket) [[unlikely]] {
-    return wait_for(ticket, before, where);
-  }
-  outer_ = held.lock;
-  where_ = where;
-  held.lock = this;
-  times_.begin(false, name_);
-  return before;
-}
-
 InterruptState SpinLock::wait_for(std::uint32_t ticket, InterruptState before, std::source_location where) {
-  Innermost& self = innermost[cpu_index()];
-  self.awaited = this;
-  self.where = where;
+  Awaited& awaited = awaited_locks[cpu_index()];
+  awaited = {.lock = this, .where = where};
   SeenPeriods seconds(tick_frequency_hz(), tick_count());
   while (serving_.load(std::memory_order_acquire) != ticket) {
     // Without a frequency the clock was not set up: one CPU runs, and it waits for nobody.
@@ -50,32 +29,19 @@ InterruptState SpinLock::wait_for(std::uint32_t ticket, InterruptState before, s
     }
     spin_pause();
   }
-  self.awaited = nullptr;
-  outer_ = self.lock;
+  awaited.lock = nullptr;
+  CpuData& cpu = cpu_data();
+  outer_ = cpu.innermost_lock;
   where_ = where;
-  self.lock = this;
+  cpu.innermost_lock = this;
   times_.begin(true, name_);
   return before;
 }
 
-void SpinLock::release(InterruptState before) {
-  times_.end();
-  Innermost& held = innermost[cpu_index()];
-  if (held.lock != this) [[unlikely]] {
-    refuse_release();
-  }
-  held.lock = outer_;
-  // Only the holder writes serving_, so its own value needs no order; release pairs with the acquire in acquire().
-  serving_.store(serving_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
-  restore_interrupts(before);
-}
-
-bool holds_spin_lock() { return innermost[cpu_index()].lock != nullptr; }
-
 bool SpinLock::held_here() const { return held_by(cpu_index()); }
 
 bool SpinLock::held_by(std::uint32_t cpu) const {
-  for (const SpinLock* lock = innermost[cpu].lock; lock != nullptr; lock = lock->outer_) {
+  for (const SpinLock* lock = cpu_data(cpu).innermost_lock; lock != nullptr; lock = lock->outer_) {
     if (lock == this) {
       return true;
     }
@@ -94,13 +60,13 @@ void SpinLock::describe_holder(TextOutput& output) const {
 }
 
 void describe_locks(TextOutput& output, std::uint32_t cpu) {
-  for (const SpinLock* lock = innermost[cpu].lock; lock != nullptr; lock = lock->outer_) {
+  for (const SpinLock* lock = cpu_data(cpu).innermost_lock; lock != nullptr; lock = lock->outer_) {
     format_to(output, "; holds spin lock '{}' since {}:{}", lock->name_, lock->where_.file_name(), lock->where_.line());
   }
-  if (const SpinLock* const awaited = innermost[cpu].awaited) {
-    format_to(output, "; waits at {}:{} for spin lock '{}', ", innermost[cpu].where.file_name(),
-              innermost[cpu].where.line(), awaited->name_);
-    awaited->describe_holder(output);
+  if (const Awaited& awaited = awaited_locks[cpu]; awaited.lock != nullptr) {
+    format_to(output, "; waits at {}:{} for spin lock '{}', ", awaited.where.file_name(), awaited.where.line(),
+              awaited.lock->name_);
+    awaited.lock->describe_holder(output);
   }
 }
 

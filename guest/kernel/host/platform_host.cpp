@@ -14,6 +14,8 @@ namespace guest::kernel {
 namespace {
 thread_local std::uint32_t this_cpu = 0;
 thread_local bool masked = false;  // no interrupts come here, but code asks
+static_assert(kMaxCpus == 8);
+constinit CpuData cpus[kMaxCpus] = {{0}, {1}, {2}, {3}, {4}, {5}, {6}, {7}};
 }  // namespace
 
 HostCpu::HostCpu(std::uint32_t index) : before_(this_cpu) {
@@ -23,6 +25,8 @@ HostCpu::HostCpu(std::uint32_t index) : before_(this_cpu) {
 HostCpu::~HostCpu() { this_cpu = before_; }
 
 std::uint32_t cpu_index() { return this_cpu; }
+CpuData& cpu_data() { return cpus[this_cpu]; }
+CpuData& cpu_data(std::uint32_t cpu) { return cpus[cpu]; }
 void spin_pause() { std::this_thread::yield(); }
 std::uint64_t tick_count() {
   return static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());

@@ -52,7 +52,7 @@ void enable_cpu_features() {
   isb();
 }
 
-std::uint32_t cpu_index() { return this_cpu().index; }
+std::uint32_t cpu_index() { return this_cpu().data.index; }
 
 }  // namespace guest::arch
 

@@ -7,3 +7,7 @@ constinit CpuLocal cpu_locals[kernel::kMaxCpus] = {CpuLocal(0), CpuLocal(1), Cpu
                                                    CpuLocal(4), CpuLocal(5), CpuLocal(6), CpuLocal(7)};
 
 }  // namespace guest::arch
+
+namespace guest::kernel {
+CpuData& cpu_data(std::uint32_t cpu) { return arch::cpu_locals[cpu].data; }
+}  // namespace guest::kernel

@@ -54,8 +54,8 @@ void stays_off(CpuLocal& cpu, std::string_view reason) {
 bool map_stacks(const CpuLocal& cpu) {
   constexpr unsigned kOrder = std::countr_zero(2 * kStackSize / kPageBytes);
   const auto block = kernel::kernel_pages().allocate(kOrder);
-  return block && map_stack(cpu_stack_slot(cpu.index), kernel::raw(*block)) == MapStatus::Ok &&
-         map_stack(overflow_stack_slot(cpu.index), kernel::raw(*block) + kStackSize) == MapStatus::Ok;
+  return block && map_stack(cpu_stack_slot(cpu.data.index), kernel::raw(*block)) == MapStatus::Ok &&
+         map_stack(overflow_stack_slot(cpu.data.index), kernel::raw(*block) + kStackSize) == MapStatus::Ok;
 }
 
 /// Asks firmware for the CPU; its state says what became of that.
@@ -68,7 +68,7 @@ void start(CpuLocal& cpu, const kernel::CpuNode& node) {
     stays_off(cpu, "no memory for its stacks");
     return;
   }
-  SecondaryStart& start = starts[cpu.index];
+  SecondaryStart& start = starts[cpu.data.index];
   start = {.ttbr1 = early_boot().root_pa,
            .ttbr0 = early_boot().identity_root_pa,
            .cpu_local = reinterpret_cast<std::uint64_t>(&cpu),  // for TPIDR_EL1

@@ -42,6 +42,7 @@ Dispatcher::Dispatcher(kernel::TimerQueue& timers, sched::Ppm bound)
   idle_.state_ = ThreadState::Ready;
   timers_.set_event_function([](void* self) { static_cast<Dispatcher*>(self)->reschedule_ = true; }, this);
   kernel::require(find_dispatcher() == nullptr, "a CPU has two dispatchers");
+  kernel::cpu_data().dispatcher = this;
   detail::dispatchers[kernel::cpu_index()].store(this, std::memory_order_release);
 }
 

@@ -4,7 +4,13 @@
 #include <cstddef>
 #include <cstdint>
 
+namespace guest::threads {
+class Dispatcher;
+}
+
 namespace guest::kernel {
+
+class SpinLock;
 
 /// CPUs that the kernel uses at most; what is kept per CPU has room for so many.
 inline constexpr std::uint32_t kMaxCpus = 8;
@@ -16,6 +22,20 @@ inline constexpr std::size_t kCacheLineBytes = 64;
 /// Number of this CPU, below kMaxCpus; the boot CPU is 0. From any context. The answer holds while the caller cannot
 /// move to another CPU: with interrupts masked, or in a handler.
 std::uint32_t cpu_index();
+
+/// What the kernel keeps of a CPU and needs with every lock and every switch of threads: together, so that it is one
+/// load away. Only that CPU touches it, with interrupts masked; reports about a CPU that hangs read it nevertheless.
+struct CpuData {
+  std::uint32_t index;
+  /// The lock that it took last and holds; the others hang on that (spin_lock.hpp).
+  const SpinLock* innermost_lock = nullptr;
+  /// Null until it has begun with threads.
+  threads::Dispatcher* dispatcher = nullptr;
+};
+/// Of this CPU; holds as cpu_index() does.
+CpuData& cpu_data();
+/// Of any CPU below kMaxCpus.
+CpuData& cpu_data(std::uint32_t cpu);
 
 /// One turn of a loop that waits for another CPU.
 void spin_pause();

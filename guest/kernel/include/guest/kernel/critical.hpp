@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "guest/kernel/cpu.hpp"  // which the platform's definitions need
+
 namespace guest::kernel {
 
 /// Opaque previous state of this CPU's interrupt mask.

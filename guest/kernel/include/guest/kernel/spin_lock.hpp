@@ -20,6 +20,7 @@
 #include <string_view>
 #include <type_traits>
 
+#include "guest/kernel/cpu.hpp"
 #include "guest/kernel/critical.hpp"
 #include "guest/kernel/lock_classes.hpp"
 
@@ -85,8 +86,7 @@ class SpinLock {
     [[nodiscard]] static LockStatistics read() { return {}; }
   };
 
-  /// The rest of acquire() where somebody else holds the lock. Out of line, and its last call: what nobody waits for
-  /// should not save registers for it.
+  /// The rest of acquire() where somebody else holds the lock.
   [[gnu::noinline]] InterruptState wait_for(std::uint32_t ticket, InterruptState before, std::source_location where);
   [[noreturn, gnu::noinline]] void refuse_to_wait(std::source_location where) const;
   [[noreturn, gnu::noinline]] void refuse_acquire(const SpinLock& last, std::source_location where) const;
@@ -106,8 +106,41 @@ class SpinLock {
   [[no_unique_address]] std::conditional_t<kLockStatistics, Times, NoTimes> times_;
 };
 
+// Two pairs are in the way of every event, so what nobody waits for is inline.
+
+inline InterruptState SpinLock::acquire(std::source_location where) {
+  const InterruptState before = mask_interrupts();
+  CpuData& cpu = cpu_data();
+  if (cpu.innermost_lock != nullptr && cpu.innermost_lock->rank_ >= rank_) [[unlikely]] {
+    refuse_acquire(*cpu.innermost_lock, where);
+  }
+  // Relaxed: the ticket only orders the comers. What the last holder wrote comes with the acquire below.
+  const std::uint32_t ticket = next_.fetch_add(1, std::memory_order_relaxed);
+  // Acquire pairs with the release in release(): everything under the lock before is visible from here on.
+  if (serving_.load(std::memory_order_acquire) != ticket) [[unlikely]] {
+    return wait_for(ticket, before, where);
+  }
+  outer_ = cpu.innermost_lock;
+  where_ = where;
+  cpu.innermost_lock = this;
+  times_.begin(false, name_);
+  return before;
+}
+
+inline void SpinLock::release(InterruptState before) {
+  times_.end();
+  CpuData& cpu = cpu_data();
+  if (cpu.innermost_lock != this) [[unlikely]] {
+    refuse_release();
+  }
+  cpu.innermost_lock = outer_;
+  // Only the holder writes serving_, so its own value needs no order; release pairs with the acquire in acquire().
+  serving_.store(serving_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+  restore_interrupts(before);
+}
+
 /// This CPU holds one. Meaningful with interrupts masked.
-[[nodiscard]] bool holds_spin_lock();
+[[nodiscard]] inline bool holds_spin_lock() { return cpu_data().innermost_lock != nullptr; }
 
 /// What the CPU `cpu` holds and waits for: "; holds spin lock 'heap' since heap.cpp:10; waits for ...", nothing when it
 /// does neither. For reports: reads what only that CPU writes, so of a CPU that goes on it may be wrong.

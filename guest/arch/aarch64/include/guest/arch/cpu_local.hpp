@@ -25,14 +25,14 @@ struct alignas(kernel::kCacheLineBytes) CpuLocal {
       : overflow_stack_top(arch::stack_top(overflow_stack_slot(number))),
         stack_bottom(arch::stack_bottom(cpu_stack_slot(number))),
         stack_top(arch::stack_top(cpu_stack_slot(number))),
-        index(number),
+        data{.index = number},
         state(number == 0 ? CpuState::Online : CpuState::Off) {}
 
   std::uint64_t overflow_stack_top;  ///< vectors.S
   /// The stack that this CPU runs on, of the thread that runs; for reports.
   std::uint64_t stack_bottom;
   std::uint64_t stack_top;
-  std::uint32_t index;
+  kernel::CpuData data;
   std::atomic<CpuState> state;
   std::uint64_t mpidr = 0;   ///< affinity fields
   std::string_view why_off;  ///< static storage; written before `state` says Off
@@ -42,7 +42,7 @@ struct alignas(kernel::kCacheLineBytes) CpuLocal {
 static_assert(offsetof(CpuLocal, overflow_stack_top) == SIS_CPU_OVERFLOW_TOP);
 static_assert(offsetof(CpuLocal, stack_bottom) == SIS_CPU_STACK_BOTTOM);
 static_assert(offsetof(CpuLocal, stack_top) == SIS_CPU_STACK_BOTTOM + 8);
-static_assert(offsetof(CpuLocal, index) == kernel::kCpuIndexOffset);
+static_assert(offsetof(CpuLocal, data) == kernel::kCpuDataOffset);
 static_assert(std::is_standard_layout_v<CpuLocal> && alignof(CpuLocal) == kernel::kCacheLineBytes);
 
 /// By CPU number. The first cpu_count() are in use.

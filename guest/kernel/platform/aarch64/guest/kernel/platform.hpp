@@ -7,8 +7,8 @@
 
 namespace guest::kernel {
 
-/// Of the number in what TPIDR_EL1 points to (struct CpuLocal of guest_arch, which checks it).
-inline constexpr std::size_t kCpuIndexOffset = 24;
+/// Of the CpuData in what TPIDR_EL1 points to (struct CpuLocal of guest_arch, which checks it).
+inline constexpr std::size_t kCpuDataOffset = 24;
 
 inline InterruptState mask_interrupts() {
   std::uint64_t before;
@@ -24,12 +24,13 @@ inline bool interrupts_were_on(InterruptState state) {
   return (static_cast<std::uint64_t>(state) & kI) == 0;
 }
 
-inline std::uint32_t cpu_index() {
+inline CpuData& cpu_data() {
   // Neither volatile nor a barrier: it never changes for whoever asks.
   std::uint64_t local;
   asm("mrs %0, tpidr_el1" : "=r"(local));
-  return *reinterpret_cast<const std::uint32_t*>(local + kCpuIndexOffset);
+  return *reinterpret_cast<CpuData*>(local + kCpuDataOffset);  // a CpuLocal is there, and this in it
 }
+inline std::uint32_t cpu_index() { return cpu_data().index; }
 
 /// A hint for cores that share their pipelines; an emulator takes it as a reason to run another CPU.
 inline void spin_pause() { asm volatile("yield" : : : "memory"); }

@@ -95,15 +95,13 @@ class Dispatcher {
 };
 
 namespace detail {
-/// Written by each CPU for itself, once; read by all.
+/// Written by each CPU for itself, once; read by the others.
 extern constinit std::atomic<Dispatcher*> dispatchers[kernel::kMaxCpus];
 [[noreturn]] void refuse_threads();
 }  // namespace detail
 
 /// Of this CPU. Null until it has begun with threads.
-inline Dispatcher* find_dispatcher() {
-  return detail::dispatchers[kernel::cpu_index()].load(std::memory_order_relaxed);
-}
+inline Dispatcher* find_dispatcher() { return kernel::cpu_data().dispatcher; }
 /// Of the CPU `cpu`; null where there is none.
 inline Dispatcher* find_dispatcher(std::uint32_t cpu) {
   // Acquire pairs with the release in the constructor: the dispatcher is complete.
