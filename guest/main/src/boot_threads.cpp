@@ -28,7 +28,7 @@ void start_work_thread() {
   kernel::require(thread.has_value(), "no memory for the thread of the work queue");
   work_thread = *std::move(thread);
   kernel::work_queue().set_wake([] {
-    const threads::Waking waking;
+    threads::Waking waking;
     waking.unpark(*work_thread);
   });
 }

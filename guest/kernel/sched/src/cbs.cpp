@@ -5,10 +5,7 @@
 namespace guest::sched {
 namespace {
 
-// Exact products of two times; the standard has no type for them.
-__extension__ using Wide = __int128;
-
-constexpr Wide product(Time a, Time b) { return static_cast<Wide>(a) * b; }
+using Wide = WideTime;
 
 /// Of a positive divisor.
 constexpr Wide floor_divide(Wide a, Wide b) { return a / b - (a % b < 0 ? 1 : 0); }
@@ -57,8 +54,8 @@ void Cbs::replenish(Time now) {
   throttled_ = false;
 }
 
-bool Cbs::wake_up(Time now) {
-  fraction_ = 0;
+/// Of a server that is throttled, or whose deadline has passed, or that has more left than its share until then.
+bool Cbs::wake_up_anew(Time now) {
   if (throttled_) {
     if (now >= next_period()) {
       start_after_rest(now);
@@ -76,15 +73,13 @@ bool Cbs::wake_up(Time now) {
     }
     return throttled_;
   }
-  if (product(budget_, deadline) > product(deadline_ - now, budget)) {
-    if (deadline == period) {
-      deadline_ = now + deadline;
-      budget_ = budget;
-    } else {
-      // The revised wake-up rule: a share of the time that is left, as the density allows.
-      budget_ = static_cast<Time>(product(deadline_ - now, budget) / deadline);
-      throttled_ = budget_ == 0;
-    }
+  if (deadline == period) {
+    deadline_ = now + deadline;
+    budget_ = budget;
+  } else {
+    // The revised wake-up rule: a share of the time that is left, as the density allows.
+    budget_ = static_cast<Time>(product(deadline_ - now, budget) / deadline);
+    throttled_ = budget_ == 0;
   }
   return throttled_;
 }

@@ -47,39 +47,30 @@ void CpuScheduler::remove(Server& server, Time now) {
   --servers_;
 }
 
-void CpuScheduler::wake(Task& task, Time now) {
-  if (task.ready()) {
-    return;
-  }
+void CpuScheduler::wake_in_order(Task& task, Time now) {
   if (task.inherited_ != kNever) {
     heirs_.insert(task);
   }
-  Server* const server = task.server_;
-  if (server == nullptr) {
-    best_effort_.push_back(task);
-    return;
+  if (Server* const server = task.server_) {
+    // What is due at this instant comes first (rule 3).
+    replenish_due(now);
+    if (!server->has_work()) {
+      if (!server->known_link_.linked) {
+        get_to_know(*server, now);
+      }
+      if (reclaimers_ != 0) {
+        become_active(*server, now);
+      }
+    }
   }
-  // What is due at this instant comes first (rule 3).
-  replenish_due(now);
-  const bool had_work = server->has_work();
-  server->tasks_.push_back(task);
-  if (had_work) {
-    return;
-  }
-  if (!server->known_link_.linked) [[unlikely]] {
-    get_to_know(*server, now);
-  }
-  if (reclaimers_ != 0) {
-    become_active(*server, now);
-  }
-  const bool was_throttled = server->cbs_.throttled();
-  if (!server->cbs_.wake_up(now)) {
-    ready_.insert(*server);
-    return;
-  }
-  throttled_.insert(*server);
+  make_ready(task, now);
+}
+
+/// A server that has work again, and no budget.
+void CpuScheduler::wait_for_budget(Server& server, bool was_throttled) {
+  throttled_.insert(server);
   if (!was_throttled) {
-    note_throttle(*server);
+    note_throttle(server);
   }
 }
 
@@ -123,19 +114,6 @@ void CpuScheduler::inherit(Task& task, Time deadline) {
   task.inherited_ = deadline;
   if (task.ready() && deadline != kNever) {
     heirs_.insert(task);
-  }
-}
-
-void CpuScheduler::charge_running(Time ran) {
-  running_->ran_ += ran;
-  if (running_->server_ != nullptr) {
-    charge_server(*running_->server_, ran);
-    return;
-  }
-  slice_left_ -= ran;
-  if (slice_left_ <= 0) {
-    best_effort_.move_to_back(*running_);
-    slice_left_ = kSlice;
   }
 }
 

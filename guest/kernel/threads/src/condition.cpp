@@ -15,13 +15,13 @@ WaitResult Condition::wait(Mutex& mutex, std::uint64_t deadline_ns) {
 }
 
 void Condition::notify_one() {
-  const Waking waking;
+  Waking waking;
   const kernel::SpinGuard guard(lock_);
   (void)waiters_.signal_first(waking);
 }
 
 void Condition::notify_all() {
-  const Waking waking;
+  Waking waking;
   const kernel::SpinGuard guard(lock_);
   while (waiters_.signal_first(waking)) {
   }

@@ -63,17 +63,17 @@ void Dispatcher::run_inbox() {
       inherit(posted);
     }
     if ((what & Thread::kPostUnpark) != 0) {
-      unpark(posted);
+      unpark(posted, now());
     }
     drop_reference(posted);
   }
 }
 
-void Dispatcher::unpark(Thread& thread) {
+void Dispatcher::unpark(Thread& thread, sched::Time now) {
   if (thread.state_ == ThreadState::Blocked) {
     thread.state_ = ThreadState::Ready;
     kernel::trace().record(kernel::TraceType::ThreadWake, thread.id_, thread.cpu_);
-    scheduler_.wake(thread, now());
+    scheduler_.wake(thread, now);
     reschedule_ = true;
   } else {
     thread.unparked_ = true;
@@ -85,12 +85,9 @@ void Dispatcher::inherit(Thread& thread) {
   reschedule_ = true;
 }
 
-void Dispatcher::settle(kernel::InterruptState before) {
-  if (!reschedule_ || in_interrupt_) {
-    return;  // leave_interrupt() does it
-  }
+void Dispatcher::settle(kernel::InterruptState before, sched::Time now) {
   if (kernel::interrupts_were_on(before)) {
-    reschedule(now());
+    reschedule(now);
   } else {
     timers_.set_event(0);  // an interrupt as soon as they are not masked any more
   }
@@ -163,7 +160,10 @@ void Dispatcher::park_until(std::uint64_t deadline_ns) {
   timers_.cancel(timeout);
 }
 
-void Dispatcher::on_timeout(void* thread) { find_dispatcher()->unpark(*static_cast<Thread*>(thread)); }
+void Dispatcher::on_timeout(void* thread) {
+  Dispatcher& here = *find_dispatcher();
+  here.unpark(*static_cast<Thread*>(thread), here.now());
+}
 
 void Dispatcher::exit_current() {
   kernel::mask_interrupts();
@@ -174,13 +174,6 @@ void Dispatcher::exit_current() {
   scheduler_.block(*current_, at);
   reschedule(at);
   kernel::panic("a thread that has exited runs");
-}
-
-Waking::~Waking() {
-  if (Dispatcher* const here = find_dispatcher()) {
-    here->settle(before_);
-  }
-  kernel::restore_interrupts(before_);
 }
 
 void Dispatcher::post(Thread& thread, std::uint32_t what) {
@@ -194,14 +187,7 @@ void Dispatcher::post(Thread& thread, std::uint32_t what) {
   }
 }
 
-void Waking::unpark(Thread& thread) const {
-  Dispatcher& target = *find_dispatcher(thread.cpu_);
-  if (&target == find_dispatcher()) {
-    target.unpark(thread);
-  } else {
-    target.post(thread, Thread::kPostUnpark);
-  }
-}
+void Waking::unpark_elsewhere(Thread& thread) { find_dispatcher(thread.cpu_)->post(thread, Thread::kPostUnpark); }
 
 void Waking::inherit(Thread& thread, sched::Time deadline) const {
   thread.inherited_.store(deadline, std::memory_order_relaxed);

@@ -15,7 +15,7 @@ constinit kernel::SpinLock mutexes{"mutexes", kernel::LockRank::Mutexes};
 }  // namespace
 
 /// The holder, and whoever has what the holder waits for, run with this deadline at the latest.
-void Mutex::raise(Thread* holder, sched::Time deadline, const Waking& waking) {
+void Mutex::raise(Thread* holder, sched::Time deadline, Waking& waking) {
   while (holder != nullptr && holder->inherited_.load(std::memory_order_relaxed) > deadline) {
     waking.inherit(*holder, deadline);
     Mutex* const next = holder->waits_for_;
@@ -80,7 +80,7 @@ bool Mutex::enlist(Waiter& waiter, std::source_location where) {
 void Mutex::lock_slow(std::source_location where) {
   Waiter waiter;
   {
-    const Waking waking;
+    Waking waking;
     const kernel::SpinGuard guard(mutexes);
     if (!enlist(waiter, where)) {
       return;
@@ -94,7 +94,7 @@ void Mutex::lock_slow(std::source_location where) {
 void Mutex::unlock_slow() {
   Thread& self = current_thread();
   kernel::require(owner() == &self, "a mutex is unlocked by a thread that does not hold it");
-  const Waking waking;
+  Waking waking;
   const kernel::SpinGuard guard(mutexes);
   // The bit is set, so there is a waiter: it went into the list under the same lock.
   Thread& next = waiters_.first()->thread;

@@ -7,7 +7,7 @@
 namespace guest::threads {
 
 void Semaphore::signal() {
-  const Waking waking;
+  Waking waking;
   const kernel::SpinGuard guard(lock_);
   if (!waiters_.signal_first(waking)) {
     kernel::require(count_ != std::numeric_limits<std::uint32_t>::max(), "a semaphore overflows");

@@ -30,7 +30,7 @@ Thread::Thread(const ThreadOptions& options, Function function, void* argument)
 
 void Thread::request_stop() {
   stop_.store(true, std::memory_order_relaxed);
-  const Waking waking;
+  Waking waking;
   waking.unpark(*this);
 }
 

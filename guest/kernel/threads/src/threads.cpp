@@ -30,7 +30,7 @@ class Threads {
     ThreadRef reference(*thread);
     thread->context_ = context;
     make_context(thread->context_, Dispatcher::thread_entry);
-    const Waking waking;
+    Waking waking;
     const kernel::SpinGuard guard(lock_);
     thread->id_ = ++last_id_;
     all_.push_back(*thread);
@@ -95,7 +95,7 @@ class Threads {
   void leave(Thread& thread) {
     free_stack(thread.context_);
     {
-      const Waking waking;
+      Waking waking;
       const kernel::SpinGuard guard(lock_);
       all_.remove(thread);
       // Release pairs with the acquire in gone(): whoever finds it gone may reuse what it used.

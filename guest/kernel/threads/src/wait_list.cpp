@@ -18,18 +18,6 @@ void WaitList::add(Waiter& waiter) {
   }
 }
 
-bool WaitList::signal_first(const Waking& waking) {
-  Waiter* const first = waiters_.front();
-  if (first == nullptr) {
-    return false;
-  }
-  waiters_.remove(*first);
-  first->signalled = true;
-  // Under the lock: without it the waiter cannot see that it was signalled, so its thread is still there.
-  waking.unpark(first->thread);
-  return true;
-}
-
 WaitResult wait_for_signal(Waiter& waiter, WaitList& list, kernel::SpinLock& lock, std::uint64_t deadline_ns,
                            bool stoppable) {
   Dispatcher& here = dispatcher();

@@ -95,7 +95,7 @@ TEST(Dispatcher, an_unpark_before_the_park_counts_once) {
     parked = 2;
   });
   const auto unpark = [&] {
-    const Waking waking;
+    Waking waking;
     waking.unpark(*parks);
     waking.unpark(*parks);
   };

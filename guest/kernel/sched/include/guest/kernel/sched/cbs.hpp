@@ -11,6 +11,11 @@ namespace guest::sched {
 using Time = std::int64_t;
 inline constexpr Time kNever = std::numeric_limits<Time>::max();
 
+// Exact products of two times; the standard has no type for them.
+__extension__ using WideTime = __int128;
+
+constexpr WideTime product(Time a, Time b) { return static_cast<WideTime>(a) * b; }
+
 /// Millionths of a CPU.
 using Ppm = std::uint32_t;
 inline constexpr Ppm kWholeCpu = 1'000'000;
@@ -63,9 +68,17 @@ class Cbs {
   /// Rule 3, of a throttled server with work, at or after replenished_at().
   void replenish(Time now);
   /// Rule 4, of a server that had no work. True: it is throttled.
-  bool wake_up(Time now);
+  bool wake_up(Time now) {
+    fraction_ = 0;
+    if (!throttled_ && now < deadline_ &&
+        product(budget_, parameters_.deadline) <= product(deadline_ - now, parameters_.budget)) [[likely]] {
+      return false;  // it keeps what it has
+    }
+    return wake_up_anew(now);
+  }
 
  private:
+  bool wake_up_anew(Time now);
   void add_periods();
   void start_after_rest(Time now);
 

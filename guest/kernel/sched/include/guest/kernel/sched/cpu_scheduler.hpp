@@ -61,6 +61,9 @@ class CpuScheduler {
   void charge(Time now);
   void charge_running(Time ran);
   void charge_server(Server& server, Time ran);
+  void wake_in_order(Task& task, Time now);
+  void make_ready(Task& task, Time now);
+  void wait_for_budget(Server& server, bool was_throttled);
   void replenish_due(Time now);
   void replenish(Time now);
   static void note_throttle(Server& server);
@@ -99,6 +102,19 @@ class CpuScheduler {
 
 // In the way of every switch, so inline.
 
+inline void CpuScheduler::charge_running(Time ran) {
+  running_->ran_ += ran;
+  if (running_->server_ != nullptr) {
+    charge_server(*running_->server_, ran);
+    return;
+  }
+  slice_left_ -= ran;
+  if (slice_left_ <= 0) [[unlikely]] {
+    best_effort_.move_to_back(*running_);
+    slice_left_ = kSlice;
+  }
+}
+
 /// Rules 1 and 2.
 inline void CpuScheduler::charge(Time now) {
   const Time ran = now - charged_until_;
@@ -112,6 +128,40 @@ inline void CpuScheduler::charge(Time now) {
 inline void CpuScheduler::replenish_due(Time now) {
   if (!throttled_.empty()) {
     replenish(now);
+  }
+}
+
+/// A wake-up after all that has to be seen to before.
+inline void CpuScheduler::make_ready(Task& task, Time now) {
+  Server* const server = task.server_;
+  if (server == nullptr) {
+    best_effort_.push_back(task);
+    return;
+  }
+  const bool had_work = server->has_work();
+  server->tasks_.push_back(task);
+  if (had_work) {
+    return;
+  }
+  const bool was_throttled = server->cbs_.throttled();
+  if (server->cbs_.wake_up(now)) [[unlikely]] {
+    wait_for_budget(*server, was_throttled);
+  } else {
+    ready_.insert(*server);
+  }
+}
+
+inline void CpuScheduler::wake(Task& task, Time now) {
+  if (task.ready()) {
+    return;
+  }
+  const Server* const server = task.server_;
+  const bool ordinary = task.inherited_ == kNever && throttled_.empty() && reclaimers_ == 0 &&
+                        (server == nullptr || server->known_link_.linked);
+  if (ordinary) [[likely]] {
+    make_ready(task, now);
+  } else {
+    wake_in_order(task, now);
   }
 }
 

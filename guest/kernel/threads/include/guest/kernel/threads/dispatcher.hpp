@@ -75,10 +75,10 @@ class Dispatcher {
 
   static void thread_entry();
   void post(Thread& thread, std::uint32_t what);
-  void unpark(Thread& thread);
+  void unpark(Thread& thread, sched::Time now);
   void inherit(Thread& thread);
   /// After threads were woken: to whom the CPU belongs now. Interrupts were as `before` says.
-  void settle(kernel::InterruptState before);
+  void settle(kernel::InterruptState before, sched::Time now);
   void reschedule(sched::Time now);
   void finish_switch();
   static void on_timeout(void* thread);
@@ -123,16 +123,48 @@ inline Thread& current_thread() { return dispatcher().current(); }
 class Waking {
  public:
   Waking() : before_(kernel::mask_interrupts()) {}
-  ~Waking();
+  ~Waking() {
+    Dispatcher* const here = find_dispatcher();
+    if (here != nullptr && here->reschedule_ && !here->in_interrupt_) {  // leave_interrupt() does it there
+      here->settle(before_, woken_at_ == kNobody ? here->now() : woken_at_);
+    }
+    kernel::restore_interrupts(before_);
+  }
   Waking(const Waking&) = delete;
   Waking& operator=(const Waking&) = delete;
   /// Of a thread that is not gone: the caller holds a reference, or a lock without which it cannot go.
-  void unpark(Thread& thread) const;
+  void unpark(Thread& thread) {
+    if (thread.cpu_ == kernel::cpu_index()) {
+      Dispatcher& here = *find_dispatcher();
+      woken_at_ = here.now();
+      here.unpark(thread, woken_at_);
+    } else {
+      unpark_elsewhere(thread);
+    }
+  }
   /// `thread` runs with this deadline at the latest from now on (CpuScheduler::inherit).
   void inherit(Thread& thread, sched::Time deadline) const;
 
  private:
+  static constexpr sched::Time kNobody = -1;
+  static void unpark_elsewhere(Thread& thread);
+
   kernel::InterruptState before_;
+  /// When a thread of this CPU was woken last: also when the CPU changes hands, since little lies between and no
+  /// interrupt, and reading the clock again would cost as much as that.
+  sched::Time woken_at_ = kNobody;
 };
+
+inline bool WaitList::signal_first(Waking& waking) {
+  Waiter* const first = waiters_.front();
+  if (first == nullptr) {
+    return false;
+  }
+  waiters_.remove(*first);
+  first->signalled = true;
+  // Under the lock: without it the waiter does not go on, so its thread is still there.
+  waking.unpark(first->thread);
+  return true;
+}
 
 }  // namespace guest::threads

@@ -61,7 +61,7 @@ class Mutex {
   bool enlist(Waiter& waiter, std::source_location where);
   void hold_contended(Thread& thread);
   void release_contended(Thread& thread);
-  static void raise(Thread* holder, sched::Time deadline, const Waking& waking);
+  static void raise(Thread* holder, sched::Time deadline, Waking& waking);
 
   std::atomic<std::uintptr_t> owner_{0};
   // Of the mutexes' lock (mutex.cpp).

@@ -37,8 +37,8 @@ class WaitList {
   [[nodiscard]] Waiter* first() const { return waiters_.front(); }
   void add(Waiter& waiter);
   void remove(Waiter& waiter) { waiters_.remove(waiter); }
-  /// The first has what it waited for: takes it out and unparks it. False: nobody waits.
-  bool signal_first(const Waking& waking);
+  /// The first has what it waited for: takes it out and unparks it. False: nobody waits. (dispatcher.hpp)
+  bool signal_first(Waking& waking);
 
  private:
   kernel::IntrusiveList<Waiter, &Waiter::link> waiters_;
