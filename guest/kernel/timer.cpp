@@ -6,17 +6,6 @@
 #include "guest/kernel/panic.hpp"
 
 namespace guest::kernel {
-namespace {
-constinit TimerQueue* queues[kMaxCpus] = {};
-}  // namespace
-
-TimerQueue& timers() {
-  TimerQueue* const queue = queues[cpu_index()];
-  require(queue != nullptr, "timers are used before the clock was set up");
-  return *queue;
-}
-
-void set_timers(TimerQueue& queue) { queues[cpu_index()] = &queue; }
 
 void TimerQueue::program() {
   const std::uint64_t first = armed_.empty() ? kNoDeadline : armed_.first()->deadline_ns_;

@@ -11,6 +11,7 @@ class Dispatcher;
 namespace guest::kernel {
 
 class SpinLock;
+class TimerQueue;
 
 /// CPUs that the kernel uses at most; what is kept per CPU has room for so many.
 inline constexpr std::uint32_t kMaxCpus = 8;
@@ -31,6 +32,8 @@ struct CpuData {
   const SpinLock* innermost_lock = nullptr;
   /// Null until it has begun with threads.
   threads::Dispatcher* dispatcher = nullptr;
+  /// Null until it has set up its clock.
+  TimerQueue* timers = nullptr;
 };
 /// Of this CPU; holds as cpu_index() does.
 CpuData& cpu_data();

@@ -6,6 +6,7 @@
 #include "guest/kernel/clock.hpp"
 #include "guest/kernel/cpu.hpp"
 #include "guest/kernel/pairing_heap.hpp"
+#include "guest/kernel/panic.hpp"
 #include "guest/kernel/work.hpp"
 
 namespace guest::kernel {
@@ -96,8 +97,12 @@ class TimerQueue {
 };
 
 /// This CPU's timers. Valid after the CPU has set up its clock.
-TimerQueue& timers();
+inline TimerQueue& timers() {
+  TimerQueue* const queue = cpu_data().timers;
+  require(queue != nullptr, "timers are used before the clock was set up");
+  return *queue;
+}
 /// Of this CPU.
-void set_timers(TimerQueue& queue);
+inline void set_timers(TimerQueue& queue) { cpu_data().timers = &queue; }
 
 }  // namespace guest::kernel
