@@ -47,7 +47,8 @@ void CpuScheduler::remove(Server& server, Time now) {
   --servers_;
 }
 
-void CpuScheduler::wake_in_order(Task& task, Time now) {
+/// What comes before make_ready() where there is more than servers with their budgets, or one is unknown so far.
+void CpuScheduler::prepare_to_wake(Task& task, Time now) {
   if (task.inherited_ != kNever) {
     heirs_.insert(task);
   }
@@ -63,7 +64,6 @@ void CpuScheduler::wake_in_order(Task& task, Time now) {
       }
     }
   }
-  make_ready(task, now);
 }
 
 /// A server that has work again, and no budget.

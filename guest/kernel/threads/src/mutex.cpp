@@ -101,7 +101,8 @@ void Mutex::unlock_slow() {
   release_contended(self);
   next.waits_for_ = nullptr;
   (void)waiters_.signal_first(waking);
-  // Relaxed: the waiter takes the lock before it goes on, and what was written before this is visible then.
+  // Relaxed: the waiter takes the lock before it goes on, or finds it free, and what was written before is visible
+  // then.
   owner_.store(word(next) | (waiters_.empty() ? 0 : kContended), std::memory_order_relaxed);
   if (!waiters_.empty()) {
     hold_contended(next);

@@ -26,8 +26,13 @@ WaitResult wait_for_signal(Waiter& waiter, WaitList& list, kernel::SpinLock& loc
     if (!stoppable || !waiter.thread.stop_requested()) {
       here.park_until(deadline_ns);
     }
+    // The usual end, without the lock: but not before the signaller has released it, since what it belongs to may be
+    // gone after this. Acquire pairs with the release in signal_first().
+    if (waiter.signalled.load(std::memory_order_acquire) && lock.free()) [[likely]] {
+      return WaitResult::Signalled;
+    }
     const kernel::SpinGuard guard(lock);
-    if (waiter.signalled) {
+    if (waiter.signalled.load(std::memory_order_relaxed)) {
       return WaitResult::Signalled;
     }
     const bool stopped = stoppable && waiter.thread.stop_requested();

@@ -22,8 +22,9 @@ class IntrusiveList {
     if (link.linked) {
       return;
     }
-    set(link, last_, nullptr);
-    (last_ == nullptr ? first_ : (last_->*Member).next) = &item;
+    T* const last = last_;
+    set(link, last, nullptr);
+    (last == nullptr ? first_ : (last->*Member).next) = &item;
     last_ = &item;
     ++size_;
   }
@@ -41,10 +42,13 @@ class IntrusiveList {
     if (link.next == nullptr) {
       return;
     }
-    (link.previous == nullptr ? first_ : (link.previous->*Member).next) = link.next;
-    (link.next->*Member).previous = link.previous;
-    (last_->*Member).next = &item;
-    link.previous = last_;
+    T* const previous = link.previous;
+    T* const next = link.next;
+    T* const last = last_;
+    (previous == nullptr ? first_ : (previous->*Member).next) = next;
+    (next->*Member).previous = previous;
+    (last->*Member).next = &item;
+    link.previous = last;
     link.next = nullptr;
     last_ = &item;
   }
@@ -54,8 +58,10 @@ class IntrusiveList {
     if (!link.linked) {
       return;
     }
-    (link.previous == nullptr ? first_ : (link.previous->*Member).next) = link.next;
-    (link.next == nullptr ? last_ : (link.next->*Member).previous) = link.previous;
+    T* const previous = link.previous;
+    T* const next = link.next;
+    (previous == nullptr ? first_ : (previous->*Member).next) = next;
+    (next == nullptr ? last_ : (next->*Member).previous) = previous;
     link.previous = nullptr;
     link.next = nullptr;
     link.linked = false;

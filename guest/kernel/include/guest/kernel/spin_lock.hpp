@@ -59,6 +59,13 @@ class SpinLock {
   /// Releases and puts the interrupt mask back. Locks are released in the reverse order of their acquisition.
   void release(InterruptState before);
 
+  /// Nobody holds it or waits for it: whoever held it before, as far as the caller knows, has released it, and all that
+  /// was written under it is visible.
+  [[nodiscard]] bool free() const {
+    // Acquire pairs with the release in release(). The other is no older than what the caller knows of.
+    return serving_.load(std::memory_order_acquire) == next_.load(std::memory_order_relaxed);
+  }
+
   [[nodiscard]] std::string_view name() const { return name_; }
   [[nodiscard]] LockRank rank() const { return rank_; }
   /// This CPU holds the lock. Meaningful with interrupts masked.

@@ -61,7 +61,7 @@ class CpuScheduler {
   void charge(Time now);
   void charge_running(Time ran);
   void charge_server(Server& server, Time ran);
-  void wake_in_order(Task& task, Time now);
+  void prepare_to_wake(Task& task, Time now);
   void make_ready(Task& task, Time now);
   void wait_for_budget(Server& server, bool was_throttled);
   void replenish_due(Time now);
@@ -158,11 +158,10 @@ inline void CpuScheduler::wake(Task& task, Time now) {
   const Server* const server = task.server_;
   const bool ordinary = task.inherited_ == kNever && throttled_.empty() && reclaimers_ == 0 &&
                         (server == nullptr || server->known_link_.linked);
-  if (ordinary) [[likely]] {
-    make_ready(task, now);
-  } else {
-    wake_in_order(task, now);
+  if (!ordinary) [[unlikely]] {
+    prepare_to_wake(task, now);
   }
+  make_ready(task, now);
 }
 
 inline void CpuScheduler::yield(Time now) {

@@ -161,7 +161,8 @@ inline bool WaitList::signal_first(Waking& waking) {
     return false;
   }
   waiters_.remove(*first);
-  first->signalled = true;
+  // Release pairs with the acquire in wait_for_signal(): who sees it knows that the lock is taken.
+  first->signalled.store(true, std::memory_order_release);
   // Under the lock: without it the waiter does not go on, so its thread is still there.
   waking.unpark(first->thread);
   return true;

@@ -1,6 +1,7 @@
 // Threads that wait for something, and how they wait.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 
 #include "guest/kernel/intrusive_list.hpp"
@@ -23,8 +24,8 @@ struct Waiter {
   /// Of the running thread.
   Waiter();
   Thread& thread;
-  sched::Time deadline;  ///< of the thread when it began to wait
-  bool signalled = false;
+  sched::Time deadline;                ///< of the thread when it began to wait
+  std::atomic<bool> signalled{false};  ///< set under the lock, once
   kernel::ListLink<Waiter> link;
 };
 
