@@ -1,7 +1,5 @@
 #include "guest/kernel/interrupts.hpp"
 
-#include "guest/kernel/trace.hpp"
-
 namespace guest::kernel {
 
 bool Interrupts::attach(IntId id, Trigger trigger, std::string_view name, InterruptHandler handler, void* context) {
@@ -20,29 +18,12 @@ bool Interrupts::attach(IntId id, Trigger trigger, std::string_view name, Interr
   return true;
 }
 
-void Interrupts::increment(Count& count) {
-  // No read-modify-write: nobody else writes. Relaxed: a count orders nothing.
-  count.store(count.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-}
-
-void Interrupts::dispatch(IntId id) {
-  const auto number = static_cast<std::uint32_t>(id);
-  PerCpu& counts = per_cpu_[cpu_index()];
-  // Acquire pairs with the release in attach().
-  const std::uint8_t slot =
-      number < kMaxIds ? index_plus_one_[number].load(std::memory_order_acquire) : std::uint8_t{0};
-  if (slot == 0) [[unlikely]] {
-    increment(counts.unhandled);
-    if (controller_ != nullptr && number < controller_->count()) {
-      controller_->disable(id);
-    }
-    return;
+/// Nobody handles it: it must not storm.
+void Interrupts::refuse(IntId id) {
+  increment(per_cpu_[cpu_index()].unhandled);
+  if (controller_ != nullptr && static_cast<std::uint32_t>(id) < controller_->count()) {
+    controller_->disable(id);
   }
-  increment(counts.taken[slot - 1]);
-  const Entry& entry = entries_[slot - 1];
-  trace().record(TraceType::InterruptEnter, number);
-  entry.handler(entry.context);
-  trace().record(TraceType::InterruptExit, number);
 }
 
 void Interrupts::count_spurious() { increment(per_cpu_[cpu_index()].spurious); }

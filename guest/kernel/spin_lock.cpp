@@ -18,7 +18,7 @@ constinit Awaited awaited_locks[kMaxCpus];
 
 }  // namespace
 
-InterruptState SpinLock::wait_for(std::uint32_t ticket, InterruptState before, std::source_location where) {
+void SpinLock::wait_for(std::uint32_t ticket, std::source_location where) {
   Awaited& awaited = awaited_locks[cpu_index()];
   awaited = {.lock = this, .where = where};
   SeenPeriods seconds(tick_frequency_hz(), tick_count());
@@ -35,7 +35,6 @@ InterruptState SpinLock::wait_for(std::uint32_t ticket, InterruptState before, s
   where_ = where;
   cpu.innermost_lock = this;
   times_.begin(true, name_);
-  return before;
 }
 
 bool SpinLock::held_here() const { return held_by(cpu_index()); }

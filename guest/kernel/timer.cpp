@@ -38,9 +38,9 @@ void TimerQueue::cancel(Timer& timer) {
 
 void TimerQueue::on_interrupt() {
   const std::uint64_t now_ns = hardware_.now_ns();
+  interrupt_ns_ = now_ns;
   while (!armed_.empty() && armed_.first()->deadline_ns_ <= now_ns) {
-    Timer& due = *armed_.first();
-    armed_.remove(due);
+    const Timer& due = armed_.pop_first();
     if (due.function_ != nullptr) {
       due.function_(due.context_);
     } else {

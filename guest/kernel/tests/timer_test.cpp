@@ -7,7 +7,7 @@
 namespace guest::kernel {
 namespace {
 
-class FakeTimer final : public DeadlineTimer {
+class FakeTimer final : public HardwareTimer {
  public:
   [[nodiscard]] std::uint64_t now_ns() const override { return now; }
   [[nodiscard]] std::uint64_t resolution_ns() const override { return 1; }

@@ -17,7 +17,7 @@ constexpr std::uint64_t kSecond = Watchdog::kPeriodNs;
 
 std::uint64_t clock_ns = 0;
 
-class FakeTimer final : public DeadlineTimer {
+class FakeTimer final : public HardwareTimer {
  public:
   [[nodiscard]] std::uint64_t now_ns() const override { return clock_ns; }
   [[nodiscard]] std::uint64_t resolution_ns() const override { return 1; }

@@ -39,7 +39,8 @@ void start_timers(const kernel::MachineInfo& info) {
   timer_interrupt = info.virtual_timer->id;
   make_timer_queue();
   const bool attached = kernel::interrupts().attach(
-      timer_interrupt, info.virtual_timer->trigger, "timer", [](void*) { kernel::timers().on_interrupt(); }, nullptr);
+      timer_interrupt, info.virtual_timer->trigger, "timer", [](void*) { kernel::cpu_data().timers->on_interrupt(); },
+      nullptr);
   kernel::require(attached, "the timer's interrupt cannot be attached");
 }
 

@@ -58,7 +58,6 @@ std::uint32_t cpu_index() { return this_cpu().data.index; }
 
 namespace guest::kernel {
 
-std::uint64_t tick_count() { return arch::counter(); }
 std::uint64_t tick_frequency_hz() { return arch::clock_frequency_hz(); }
 
 }  // namespace guest::kernel

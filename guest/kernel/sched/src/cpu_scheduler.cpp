@@ -146,7 +146,7 @@ void CpuScheduler::note_throttle(Server& server) {
 void CpuScheduler::replenish(Time now) {
   for (Server* server = throttled_.first(); server != nullptr && server->cbs_.replenished_at() <= now;
        server = throttled_.first()) {
-    throttled_.remove(*server);
+    (void)throttled_.pop_first();
     server->cbs_.replenish(now);
     kernel::trace().record(kernel::TraceType::Replenish, server->id_,
                            static_cast<std::uint64_t>(server->cbs_.deadline()),

@@ -16,13 +16,13 @@ WaitResult Condition::wait(Mutex& mutex, std::uint64_t deadline_ns) {
 
 void Condition::notify_one() {
   Waking waking;
-  const kernel::SpinGuard guard(lock_);
+  const kernel::MaskedSpinGuard guard(lock_);
   (void)waiters_.signal_first(waking);
 }
 
 void Condition::notify_all() {
   Waking waking;
-  const kernel::SpinGuard guard(lock_);
+  const kernel::MaskedSpinGuard guard(lock_);
   while (waiters_.signal_first(waking)) {
   }
 }

@@ -81,7 +81,7 @@ void Mutex::lock_slow(std::source_location where) {
   Waiter waiter;
   {
     Waking waking;
-    const kernel::SpinGuard guard(mutexes);
+    const kernel::MaskedSpinGuard guard(mutexes);
     if (!enlist(waiter, where)) {
       return;
     }
@@ -95,7 +95,7 @@ void Mutex::unlock_slow() {
   Thread& self = current_thread();
   kernel::require(owner() == &self, "a mutex is unlocked by a thread that does not hold it");
   Waking waking;
-  const kernel::SpinGuard guard(mutexes);
+  const kernel::MaskedSpinGuard guard(mutexes);
   // The bit is set, so there is a waiter: it went into the list under the same lock.
   Thread& next = waiters_.first()->thread;
   release_contended(self);

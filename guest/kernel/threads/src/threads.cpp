@@ -31,7 +31,7 @@ class Threads {
     thread->context_ = context;
     make_context(thread->context_, Dispatcher::thread_entry);
     Waking waking;
-    const kernel::SpinGuard guard(lock_);
+    const kernel::MaskedSpinGuard guard(lock_);
     thread->id_ = ++last_id_;
     all_.push_back(*thread);
     waking.unpark(*thread);
@@ -96,7 +96,7 @@ class Threads {
     free_stack(thread.context_);
     {
       Waking waking;
-      const kernel::SpinGuard guard(lock_);
+      const kernel::MaskedSpinGuard guard(lock_);
       all_.remove(thread);
       // Release pairs with the acquire in gone(): whoever finds it gone may reuse what it used.
       thread.gone_.store(true, std::memory_order_release);

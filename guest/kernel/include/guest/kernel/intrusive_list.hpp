@@ -26,7 +26,6 @@ class IntrusiveList {
     set(link, last, nullptr);
     (last == nullptr ? first_ : (last->*Member).next) = &item;
     last_ = &item;
-    ++size_;
   }
   /// Puts `item`, which is in no list, before `next`, which is in this one.
   void insert_before(T& next, T& item) {
@@ -34,7 +33,6 @@ class IntrusiveList {
     set(item.*Member, after.previous, &next);
     (after.previous == nullptr ? first_ : (after.previous->*Member).next) = &item;
     after.previous = &item;
-    ++size_;
   }
   /// Of an item that is in this list.
   void move_to_back(T& item) {
@@ -65,12 +63,28 @@ class IntrusiveList {
     link.previous = nullptr;
     link.next = nullptr;
     link.linked = false;
-    --size_;
+  }
+  /// Takes the first out, which there is, and returns it.
+  T& pop_front() {
+    T& item = *first_;
+    ListLink<T>& link = item.*Member;
+    first_ = link.next;
+    (first_ == nullptr ? last_ : (first_->*Member).previous) = nullptr;
+    link.linked = false;
+    return item;
   }
   [[nodiscard]] T* front() const { return first_; }
   [[nodiscard]] static T* after(const T& item) { return (item.*Member).next; }
   [[nodiscard]] bool empty() const { return first_ == nullptr; }
-  [[nodiscard]] std::size_t size() const { return size_; }
+  /// Counts them: a number that is kept would cost each insertion and removal.
+  [[nodiscard]] std::size_t size() const {
+    std::size_t count = 0;
+    for (const T* item = first_; item != nullptr; item = after(*item)) {
+      ++count;
+    }
+    return count;
+  }
+  [[nodiscard]] bool has_several() const { return first_ != last_; }
 
  private:
   // Member by member: an aggregate is copied with its padding, and byte by byte where unaligned accesses are forbidden
@@ -83,7 +97,6 @@ class IntrusiveList {
 
   T* first_ = nullptr;
   T* last_ = nullptr;
-  std::size_t size_ = 0;
 };
 
 }  // namespace guest::kernel

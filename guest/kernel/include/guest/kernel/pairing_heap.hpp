@@ -31,6 +31,14 @@ class PairingHeap {
     at.linked = true;
     root_ = root_ == nullptr ? &item : meld(root_, &item);
   }
+  /// Takes the first out, which there is, and returns it.
+  T& pop_first() {
+    T& item = *root_;
+    HeapLink<T>& at = link(item);
+    at.linked = false;
+    root_ = at.child == nullptr ? nullptr : take_children(at);
+    return item;
+  }
   /// Of an item of this heap.
   void remove(T& item) {
     HeapLink<T>& at = link(item);

@@ -58,6 +58,9 @@ class SpinLock {
   InterruptState acquire(std::source_location where = std::source_location::current());
   /// Releases and puts the interrupt mask back. Locks are released in the reverse order of their acquisition.
   void release(InterruptState before);
+  // The same where interrupts are masked already, and stay so after the release.
+  void acquire_masked(std::source_location where = std::source_location::current());
+  void release_masked();
 
   /// Nobody holds it or waits for it: whoever held it before, as far as the caller knows, has released it, and all that
   /// was written under it is visible.
@@ -93,8 +96,8 @@ class SpinLock {
     [[nodiscard]] static LockStatistics read() { return {}; }
   };
 
-  /// The rest of acquire() where somebody else holds the lock.
-  [[gnu::noinline]] InterruptState wait_for(std::uint32_t ticket, InterruptState before, std::source_location where);
+  /// The rest of acquire_masked() where somebody else holds the lock.
+  [[gnu::noinline]] void wait_for(std::uint32_t ticket, std::source_location where);
   [[noreturn, gnu::noinline]] void refuse_to_wait(std::source_location where) const;
   [[noreturn, gnu::noinline]] void refuse_acquire(const SpinLock& last, std::source_location where) const;
   [[noreturn, gnu::noinline]] void refuse_release() const;
@@ -115,8 +118,7 @@ class SpinLock {
 
 // Two pairs are in the way of every event, so what nobody waits for is inline.
 
-inline InterruptState SpinLock::acquire(std::source_location where) {
-  const InterruptState before = mask_interrupts();
+inline void SpinLock::acquire_masked(std::source_location where) {
   CpuData& cpu = cpu_data();
   if (cpu.innermost_lock != nullptr && cpu.innermost_lock->rank_ >= rank_) [[unlikely]] {
     refuse_acquire(*cpu.innermost_lock, where);
@@ -125,16 +127,16 @@ inline InterruptState SpinLock::acquire(std::source_location where) {
   const std::uint32_t ticket = next_.fetch_add(1, std::memory_order_relaxed);
   // Acquire pairs with the release in release(): everything under the lock before is visible from here on.
   if (serving_.load(std::memory_order_acquire) != ticket) [[unlikely]] {
-    return wait_for(ticket, before, where);
+    wait_for(ticket, where);
+    return;
   }
   outer_ = cpu.innermost_lock;
   where_ = where;
   cpu.innermost_lock = this;
   times_.begin(false, name_);
-  return before;
 }
 
-inline void SpinLock::release(InterruptState before) {
+inline void SpinLock::release_masked() {
   times_.end();
   CpuData& cpu = cpu_data();
   if (cpu.innermost_lock != this) [[unlikely]] {
@@ -143,6 +145,16 @@ inline void SpinLock::release(InterruptState before) {
   cpu.innermost_lock = outer_;
   // Only the holder writes serving_, so its own value needs no order; release pairs with the acquire in acquire().
   serving_.store(serving_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+}
+
+inline InterruptState SpinLock::acquire(std::source_location where) {
+  const InterruptState before = mask_interrupts();
+  acquire_masked(where);
+  return before;
+}
+
+inline void SpinLock::release(InterruptState before) {
+  release_masked();
   restore_interrupts(before);
 }
 
@@ -165,6 +177,20 @@ class SpinGuard {
  private:
   SpinLock& lock_;
   InterruptState before_;
+};
+
+/// Holds a lock while it lives, where interrupts are masked longer than that.
+class MaskedSpinGuard {
+ public:
+  explicit MaskedSpinGuard(SpinLock& lock, std::source_location where = std::source_location::current()) : lock_(lock) {
+    lock_.acquire_masked(where);
+  }
+  ~MaskedSpinGuard() { lock_.release_masked(); }
+  MaskedSpinGuard(const MaskedSpinGuard&) = delete;
+  MaskedSpinGuard& operator=(const MaskedSpinGuard&) = delete;
+
+ private:
+  SpinLock& lock_;
 };
 
 }  // namespace guest::kernel

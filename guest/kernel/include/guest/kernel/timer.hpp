@@ -5,24 +5,14 @@
 
 #include "guest/kernel/clock.hpp"
 #include "guest/kernel/cpu.hpp"
+#include "guest/kernel/hardware_timer.hpp"  // the platform's: the clock and its comparator
 #include "guest/kernel/pairing_heap.hpp"
 #include "guest/kernel/panic.hpp"
 #include "guest/kernel/work.hpp"
 
 namespace guest::kernel {
 
-inline constexpr std::uint64_t kNoDeadline = ~std::uint64_t{0};
-
-/// The hardware's comparator.
-class DeadlineTimer : public Clock {
- public:
-  /// Asks for an interrupt at `deadline_ns` of now_ns(), at once when that has passed; kNoDeadline: none. Replaces the
-  /// earlier request. Interrupts masked.
-  virtual void set_deadline(std::uint64_t deadline_ns) = 0;
-
- protected:
-  ~DeadlineTimer() = default;
-};
+inline constexpr std::uint64_t kNoDeadline = HardwareTimer::kNoDeadline;
 
 /// A deadline that calls a function in the timer's interrupt, or raises a work item there. Owned by its user; linked
 /// into the queue while armed.
@@ -53,7 +43,7 @@ class Timer {
 /// switch of threads and so must cost next to nothing.
 class TimerQueue {
  public:
-  TimerQueue(DeadlineTimer& hardware, WorkQueue& work) : hardware_(hardware), work_(work), cpu_(cpu_index()) {}
+  TimerQueue(HardwareTimer& hardware, WorkQueue& work) : hardware_(hardware), work_(work), cpu_(cpu_index()) {}
   TimerQueue(const TimerQueue&) = delete;
   TimerQueue& operator=(const TimerQueue&) = delete;
 
@@ -82,10 +72,12 @@ class TimerQueue {
   /// Calls the functions and raises the items of every timer that is due, sets the next deadline. From the timer's
   /// interrupt, on its CPU.
   void on_interrupt();
-  [[nodiscard]] const Clock& clock() const { return hardware_; }
+  /// When on_interrupt() looked at the clock: for the functions that it calls, the same time for all.
+  [[nodiscard]] std::uint64_t interrupt_ns() const { return interrupt_ns_; }
+  [[nodiscard]] const HardwareTimer& clock() const { return hardware_; }
 
  private:
-  DeadlineTimer& hardware_;
+  HardwareTimer& hardware_;
   WorkQueue& work_;
   std::uint32_t cpu_;
   PairingHeap<Timer, &Timer::link_, &Timer::is_before> armed_;
@@ -93,6 +85,7 @@ class TimerQueue {
   Timer::Function event_function_ = nullptr;
   void* event_context_ = nullptr;
   std::uint64_t event_ns_ = kNoDeadline;
+  std::uint64_t interrupt_ns_ = 0;
   std::uint64_t programmed_ns_ = kNoDeadline;  ///< of the hardware; may be earlier than what is due next
 };
 

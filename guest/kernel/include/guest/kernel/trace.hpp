@@ -71,8 +71,8 @@ class Trace {
   /// have one. Events are stamped with `clock`, which must outlive this. From one place at a time.
   [[nodiscard]] bool reserve(PageAllocator& pages, const Clock& clock, std::uint32_t cpus);
   // Relaxed: events that are recorded around the change may be kept or not.
-  void set_on(bool on) { on_.store(on, std::memory_order_relaxed); }
-  [[nodiscard]] bool on() const { return on_.load(std::memory_order_relaxed); }
+  void set_on(bool on) { on_.store(on ? 1 : 0, std::memory_order_relaxed); }
+  [[nodiscard]] bool on() const { return on_.load(std::memory_order_relaxed) != 0; }
 
   /// Adds an event of this CPU; while tracing is off that costs a load and a branch. From any context.
   void record(TraceType type, std::uint32_t first, std::uint64_t second = 0, std::uint64_t third = 0) {
@@ -122,7 +122,7 @@ class Trace {
 
   [[gnu::noinline]] void record_event(TraceType type, std::uint32_t first, std::uint64_t second, std::uint64_t third);
 
-  std::atomic<bool> on_{false};
+  std::atomic<std::uint32_t> on_{0};  ///< a word: a byte costs an instruction more in the way of every switch
   const Clock* clock_ = nullptr;
   Ring rings_[kMaxCpus];
 };

@@ -14,7 +14,7 @@ namespace {
 
 std::uint64_t clock_ns = 0;
 
-class FakeTimer final : public kernel::DeadlineTimer {
+class FakeTimer final : public kernel::HardwareTimer {
  public:
   [[nodiscard]] std::uint64_t now_ns() const override { return clock_ns; }
   [[nodiscard]] std::uint64_t resolution_ns() const override { return 1; }

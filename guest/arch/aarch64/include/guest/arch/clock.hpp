@@ -7,17 +7,10 @@
 
 namespace guest::arch {
 
-/// Nanoseconds since reset; 0 when the counter's frequency is not known. From any context.
-std::uint64_t clock_now_ns();
-
 /// This CPU's virtual timer.
-class VirtualTimer final : public kernel::DeadlineTimer {
- public:
-  [[nodiscard]] std::uint64_t now_ns() const override { return clock_now_ns(); }
-  [[nodiscard]] std::uint64_t resolution_ns() const override;
-  void set_deadline(std::uint64_t deadline_ns) override;
-};
-VirtualTimer& virtual_timer();
+kernel::HardwareTimer& virtual_timer();
+/// Nanoseconds since reset; 0 when the counter's frequency is not known. From any context.
+inline std::uint64_t clock_now_ns() { return virtual_timer().now_ns(); }
 
 /// Reads the frequency. `frequency_hz` overrides CNTFRQ_EL0 (device tree "clock-frequency") when not 0. False: neither
 /// is usable.

@@ -32,6 +32,13 @@ inline CpuData& cpu_data() {
 }
 inline std::uint32_t cpu_index() { return cpu_data().index; }
 
+/// The virtual counter. The isb keeps it from being read ahead of what it is to be read after.
+inline std::uint64_t tick_count() {
+  std::uint64_t ticks;
+  asm volatile("isb\n\tmrs %0, cntvct_el0" : "=r"(ticks) : : "memory");
+  return ticks;
+}
+
 /// A hint for cores that share their pipelines; an emulator takes it as a reason to run another CPU.
 inline void spin_pause() { asm volatile("yield" : : : "memory"); }
 

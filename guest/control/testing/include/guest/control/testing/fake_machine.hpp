@@ -14,7 +14,7 @@
 
 namespace guest::control::testing {
 
-class FakeTimer final : public kernel::DeadlineTimer {
+class FakeTimer final : public kernel::HardwareTimer {
  public:
   [[nodiscard]] std::uint64_t now_ns() const override { return now; }
   [[nodiscard]] std::uint64_t resolution_ns() const override { return 16; }

@@ -43,7 +43,12 @@ class CpuScheduler {
   /// The running task lets the others of its server, or of the best-effort class, go first.
   void yield(Time now);
   /// Accounts for the time up to `now` and says which task runs from now on; null: none wants to.
-  Task* choose(Time now);
+  Task* choose(Time now) {
+    charge(now);
+    return choose_charged(now);
+  }
+  /// The same right after yield() or block() of the running task at `now`, which have accounted for that time.
+  Task* choose_charged(Time now);
   /// When choose() must be called again if nothing else happens before; kNever: need not.
   [[nodiscard]] Time next_event() const;
 
@@ -119,14 +124,14 @@ inline void CpuScheduler::charge_running(Time ran) {
 inline void CpuScheduler::charge(Time now) {
   const Time ran = now - charged_until_;
   charged_until_ = now;
-  if (running_ != nullptr && ran != 0) {
+  if (running_ != nullptr && ran != 0) [[likely]] {
     charge_running(ran);
   }
 }
 
 /// Rule 3.
 inline void CpuScheduler::replenish_due(Time now) {
-  if (!throttled_.empty()) {
+  if (!throttled_.empty()) [[unlikely]] {
     replenish(now);
   }
 }
@@ -151,7 +156,7 @@ inline void CpuScheduler::make_ready(Task& task, Time now) {
   }
 }
 
-inline void CpuScheduler::wake(Task& task, Time now) {
+[[gnu::always_inline]] inline void CpuScheduler::wake(Task& task, Time now) {
   if (task.ready()) {
     return;
   }
@@ -178,8 +183,7 @@ inline void CpuScheduler::yield(Time now) {
   }
 }
 
-inline Task* CpuScheduler::choose(Time now) {
-  charge(now);
+inline Task* CpuScheduler::choose_charged(Time now) {
   replenish_due(now);
   Server* const first = ready_.first();
   Task* const heir = heirs_.first();
@@ -201,22 +205,28 @@ inline Ppm CpuScheduler::rate_of(const Server& server) const {
 
 /// Or later, if others become inactive until then.
 inline Time CpuScheduler::budget_lasts_until(const Server& server) const {
-  const Time lasts = reclaims(server) ? server.cbs_.lasts_for(rate_of(server)) : server.cbs_.budget();
-  return charged_until_ + lasts;
+  if (reclaims(server)) [[unlikely]] {
+    return charged_until_ + server.cbs_.lasts_for(rate_of(server));
+  }
+  return charged_until_ + server.cbs_.budget();
 }
 
 inline Time CpuScheduler::next_event() const {
-  Time next = throttled_.empty() ? kNever : throttled_.first()->cbs_.replenished_at();
+  Time next = kNever;
   if (running_ == nullptr) {
+    // None wants to run.
+  } else if (const Server* const server = running_->server_; server != nullptr) {
+    // An heir goes on without a budget.
+    if (!server->cbs_.throttled()) [[likely]] {
+      next = budget_lasts_until(*server);
+    }
+  } else if (best_effort_.has_several()) {
+    next = charged_until_ + slice_left_;
+  }
+  if (throttled_.empty()) [[likely]] {
     return next;
   }
-  if (const Server* const server = running_->server_; server != nullptr) {
-    // An heir goes on without a budget.
-    next = server->cbs_.throttled() ? next : std::min(next, budget_lasts_until(*server));
-  } else if (best_effort_.size() > 1) {
-    next = std::min(next, charged_until_ + slice_left_);
-  }
-  return next;
+  return std::min(next, throttled_.first()->cbs_.replenished_at());
 }
 
 /// Where a server was admitted, or the answer of the CPU that has the most room.

@@ -9,6 +9,7 @@
 #include "guest/kernel/sched/cpu_scheduler.hpp"
 #include "guest/kernel/threads/thread.hpp"
 #include "guest/kernel/timer.hpp"
+#include "guest/kernel/trace.hpp"
 
 namespace guest::threads {
 
@@ -80,11 +81,18 @@ class Dispatcher {
   /// After threads were woken: to whom the CPU belongs now. Interrupts were as `before` says.
   void settle(kernel::InterruptState before, sched::Time now);
   void reschedule(sched::Time now);
-  void finish_switch();
+  void run(sched::Task* task);
+  void switch_to(Thread& next);
+  void finish_switch() {
+    if (exited_ != nullptr) [[unlikely]] {
+      bury_exited();  // nobody is on its stack any more
+    }
+  }
+  void bury_exited();
   static void on_timeout(void* thread);
 
   Thread* current_;
-  Thread* previous_ = nullptr;  ///< that the last switch came from
+  Thread* exited_ = nullptr;  ///< that the last switch came from, if it is no more
   bool in_interrupt_ = false;
   bool reschedule_ = false;  ///< something has changed that choose() looks at
   std::atomic<std::uint64_t> switches_{0};
@@ -93,6 +101,31 @@ class Dispatcher {
   Inbox inbox_;
   Thread idle_;
 };
+
+/// In the way of every event, so inline.
+inline void Dispatcher::unpark(Thread& thread, sched::Time now) {
+  if (thread.state_ != ThreadState::Blocked) [[unlikely]] {
+    thread.unparked_ = true;
+    return;
+  }
+  thread.state_ = ThreadState::Ready;
+  if (kernel::trace().on()) [[unlikely]] {
+    kernel::trace().record(kernel::TraceType::ThreadWake, thread.id_, thread.cpu_);
+  }
+  scheduler_.wake(thread, now);
+  reschedule_ = true;
+}
+
+inline void Dispatcher::settle(kernel::InterruptState before, sched::Time now) {
+  if (!reschedule_) [[unlikely]] {
+    return;
+  }
+  if (kernel::interrupts_were_on(before)) [[likely]] {
+    reschedule(now);
+  } else {
+    timers_.set_event(0);  // an interrupt as soon as they are not masked any more
+  }
+}
 
 namespace detail {
 /// Written by each CPU for itself, once; read by the others.
@@ -119,14 +152,13 @@ inline Thread& current_thread() { return dispatcher().current(); }
 
 /// Threads are woken while one of these lives; at its end the CPU goes to whom it belongs then. Interrupts are masked
 /// meanwhile. From any context; where interrupts were masked already the switch waits until they are not. Declare it
-/// before a SpinGuard, so that the lock is free when the CPU changes hands.
+/// before a MaskedSpinGuard, so that the lock is free when the CPU changes hands.
 class Waking {
  public:
   Waking() : before_(kernel::mask_interrupts()) {}
   ~Waking() {
-    Dispatcher* const here = find_dispatcher();
-    if (here != nullptr && here->reschedule_ && !here->in_interrupt_) {  // leave_interrupt() does it there
-      here->settle(before_, woken_at_ == kNobody ? here->now() : woken_at_);
+    if (here_ != nullptr && !here_->in_interrupt_) {  // leave_interrupt() does it there
+      here_->settle(before_, woken_at_);
     }
     kernel::restore_interrupts(before_);
   }
@@ -135,24 +167,24 @@ class Waking {
   /// Of a thread that is not gone: the caller holds a reference, or a lock without which it cannot go.
   void unpark(Thread& thread) {
     if (thread.cpu_ == kernel::cpu_index()) {
-      Dispatcher& here = *find_dispatcher();
-      woken_at_ = here.now();
-      here.unpark(thread, woken_at_);
+      here_ = find_dispatcher();
+      woken_at_ = here_->now();
+      here_->unpark(thread, woken_at_);
     } else {
       unpark_elsewhere(thread);
     }
   }
   /// `thread` runs with this deadline at the latest from now on (CpuScheduler::inherit).
-  void inherit(Thread& thread, sched::Time deadline) const;
+  void inherit(Thread& thread, sched::Time deadline);
 
  private:
-  static constexpr sched::Time kNobody = -1;
   static void unpark_elsewhere(Thread& thread);
 
   kernel::InterruptState before_;
-  /// When a thread of this CPU was woken last: also when the CPU changes hands, since little lies between and no
-  /// interrupt, and reading the clock again would cost as much as that.
-  sched::Time woken_at_ = kNobody;
+  Dispatcher* here_ = nullptr;  ///< of this CPU, if something has changed for its threads
+  /// When that was: also when the CPU changes hands, since little lies between and no interrupt, and reading the clock
+  /// again would cost as much as that.
+  sched::Time woken_at_ = 0;
 };
 
 inline bool WaitList::signal_first(Waking& waking) {
@@ -160,12 +192,30 @@ inline bool WaitList::signal_first(Waking& waking) {
   if (first == nullptr) {
     return false;
   }
-  waiters_.remove(*first);
+  (void)waiters_.pop_front();
   // Release pairs with the acquire in wait_for_signal(): who sees it knows that the lock is taken.
   first->signalled.store(true, std::memory_order_release);
   // Under the lock: without it the waiter does not go on, so its thread is still there.
   waking.unpark(first->thread);
   return true;
+}
+
+inline WaitResult wait_for_signal(Waiter& waiter, WaitList& list, kernel::SpinLock& lock, std::uint64_t deadline_ns,
+                                  bool stoppable) {
+  for (;;) {
+    // Whoever was asked to end before may have used up that call already, in a wait that is not to be stopped.
+    if (!stoppable || !waiter.thread.stop_requested()) {
+      dispatcher().park_until(deadline_ns);
+    }
+    // The usual end, without the lock: but not before the signaller has released it, since what it belongs to may be
+    // gone after this. Acquire pairs with the release in signal_first().
+    if (waiter.signalled.load(std::memory_order_acquire) && lock.free()) [[likely]] {
+      return WaitResult::Signalled;
+    }
+    if (const std::optional<WaitResult> result = detail::end_wait(waiter, list, lock, deadline_ns, stoppable)) {
+      return *result;
+    }
+  }
 }
 
 }  // namespace guest::threads

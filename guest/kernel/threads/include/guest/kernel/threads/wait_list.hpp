@@ -3,10 +3,12 @@
 
 #include <atomic>
 #include <cstdint>
+#include <optional>
 
 #include "guest/kernel/intrusive_list.hpp"
 #include "guest/kernel/sched/cbs.hpp"
 #include "guest/kernel/spin_lock.hpp"
+#include "guest/kernel/timer.hpp"
 
 namespace guest::threads {
 
@@ -45,11 +47,17 @@ class WaitList {
   kernel::IntrusiveList<Waiter, &Waiter::link> waiters_;
 };
 
-inline constexpr std::uint64_t kForever = ~std::uint64_t{0};
+inline constexpr std::uint64_t kForever = kernel::kNoDeadline;
 
 /// Waits until `waiter`, which is in `list`, is signalled, or until `deadline_ns` of the clock, or, if it may be
 /// `stoppable`, the thread is asked to end. It is in the list no more then. `lock` is the list's, and not held.
-WaitResult wait_for_signal(Waiter& waiter, WaitList& list, kernel::SpinLock& lock, std::uint64_t deadline_ns,
-                           bool stoppable);
+inline WaitResult wait_for_signal(Waiter& waiter, WaitList& list, kernel::SpinLock& lock, std::uint64_t deadline_ns,
+                                  bool stoppable);
+
+namespace detail {
+/// Under the lock: how the wait ends, in which case the waiter is in the list no more. Nothing: not yet.
+std::optional<WaitResult> end_wait(Waiter& waiter, WaitList& list, kernel::SpinLock& lock, std::uint64_t deadline_ns,
+                                   bool stoppable);
+}  // namespace detail
 
 }  // namespace guest::threads
