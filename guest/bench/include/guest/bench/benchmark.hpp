@@ -70,6 +70,8 @@ Result run(const Benchmark& benchmark, std::uint32_t warm_up, std::span<std::uin
 
 /// Clock, locks, heap, deferred work.
 std::span<const Benchmark> kernel_benchmarks();
+/// The scheduler by itself.
+std::span<const Benchmark> scheduler_benchmarks();
 /// Threads: switching between them, waking them.
 std::span<const Benchmark> thread_benchmarks();
 
