@@ -1,0 +1,144 @@
+// A channel: a ring of tensor handles between two operators, with what happens when it is full, what may flow through
+// it, and what is counted.
+//
+// Neither send() nor receive() waits. Who wants to, waits by this protocol, in which no wake-up is lost
+// (docs/graph.md):
+//
+//   consumer                                          producer
+//     loop:                                             send()
+//       receive() -> something: done                      .wake_consumer: wake the consumer's thread
+//       await_element() -> false: look again
+//                       -> true: sleep until woken
+//
+// and the same the other way round: send() that is Full, await_room(), and Received::wake_producer. A wake-up may come
+// to who does not sleep any more, or does not sleep yet: the executor must keep it for the next sleep, as a semaphore
+// does, and who was woken looks again.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "guest/graph/spsc_ring.hpp"
+#include "guest/graph/tensor.hpp"
+#include "guest/kernel/cpu.hpp"
+
+namespace guest::graph {
+
+/// What becomes of a tensor that is sent into a full channel.
+enum class ChannelPolicy : std::uint8_t {
+  Block,       ///< the producer keeps it and waits for room
+  DropOldest,  ///< it takes the place of the oldest one, which is freed
+  DropNewest,  ///< it is freed
+};
+/// "block", "drop-oldest", "drop-newest".
+std::string_view to_string(ChannelPolicy policy);
+
+enum class SendOutcome : std::uint8_t {
+  Sent,
+  Full,           ///< Block: nothing changed, the caller has the tensor still; counted as a stall
+  DroppedOldest,  ///< sent, and the oldest tensor of the channel lost its reference
+  DroppedNewest,  ///< this tensor was not sent, and lost its reference
+};
+
+struct [[nodiscard]] SendResult {
+  SendOutcome outcome;
+  bool wake_consumer;    ///< the consumer waits, and nobody else will wake it
+  TensorHandle dropped;  ///< of DroppedOldest and DroppedNewest, as a name: it may be stale by now
+};
+
+struct [[nodiscard]] Received {
+  TensorRef tensor;    ///< none: the channel is empty
+  bool wake_producer;  ///< the producer waits, and nobody else will wake it
+};
+
+/// The figures may be of different moments while tensors flow.
+struct ChannelMetrics {
+  std::uint32_t depth;
+  std::uint32_t high_water;  ///< the most at a time, as the producer saw it
+  std::uint64_t sent;        ///< went in: received, dropped as oldest, or still there
+  std::uint64_t received;
+  std::uint64_t stalls;  ///< send() into a full channel that blocks
+  std::uint64_t dropped_oldest;
+  std::uint64_t dropped_newest;
+};
+
+/// One producer and one consumer at a time, each on any CPU; the rest from anywhere. All tensors are of one arena.
+class Channel {
+ public:
+  using Slot = SpscRing::Slot;
+  static constexpr std::uint32_t kMaxCapacity = SpscRing::kMaxCapacity;
+
+  /// `slots`: as many as the capacity, 1 to kMaxCapacity; the caller's. They and the arena outlive the channel.
+  Channel(std::uint32_t id, std::span<Slot> slots, ChannelPolicy policy, TensorArena& arena)
+      : ring_(slots), arena_(arena), id_(id), policy_(policy) {}
+  Channel(const Channel&) = delete;
+  Channel& operator=(const Channel&) = delete;
+  /// Frees what is left in it. Nobody sends or receives any more.
+  ~Channel();
+
+  // ---- producer
+  // ------------------------------------------------------------------------------------------------------
+
+  /// Sends a tensor of the arena (none panics). `tensor` is none afterwards, unless the outcome is Full.
+  SendResult send(TensorRef& tensor);
+  /// After Full. True: the channel is full, and the receive() that makes room will say wake_producer; false: there is
+  /// room.
+  [[nodiscard]] bool await_room() { return ring_.await_room(); }
+
+  // ---- consumer
+  // ------------------------------------------------------------------------------------------------------
+
+  Received receive();
+  /// After nothing was received. True: the channel is empty, and the send() that brings something will say
+  /// wake_consumer; false: there is something.
+  [[nodiscard]] bool await_element() { return ring_.await_element(); }
+  /// Receives all that was sent before the call, and frees it. Returns how many; they count as received. The producer
+  /// may wait for room: the caller wakes it.
+  std::uint32_t drain();
+
+  // ---- anybody
+  // -------------------------------------------------------------------------------------------------------
+
+  [[nodiscard]] std::uint32_t id() const { return id_; }
+  [[nodiscard]] std::uint32_t capacity() const { return ring_.capacity(); }
+  [[nodiscard]] ChannelPolicy policy() const { return policy_; }
+  [[nodiscard]] std::uint32_t depth() const { return ring_.depth(); }
+  [[nodiscard]] ChannelMetrics metrics() const;
+  /// What flows through it; 0: nobody has said yet. bind_channel() (schema.hpp) sets it.
+  [[nodiscard]] std::uint32_t schema() const { return schema_.load(std::memory_order_relaxed); }
+  /// Sets the schema where there is none. Returns which one it is now.
+  std::uint32_t bind_schema(std::uint32_t schema);
+  /// Takes a binding back, for whoever made it and could not do the rest. False: it is not bound to `schema`.
+  bool unbind_schema(std::uint32_t schema);
+
+ private:
+  /// A figure that one side writes and anybody reads: relaxed, it orders nothing.
+  class Figure {
+   public:
+    void add_one() { value_.store(value_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed); }
+    [[nodiscard]] std::uint64_t value() const { return value_.load(std::memory_order_relaxed); }
+
+   private:
+    std::atomic<std::uint64_t> value_{0};
+  };
+
+  SendResult send_over(TensorRef& tensor);
+  SendResult refuse(TensorRef& tensor);
+
+  SpscRing ring_;
+  // Written once, or by the control plane.
+  TensorArena& arena_;
+  std::uint32_t id_;
+  std::atomic<std::uint32_t> schema_{0};
+  ChannelPolicy policy_;
+  struct alignas(kernel::kCacheLineBytes) {
+    Figure sent, stalls, dropped_oldest, dropped_newest;
+  } producer_;
+  struct alignas(kernel::kCacheLineBytes) {
+    Figure received;
+  } consumer_;
+};
+
+}  // namespace guest::graph

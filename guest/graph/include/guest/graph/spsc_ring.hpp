@@ -1,0 +1,281 @@
+// Bounded ring of 32-bit values from one producer to one consumer, on any two CPUs, without a lock.
+//
+//                 head                  tail
+//      ............|#####################|............      head <= tail <= head + capacity
+//      taken        in the ring           not sent yet
+//
+// A position is one word: how many elements came before it (48 bits) and the slot of the next one (16 bits). So any
+// capacity does without a division, two positions differ by what lies between them, and a position does not come back
+// within 2^48 elements: whoever advances the head by compare-exchange cannot be fooled by a ring that went once around.
+//
+// The producer writes the tail and the consumer the head; each keeps a copy of the other's position in a cache line of
+// its own and reads the other's line only when the copy says that there is nothing to do. The producer also reads it
+// when the ring, as far as it knows, is as full as never before: that is how the high-water mark is exact.
+//
+// When the oldest element is to make room (push_over()), both advance the head, and both do it by compare-exchange. A
+// ring is used either with push() and pop(), or with push_over() and pop_contended(): not both ways at a time.
+//
+// Memory order, and why no wake-up is lost: docs/graph.md. tests/ring_model_test.cpp runs this code under every
+// interleaving of small instances, with RingOrders as they are and with each of them weakened.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "guest/kernel/cpu.hpp"
+#include "guest/kernel/panic.hpp"
+
+namespace guest::graph {
+
+/// The memory order of each access that is not relaxed. On AArch64 a sequentially consistent store is the same stlr as
+/// a release, and a load the same ldar as an acquire: what the wake-ups need on top costs nothing there.
+struct RingOrders {
+  /// The tail, when an element was written. Release: with the tail the element is there. Sequentially consistent: the
+  /// producer then looks whether the consumer waits.
+  static constexpr std::memory_order kPublish = std::memory_order_seq_cst;
+  /// The tail, as the consumer reads it before it takes elements. Pairs with kPublish.
+  static constexpr std::memory_order kObservePublished = std::memory_order_acquire;
+  /// The head, when an element was read. Release: the slot is read before it may be written again. Sequentially
+  /// consistent: the consumer then looks whether the producer waits.
+  static constexpr std::memory_order kFree = std::memory_order_seq_cst;
+  /// The same by compare-exchange, where nobody waits for room.
+  static constexpr std::memory_order kFreeContended = std::memory_order_release;
+  /// The head, as the producer reads it before it writes into slots. Pairs with kFree and kFreeContended.
+  static constexpr std::memory_order kObserveFreed = std::memory_order_acquire;
+  /// The head, as the producer finds it when the consumer was faster in taking the oldest element. Pairs with
+  /// kFreeContended.
+  static constexpr std::memory_order kLoseOldest = std::memory_order_acquire;
+  /// "I wait", before the last look at the ring.
+  static constexpr std::memory_order kAnnounce = std::memory_order_seq_cst;
+  /// That last look.
+  static constexpr std::memory_order kLookAgain = std::memory_order_seq_cst;
+  /// "Does the other one wait?", after each push or pop.
+  static constexpr std::memory_order kCheckWaiter = std::memory_order_seq_cst;
+};
+
+/// `Atomic` and `Orders` are parameters for the tests' model; everybody else uses SpscRing.
+template <template <typename> typename Atomic, typename Orders>
+class BasicSpscRing {
+ public:
+  using Slot = Atomic<std::uint32_t>;
+  static constexpr std::uint32_t kMaxCapacity = 65'535;
+
+  /// `slots` is the storage, one for each element, 1 to kMaxCapacity; the caller's, and outlives the ring.
+  explicit BasicSpscRing(std::span<Slot> slots) {
+    kernel::require(!slots.empty() && slots.size() <= kMaxCapacity, "a ring has 1 to 65535 slots");
+    producer_.slots = consumer_.slots = slots.data();
+    producer_.capacity = consumer_.capacity = static_cast<std::uint32_t>(slots.size());
+  }
+  BasicSpscRing(const BasicSpscRing&) = delete;
+  BasicSpscRing& operator=(const BasicSpscRing&) = delete;
+
+  // ---- producer
+  // ------------------------------------------------------------------------------------------------------
+
+  /// Appends `value`. False: the ring is full, nothing changed.
+  [[nodiscard]] bool push(std::uint32_t value) {
+    const std::uint64_t tail = producer_.tail.load(std::memory_order_relaxed);  // nobody else writes it
+    if (looks_crowded(tail) && !find_room(tail)) [[unlikely]] {
+      return false;
+    }
+    publish(tail, value);
+    return true;
+  }
+
+  /// Appends `value`; in a full ring the oldest element makes room and is returned, unless the consumer takes it first.
+  [[nodiscard]] std::optional<std::uint32_t> push_over(std::uint32_t value) {
+    const std::uint64_t tail = producer_.tail.load(std::memory_order_relaxed);  // nobody else writes it
+    std::optional<std::uint32_t> oldest;
+    if (looks_crowded(tail) && !find_room(tail)) [[unlikely]] {
+      oldest = drop_oldest();
+    }
+    publish(tail, value);
+    return oldest;
+  }
+
+  /// After a push: true exactly once for each time that the consumer was told to sleep, and maybe once for a time that
+  /// it was told to look again. The caller wakes it.
+  [[nodiscard]] bool take_waiting_consumer() { return take(producer_.consumer_waits); }
+
+  /// After push() found no room: announces that the producer waits. True: there is still none, and the pop that makes
+  /// some will find the announcement: the producer may sleep. False: there is room.
+  [[nodiscard]] bool await_room() {
+    consumer_.producer_waits.store(1, Orders::kAnnounce);
+    const std::uint64_t tail = producer_.tail.load(std::memory_order_relaxed);  // nobody else writes it
+    if (count_between(consumer_.head.load(Orders::kLookAgain), tail) == producer_.capacity) {
+      return true;
+    }
+    consumer_.producer_waits.store(0, std::memory_order_relaxed);  // a wake-up may be on its way all the same
+    return false;
+  }
+
+  // ---- consumer
+  // ------------------------------------------------------------------------------------------------------
+
+  /// Takes the oldest element; nothing: the ring is empty.
+  [[nodiscard]] std::optional<std::uint32_t> pop() {
+    const std::uint64_t head = consumer_.head.load(std::memory_order_relaxed);  // nobody else writes it
+    if (!something_at(head)) [[unlikely]] {
+      return std::nullopt;
+    }
+    // Relaxed: ordered after the write by kObservePublished, before the next one by kFree.
+    const std::uint32_t value = consumer_.slots[slot_of(head)].load(std::memory_order_relaxed);
+    consumer_.head.store(next(head, consumer_.capacity), Orders::kFree);
+    return value;
+  }
+
+  /// The same where the producer may drop the oldest element: it goes to one of the two. Each further turn of the loop
+  /// is an element that the producer sent and another one that it dropped meanwhile.
+  [[nodiscard]] std::optional<std::uint32_t> pop_contended() {
+    // Relaxed: a head that is out of date fails the exchange, and says which it is by now.
+    std::uint64_t head = consumer_.head.load(std::memory_order_relaxed);
+    while (something_at(head)) {
+      // The producer may be writing here for the second time: then the exchange fails, and the value is of no interest.
+      const std::uint32_t value = consumer_.slots[slot_of(head)].load(std::memory_order_relaxed);
+      // Relaxed on failure: nothing was taken.
+      if (consumer_.head.compare_exchange_strong(head, next(head, consumer_.capacity), Orders::kFreeContended,
+                                                 std::memory_order_relaxed)) [[likely]] {
+        return value;
+      }
+    }
+    return std::nullopt;
+  }
+
+  /// After a pop: as take_waiting_consumer(), for the producer.
+  [[nodiscard]] bool take_waiting_producer() { return take(consumer_.producer_waits); }
+
+  /// After a pop found nothing: announces that the consumer waits. True: there is still nothing, and the push that
+  /// brings something will find the announcement: the consumer may sleep. False: there is something.
+  [[nodiscard]] bool await_element() {
+    producer_.consumer_waits.store(1, Orders::kAnnounce);
+    // Relaxed: the producer moves it only past elements that it has sent. An old one makes us look again.
+    const std::uint64_t head = consumer_.head.load(std::memory_order_relaxed);
+    if (!is_before(head, producer_.tail.load(Orders::kLookAgain))) {
+      return true;
+    }
+    producer_.consumer_waits.store(0, std::memory_order_relaxed);  // a wake-up may be on its way all the same
+    return false;
+  }
+
+  // ---- anybody
+  // -------------------------------------------------------------------------------------------------------
+
+  [[nodiscard]] std::uint32_t capacity() const { return producer_.capacity; }
+  /// Elements in the ring, at about the time of the call.
+  [[nodiscard]] std::uint32_t depth() const {
+    // Both sides may have gone on between the two loads, and of a producer that drops, the tail may be of before.
+    const std::uint64_t head = consumer_.head.load(std::memory_order_acquire);
+    const std::uint64_t tail = producer_.tail.load(std::memory_order_relaxed);
+    const std::uint64_t depth = is_before(tail, head) ? 0 : count_between(head, tail);
+    return depth < capacity() ? static_cast<std::uint32_t>(depth) : capacity();
+  }
+  /// The most elements that were in it at a time, as the producer saw it.
+  [[nodiscard]] std::uint32_t high_water() const {
+    return static_cast<std::uint32_t>(producer_.high_water.load(std::memory_order_relaxed) >> kCountShift);
+  }
+
+ private:
+  static constexpr unsigned kCountShift = 16;
+  static constexpr std::uint64_t kSlotMask = (std::uint64_t{1} << kCountShift) - 1;
+  static constexpr std::uint64_t kOne = std::uint64_t{1} << kCountShift;
+
+  static constexpr std::uint64_t slot_of(std::uint64_t position) { return position & kSlotMask; }
+  /// Times 2^16, and so modulo 2^48.
+  static constexpr std::uint64_t count_of(std::uint64_t position) { return position & ~kSlotMask; }
+  static constexpr std::uint64_t count_between(std::uint64_t from, std::uint64_t to) {
+    return (count_of(to) - count_of(from)) >> kCountShift;
+  }
+  /// The slots do not matter: of two counts that differ, they are less than one.
+  static constexpr bool is_before(std::uint64_t one, std::uint64_t other) {
+    return static_cast<std::int64_t>(one - other) < 0;
+  }
+  static constexpr std::uint64_t next(std::uint64_t position, std::uint32_t capacity) {
+    const std::uint64_t stepped = position + kOne + 1;
+    return slot_of(stepped) == capacity ? stepped - capacity : stepped;
+  }
+
+  static bool take(Atomic<std::uint32_t>& waits) {
+    if (waits.load(Orders::kCheckWaiter) == 0) [[likely]] {
+      return false;
+    }
+    // Relaxed: it says who wakes. What the sleeper finds afterwards comes with the wake-up.
+    return waits.exchange(0, std::memory_order_relaxed) != 0;
+  }
+
+  /// As far as the producer knows, one more element is more than the ring ever held; or it is full.
+  [[nodiscard]] bool looks_crowded(std::uint64_t tail) const {
+    return count_of(tail) - producer_.freed >= producer_.high_water.load(std::memory_order_relaxed);
+  }
+  /// Looks at the head, and makes room for one more in the high-water mark. False: the ring is full.
+  [[gnu::noinline]] bool find_room(std::uint64_t tail) {
+    remember_head(consumer_.head.load(Orders::kObserveFreed));
+    const std::uint64_t used = count_of(tail) - producer_.freed;
+    if (used == std::uint64_t{producer_.capacity} << kCountShift) {
+      return false;
+    }
+    if (used >= producer_.high_water.load(std::memory_order_relaxed)) {
+      producer_.high_water.store(used + kOne, std::memory_order_relaxed);  // a figure; it orders nothing
+    }
+    return true;
+  }
+  void remember_head(std::uint64_t head) {
+    producer_.seen_head = head;
+    producer_.freed = count_of(head);
+  }
+  /// In a ring that is full with its head at seen_head.
+  std::optional<std::uint32_t> drop_oldest() {
+    std::uint64_t head = producer_.seen_head;
+    const std::uint64_t after = next(head, producer_.capacity);
+    const std::uint32_t oldest = producer_.slots[slot_of(head)].load(std::memory_order_relaxed);  // written here
+    // Success needs no order: what is overwritten next is what this CPU has taken out.
+    if (consumer_.head.compare_exchange_strong(head, after, Orders::kLoseOldest, Orders::kLoseOldest)) {
+      remember_head(after);
+      return oldest;
+    }
+    remember_head(head);
+    return std::nullopt;
+  }
+  void publish(std::uint64_t tail, std::uint32_t value) {
+    // Relaxed: ordered before the tail by kPublish, after the last read by kObserveFreed.
+    producer_.slots[slot_of(tail)].store(value, std::memory_order_relaxed);
+    producer_.tail.store(next(tail, producer_.capacity), Orders::kPublish);
+  }
+
+  /// There is an element at `head`.
+  [[nodiscard]] bool something_at(std::uint64_t head) {
+    if (is_before(head, consumer_.published)) [[likely]] {
+      return true;
+    }
+    consumer_.published = producer_.tail.load(Orders::kObservePublished);
+    return is_before(head, consumer_.published);
+  }
+
+  struct alignas(kernel::kCacheLineBytes) Producer {
+    Atomic<std::uint64_t> tail{0};
+    Atomic<std::uint32_t> consumer_waits{0};  ///< the consumer's, written when it waits
+    // The producer's own.
+    std::uint32_t capacity = 0;
+    Slot* slots = nullptr;
+    std::uint64_t seen_head = 0;
+    std::uint64_t freed = 0;                   ///< count_of(seen_head)
+    std::atomic<std::uint64_t> high_water{0};  ///< times 2^16, as `freed`; read by anybody
+  };
+  struct alignas(kernel::kCacheLineBytes) Consumer {
+    Atomic<std::uint64_t> head{0};
+    Atomic<std::uint32_t> producer_waits{0};  ///< the producer's, written when it waits
+    // The consumer's own.
+    std::uint32_t capacity = 0;
+    Slot* slots = nullptr;
+    std::uint64_t published = 0;
+  };
+  Producer producer_;
+  Consumer consumer_;
+};
+
+using SpscRing = BasicSpscRing<std::atomic, RingOrders>;
+static_assert(sizeof(SpscRing) == 2 * kernel::kCacheLineBytes);
+static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
+
+}  // namespace guest::graph
