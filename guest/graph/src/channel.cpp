@@ -20,6 +20,14 @@ std::string_view to_string(ChannelPolicy policy) {
 
 Channel::~Channel() { (void)drain(); }
 
+bool Channel::has_room() {
+  if (policy_ != ChannelPolicy::Block || ring_.has_room()) [[likely]] {
+    return true;
+  }
+  producer_.stalls.add_one();
+  return false;
+}
+
 SendResult Channel::send(TensorRef& tensor) {
   kernel::require(tensor.arena() == &arena_, "a tensor of another arena, or none, is sent");
   if (policy_ == ChannelPolicy::DropOldest) {

@@ -81,6 +81,8 @@ class Channel {
   // ---- producer
   // ------------------------------------------------------------------------------------------------------
 
+  /// send() will not be Full. False: it would; counted as a stall.
+  [[nodiscard]] bool has_room();
   /// Sends a tensor of the arena (none panics). `tensor` is none afterwards, unless the outcome is Full.
   SendResult send(TensorRef& tensor);
   /// After Full. True: the channel is full, and the receive() that makes room will say wake_producer; false: there is
@@ -90,6 +92,8 @@ class Channel {
   // ---- consumer
   // ------------------------------------------------------------------------------------------------------
 
+  /// receive() will give something.
+  [[nodiscard]] bool has_element() { return ring_.has_element(); }
   Received receive();
   /// After nothing was received. True: the channel is empty, and the send() that brings something will say
   /// wake_consumer; false: there is something.

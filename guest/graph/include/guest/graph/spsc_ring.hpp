@@ -74,6 +74,16 @@ class BasicSpscRing {
   // ---- producer
   // ------------------------------------------------------------------------------------------------------
 
+  /// push() will find room.
+  [[nodiscard]] bool has_room() {
+    const std::uint64_t tail = producer_.tail.load(std::memory_order_relaxed);  // nobody else writes it
+    const std::uint64_t whole = std::uint64_t{producer_.capacity} << kCountShift;
+    if (count_of(tail) - producer_.freed == whole) [[unlikely]] {
+      remember_head(consumer_.head.load(Orders::kObserveFreed));
+    }
+    return count_of(tail) - producer_.freed != whole;
+  }
+
   /// Appends `value`. False: the ring is full, nothing changed.
   [[nodiscard]] bool push(std::uint32_t value) {
     const std::uint64_t tail = producer_.tail.load(std::memory_order_relaxed);  // nobody else writes it
@@ -113,6 +123,9 @@ class BasicSpscRing {
 
   // ---- consumer
   // ------------------------------------------------------------------------------------------------------
+
+  /// pop() will find something; so will pop_contended(), though maybe another element.
+  [[nodiscard]] bool has_element() { return something_at(consumer_.head.load(std::memory_order_relaxed)); }
 
   /// Takes the oldest element; nothing: the ring is empty.
   [[nodiscard]] std::optional<std::uint32_t> pop() {

@@ -59,7 +59,7 @@ struct TensorInfo {
   std::uint32_t schema = 0;        ///< 0: untyped
   std::uint32_t origin = 0;        ///< id of the operator that made it
   std::uint64_t sequence = 0;      ///< the origin's count
-  std::uint64_t timestamp_ns = 0;  ///< when it was made, by the kernel's clock
+  std::uint64_t timestamp_ns = 0;  ///< when the oldest data in it came into the graph, by the kernel's clock
 };
 
 struct TensorStatistics {

@@ -1,0 +1,207 @@
+// A dataflow graph: operators, and the channels between them. This is its structure and its parts; guest/graph/run
+// executes it.
+//
+// Each call that changes a graph does all of what it was asked for, or nothing and says why.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <expected>
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "guest/graph/channel.hpp"
+#include "guest/graph/operator.hpp"
+#include "guest/graph/schema.hpp"
+#include "guest/graph/tensor.hpp"
+#include "guest/kernel/format.hpp"
+#include "guest/kernel/histogram.hpp"
+#include "guest/kernel/named_error.hpp"
+
+namespace guest::graph {
+
+inline constexpr std::size_t kMaxName = 32;
+inline constexpr std::size_t kMaxOperators = 64;  ///< of a graph: a bit each of a word
+inline constexpr std::size_t kMaxChannels = 128;  ///< of a graph
+/// Says that a port of version 0's AddOperator has no channel.
+inline constexpr std::uint32_t kNoChannel = 0xffff;
+
+struct GraphSpec {
+  static constexpr std::uint64_t kMaxMemory = std::uint64_t{1} << 30;
+  std::string_view name;                                ///< 1 to kMaxName of A-Z a-z 0-9 . _ -
+  std::uint64_t memory_bytes = std::uint64_t{1} << 20;  ///< of the tensor arena, books included
+  std::uint32_t tensors = 256;                          ///< at a time
+};
+
+struct ChannelSpec {
+  std::uint32_t id = 0;  ///< 0 to 65,534
+  std::uint32_t capacity = 0;
+  ChannelPolicy policy = ChannelPolicy::Block;
+  std::uint32_t schema = kUntyped;
+};
+
+struct OperatorSpec {
+  std::uint32_t id = 0;   ///< at least 1: 0 is the origin of tensors that no operator made
+  std::string_view name;  ///< as a graph's; no other operator of the graph has it
+  std::string_view kind;
+  std::uint8_t priority = 0;  ///< the larger goes first where several could
+  Stage stage = Stage::Acquire;
+  std::uint64_t wcet_ns = 0;  ///< of one execution, in processor time; 0: not stated
+  std::uint32_t cpu = 0;
+  std::span<const std::uint32_t> inputs;   ///< ids of channels
+  std::span<const std::uint32_t> outputs;  ///< ids of channels
+  /// Schemas of all inputs, and of all outputs; kUntyped: whatever the channel carries.
+  std::uint32_t in_schema = kUntyped;
+  std::uint32_t out_schema = kUntyped;
+  std::span<const GivenParameter> parameters;
+};
+
+struct OperatorMetrics {
+  std::uint64_t executions;
+  std::uint64_t overruns;  ///< executions that took more than the stated WCET
+  std::uint64_t failures;  ///< 0 or 1: a failure ends the graph's run
+};
+
+class Graph;
+
+/// An operator in its place. What says when it runs is the executor's.
+class Operator {
+ public:
+  Operator(const Operator&) = delete;
+  Operator& operator=(const Operator&) = delete;
+
+  [[nodiscard]] std::uint32_t id() const { return id_; }
+  [[nodiscard]] std::string_view name() const { return name_.view(); }
+  [[nodiscard]] const OperatorKind& kind() const { return kind_; }
+  [[nodiscard]] std::uint8_t priority() const { return priority_; }
+  [[nodiscard]] Stage stage() const { return stage_; }
+  [[nodiscard]] std::uint64_t wcet_ns() const { return wcet_ns_; }
+  [[nodiscard]] std::uint32_t cpu() const { return cpu_; }
+  [[nodiscard]] std::uint32_t in_schema() const { return in_schema_; }
+  [[nodiscard]] std::uint32_t out_schema() const { return out_schema_; }
+  [[nodiscard]] std::span<Channel* const> inputs() const { return {inputs_.begin(), inputs_.size()}; }
+  [[nodiscard]] std::span<Channel* const> outputs() const { return {outputs_.begin(), outputs_.size()}; }
+  [[nodiscard]] const Parameters& parameters() const { return parameters_; }
+  [[nodiscard]] bool is_source() const { return inputs_.empty(); }
+  [[nodiscard]] OperatorCode& code() const { return *code_; }
+
+  [[nodiscard]] OperatorMetrics metrics() const;
+  /// Processor time of each execution.
+  [[nodiscard]] const kernel::Histogram& execution_time() const { return execution_time_; }
+  /// From when the oldest data that an execution used came into the graph (TensorInfo::timestamp_ns) to its end.
+  [[nodiscard]] const kernel::Histogram& latency() const { return latency_; }
+
+  // ---- for the executor, in the thread that runs the operator
+
+  /// What keeps it from firing, which must change first; null and !is_full: nothing does.
+  struct Obstacle {
+    Channel* channel = nullptr;
+    bool is_full = false;  ///< else it is empty
+  };
+  [[nodiscard]] Obstacle obstacle() const;
+  /// Which waits of other operators an execution has ended: bit n: that of the producer of input n, of the consumer of
+  /// output n.
+  struct Fired {
+    std::uint8_t wake_producers = 0;
+    std::uint8_t wake_consumers = 0;
+    bool finished = false;        ///< a source that has said that this was the last time
+    std::uint64_t oldest_ns = 0;  ///< of the inputs; 0: there were none
+  };
+  /// Executes once. Nothing is in its way. On an error its inputs are gone, and nothing was sent.
+  std::expected<Fired, kernel::NamedError> fire(TensorArena& arena, std::uint64_t now_ns);
+  /// Writes down an execution. On the operator's CPU, interrupts masked.
+  void record(std::uint64_t took_ns, std::uint64_t latency_ns);
+  void reset_metrics();
+
+ private:
+  friend class Graph;
+  explicit Operator(const OperatorKind& kind) : kind_(kind) {}
+  void send_outputs(Firing& firing, Fired& fired);
+
+  const OperatorKind& kind_;
+  std::uint32_t id_ = 0;
+  kernel::FixedText<kMaxName> name_;
+  std::uint8_t priority_ = 0;
+  Stage stage_ = Stage::Acquire;
+  std::uint64_t wcet_ns_ = 0;
+  std::uint32_t cpu_ = 0;
+  std::uint32_t in_schema_ = kUntyped;
+  std::uint32_t out_schema_ = kUntyped;
+  Parameters parameters_;
+  kernel::BoundedArray<Channel*, kMaxPorts> inputs_;
+  kernel::BoundedArray<Channel*, kMaxPorts> outputs_;
+  std::unique_ptr<OperatorCode> code_;
+  std::uint64_t sequence_ = 0;  ///< of the tensors that it makes
+  // Written by the operator's CPU, read by anybody; relaxed.
+  std::atomic<std::uint64_t> executions_{0};
+  std::atomic<std::uint64_t> overruns_{0};
+  std::atomic<std::uint64_t> failures_{0};
+  kernel::Histogram execution_time_;
+  kernel::Histogram latency_;
+};
+
+/// Structure is changed and read by one thread, the control loop's, while the graph does not run.
+class Graph {
+ public:
+  /// Errors: graph-bad-name, graph-bad-memory, graph-no-memory.
+  static std::expected<std::unique_ptr<Graph>, kernel::NamedError> make(const GraphSpec& spec, const KindTable& kinds,
+                                                                        SchemaRegistry& schemas);
+  ~Graph();
+  Graph(const Graph&) = delete;
+  Graph& operator=(const Graph&) = delete;
+
+  [[nodiscard]] std::string_view name() const { return name_.view(); }
+  [[nodiscard]] std::uint64_t memory_bytes() const { return memory_bytes_; }
+  [[nodiscard]] std::uint32_t max_tensors() const { return tensors_; }
+  [[nodiscard]] TensorArena& arena() { return arena_; }
+  [[nodiscard]] const TensorArena& arena() const { return arena_; }
+  [[nodiscard]] SchemaRegistry& schemas() const { return schemas_; }
+
+  /// Errors: graph-bad-channel, graph-duplicate-id, graph-full, graph-no-memory, graph-unknown-schema.
+  kernel::Outcome add_channel(const ChannelSpec& spec);
+  /// Errors: graph-bad-operator, graph-bad-name, graph-duplicate-id, graph-duplicate-name, graph-full,
+  /// graph-unknown-kind, graph-unknown-channel, graph-channel-taken (it has a producer or a consumer already),
+  /// graph-schema-mismatch, graph-unknown-schema, graph-bad-parameter, graph-no-memory, and the kind's own.
+  kernel::Outcome add_operator(const OperatorSpec& spec);
+  /// Each channel has a producer and a consumer, and there is an operator. Errors: graph-incomplete, naming what is
+  /// missing where.
+  [[nodiscard]] kernel::Outcome check_complete() const;
+
+  /// In the order in which they were added.
+  [[nodiscard]] std::span<Channel* const> channels() const { return {channels_.begin(), channels_.size()}; }
+  [[nodiscard]] std::span<Operator* const> operators() const { return {operators_.begin(), operators_.size()}; }
+  [[nodiscard]] Operator* find_operator(std::string_view name) const;
+  [[nodiscard]] Operator* find_operator(std::uint32_t id) const;
+  [[nodiscard]] Channel* find_channel(std::uint32_t id) const;
+  /// Null: it has none.
+  [[nodiscard]] Operator* producer_of(const Channel& channel) const;
+  [[nodiscard]] Operator* consumer_of(const Channel& channel) const;
+  [[nodiscard]] std::uint64_t schema_mismatches() const { return schema_mismatches_; }
+
+  /// Frees what is in the channels. Nobody runs the graph.
+  void drain_channels();
+
+ private:
+  Graph(const KindTable& kinds, SchemaRegistry& schemas) : kinds_(kinds), schemas_(schemas) {}
+  kernel::Outcome check_operator(const OperatorSpec& spec, const OperatorKind* kind) const;
+  kernel::Outcome check_ports(const OperatorSpec& spec, std::span<const std::uint32_t> ids, bool are_inputs) const;
+  kernel::Outcome check_schema(const OperatorSpec& spec, std::span<const std::uint32_t> ids, std::uint32_t schema);
+  [[nodiscard]] Operator* user_of(const Channel& channel, bool as_input) const;
+  void connect(Operator& added, const OperatorSpec& spec);
+  [[nodiscard]] kernel::FixedText<48> describe_schema(std::uint32_t schema) const;
+
+  const KindTable& kinds_;
+  SchemaRegistry& schemas_;
+  kernel::FixedText<kMaxName> name_;
+  std::uint64_t memory_bytes_ = 0;
+  std::uint32_t tensors_ = 0;
+  std::unique_ptr<std::byte[]> memory_;
+  TensorArena arena_;
+  kernel::BoundedArray<Channel*, kMaxChannels> channels_;  ///< own each their slots
+  kernel::BoundedArray<Operator*, kMaxOperators> operators_;
+  kernel::BoundedArray<Channel::Slot*, kMaxChannels> slots_;
+  std::uint64_t schema_mismatches_ = 0;
+};
+
+}  // namespace guest::graph

@@ -1,0 +1,87 @@
+// What an operator does when it runs.
+#include "guest/graph/graph.hpp"
+#include "guest/kernel/panic.hpp"
+
+namespace guest::graph {
+namespace {
+
+/// One CPU writes.
+void add_one(std::atomic<std::uint64_t>& count) {
+  count.store(count.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+}
+
+}  // namespace
+
+Operator::Obstacle Operator::obstacle() const {
+  for (Channel* const input : inputs_) {
+    if (!input->has_element()) {
+      return {.channel = input, .is_full = false};
+    }
+  }
+  for (Channel* const output : outputs_) {
+    if (!output->has_room()) {
+      return {.channel = output, .is_full = true};
+    }
+  }
+  return {};
+}
+
+std::expected<Operator::Fired, kernel::NamedError> Operator::fire(TensorArena& arena, std::uint64_t now_ns) {
+  Firing firing(arena, id_, out_schema_, sequence_, now_ns);
+  firing.inputs_.size = inputs_.size();
+  firing.outputs_.size = outputs_.size();
+  Fired fired{.oldest_ns = inputs_.empty() ? 0 : now_ns};
+  for (std::size_t i = 0; i < inputs_.size(); ++i) {
+    Received received = inputs_[i]->receive();
+    kernel::require(static_cast<bool>(received.tensor), "an operator fires without its inputs");
+    fired.wake_producers |= static_cast<std::uint8_t>(received.wake_producer ? 1U << i : 0U);
+    fired.oldest_ns = std::min(fired.oldest_ns, received.tensor.info().timestamp_ns);
+    firing.inputs_.tensors[i] = std::move(received.tensor);
+  }
+  firing.data_from_ns_ = inputs_.empty() ? now_ns : fired.oldest_ns;
+  ++sequence_;
+  add_one(executions_);
+  if (const kernel::Outcome outcome = code_->fire(firing); !outcome) {
+    add_one(failures_);
+    return std::unexpected(outcome.error());
+  }
+  fired.finished = firing.finished_;
+  send_outputs(firing, fired);
+  return fired;
+}
+
+void Operator::send_outputs(Firing& firing, Fired& fired) {
+  for (std::size_t i = 0; i < outputs_.size(); ++i) {
+    TensorRef& tensor = firing.outputs_.tensors[i];
+    if (!tensor) {
+      continue;
+    }
+    const SendResult sent = outputs_[i]->send(tensor);
+    kernel::require(sent.outcome != SendOutcome::Full, "an operator fires without room for its outputs");
+    fired.wake_consumers |= static_cast<std::uint8_t>(sent.wake_consumer ? 1U << i : 0U);
+  }
+}
+
+void Operator::record(std::uint64_t took_ns, std::uint64_t latency_ns) {
+  execution_time_.record(took_ns);
+  latency_.record(latency_ns);
+  if (wcet_ns_ != 0 && took_ns > wcet_ns_) {
+    add_one(overruns_);
+  }
+}
+
+OperatorMetrics Operator::metrics() const {
+  return {.executions = executions_.load(std::memory_order_relaxed),
+          .overruns = overruns_.load(std::memory_order_relaxed),
+          .failures = failures_.load(std::memory_order_relaxed)};
+}
+
+void Operator::reset_metrics() {
+  executions_.store(0, std::memory_order_relaxed);
+  overruns_.store(0, std::memory_order_relaxed);
+  failures_.store(0, std::memory_order_relaxed);
+  execution_time_.reset();
+  latency_.reset();
+}
+
+}  // namespace guest::graph
