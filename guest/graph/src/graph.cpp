@@ -10,21 +10,19 @@ namespace {
 
 using kernel::fail;
 
-constexpr std::size_t kMaxGraphName = kMaxName;
-
 /// As the names of servers and tasks: they are shown in replies, reports and names of metrics.
-bool is_name(std::string_view name) {
+bool is_name(std::string_view name, std::size_t max) {
   const auto is_allowed = [](char c) {
     return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
            c == '-';
   };
-  return !name.empty() && name.size() <= kMaxGraphName && std::ranges::all_of(name, is_allowed);
+  return !name.empty() && name.size() <= max && std::ranges::all_of(name, is_allowed);
 }
 
-kernel::Outcome check_name(std::string_view what, std::string_view name) {
-  if (!is_name(name)) {
+kernel::Outcome check_name(std::string_view what, std::string_view name, std::size_t max) {
+  if (!is_name(name, max)) {
     return fail("graph-bad-name", "{} '{}': expected 1 to {} of A-Z a-z 0-9 . _ -", what,
-                kernel::escaped(name.substr(0, 40)), kMaxName);
+                kernel::escaped(name.substr(0, 40)), max);
   }
   return {};
 }
@@ -33,7 +31,7 @@ kernel::Outcome check_name(std::string_view what, std::string_view name) {
 
 std::expected<std::unique_ptr<Graph>, kernel::NamedError> Graph::make(const GraphSpec& spec, const KindTable& kinds,
                                                                       SchemaRegistry& schemas) {
-  if (const auto named = check_name("graph", spec.name); !named) {
+  if (const auto named = check_name("graph", spec.name, kMaxGraphName); !named) {
     return std::unexpected(named.error());
   }
   const std::uint64_t least = TensorArena::memory_for(spec.tensors, TensorArena::kDataAlignment);
@@ -100,7 +98,7 @@ kernel::Outcome Graph::add_channel(const ChannelSpec& spec) {
 
 /// What can be said of an operator without its channels and parameters.
 kernel::Outcome Graph::check_operator(const OperatorSpec& spec, const OperatorKind* kind) const {
-  if (const auto named = check_name("operator", spec.name); !named) {
+  if (const auto named = check_name("operator", spec.name, kMaxName); !named) {
     return named;
   }
   if (spec.id == 0) {

@@ -30,7 +30,7 @@ std::expected<Operator::Fired, kernel::NamedError> Operator::fire(TensorArena& a
   Firing firing(arena, id_, out_schema_, sequence_, now_ns);
   firing.inputs_.size = inputs_.size();
   firing.outputs_.size = outputs_.size();
-  Fired fired{.oldest_ns = inputs_.empty() ? 0 : now_ns};
+  Fired fired{.oldest_ns = now_ns};
   for (std::size_t i = 0; i < inputs_.size(); ++i) {
     Received received = inputs_[i]->receive();
     kernel::require(static_cast<bool>(received.tensor), "an operator fires without its inputs");
@@ -38,7 +38,7 @@ std::expected<Operator::Fired, kernel::NamedError> Operator::fire(TensorArena& a
     fired.oldest_ns = std::min(fired.oldest_ns, received.tensor.info().timestamp_ns);
     firing.inputs_.tensors[i] = std::move(received.tensor);
   }
-  firing.data_from_ns_ = inputs_.empty() ? now_ns : fired.oldest_ns;
+  firing.data_from_ns_ = fired.oldest_ns;
   ++sequence_;
   add_one(executions_);
   if (const kernel::Outcome outcome = code_->fire(firing); !outcome) {
@@ -74,14 +74,6 @@ OperatorMetrics Operator::metrics() const {
   return {.executions = executions_.load(std::memory_order_relaxed),
           .overruns = overruns_.load(std::memory_order_relaxed),
           .failures = failures_.load(std::memory_order_relaxed)};
-}
-
-void Operator::reset_metrics() {
-  executions_.store(0, std::memory_order_relaxed);
-  overruns_.store(0, std::memory_order_relaxed);
-  failures_.store(0, std::memory_order_relaxed);
-  execution_time_.reset();
-  latency_.reset();
 }
 
 }  // namespace guest::graph

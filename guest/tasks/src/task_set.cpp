@@ -49,7 +49,7 @@ std::expected<Server*, Refusal> TaskSet::add_server(const ServerSpec& spec) {
   if (has_name(servers_, spec.name)) {
     return refuse(kernel::Status::Exists);
   }
-  if (state_ == SetState::Stopping) {
+  if (state_ == SetState::Stopping && !spec.standing) {
     return refuse(kernel::Status::Busy);
   }
   if (servers_.size() == kMaxItems) {
@@ -73,7 +73,8 @@ std::expected<Server*, Refusal> TaskSet::add_server(const ServerSpec& spec) {
   server->id_ = next_server_id_;
   server->parameters_ = spec.parameters;
   server->wanted_cpu_ = spec.cpu;
-  if (state_ == SetState::On) {
+  server->standing_ = spec.standing;
+  if (state_ == SetState::On || spec.standing) {
     if (const auto promised = promise(*server); !promised) {
       return std::unexpected(promised.error());
     }
@@ -185,7 +186,9 @@ void TaskSet::take_back(Server& server) {
 
 void TaskSet::take_all_back() {
   for (Server* server = servers_.front(); server != nullptr; server = ServerList::after(*server)) {
-    take_back(*server);
+    if (!server->standing_) {
+      take_back(*server);
+    }
   }
 }
 
@@ -238,6 +241,9 @@ std::expected<void, TaskSet::StartRefusal> TaskSet::start() {
     return std::unexpected(StartRefusal{.refusal = {.status = kernel::Status::Busy, .placement = {}}});
   }
   for (Server* server = servers_.front(); server != nullptr; server = ServerList::after(*server)) {
+    if (server->standing_) {
+      continue;
+    }
     if (const auto promised = promise(*server); !promised) {
       take_all_back();
       return std::unexpected(StartRefusal{.server = server, .refusal = promised.error()});

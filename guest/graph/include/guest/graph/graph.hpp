@@ -21,7 +21,8 @@
 
 namespace guest::graph {
 
-inline constexpr std::size_t kMaxName = 32;
+inline constexpr std::size_t kMaxName = 32;       ///< of an operator
+inline constexpr std::size_t kMaxGraphName = 24;  ///< shorter: its servers and threads add to it
 inline constexpr std::size_t kMaxOperators = 64;  ///< of a graph: a bit each of a word
 inline constexpr std::size_t kMaxChannels = 128;  ///< of a graph
 /// Says that a port of version 0's AddOperator has no channel.
@@ -29,7 +30,7 @@ inline constexpr std::uint32_t kNoChannel = 0xffff;
 
 struct GraphSpec {
   static constexpr std::uint64_t kMaxMemory = std::uint64_t{1} << 30;
-  std::string_view name;                                ///< 1 to kMaxName of A-Z a-z 0-9 . _ -
+  std::string_view name;                                ///< 1 to kMaxGraphName of A-Z a-z 0-9 . _ -
   std::uint64_t memory_bytes = std::uint64_t{1} << 20;  ///< of the tensor arena, books included
   std::uint32_t tensors = 256;                          ///< at a time
 };
@@ -106,13 +107,12 @@ class Operator {
     std::uint8_t wake_producers = 0;
     std::uint8_t wake_consumers = 0;
     bool finished = false;        ///< a source that has said that this was the last time
-    std::uint64_t oldest_ns = 0;  ///< of the inputs; 0: there were none
+    std::uint64_t oldest_ns = 0;  ///< when the oldest data that it used came into the graph
   };
   /// Executes once. Nothing is in its way. On an error its inputs are gone, and nothing was sent.
   std::expected<Fired, kernel::NamedError> fire(TensorArena& arena, std::uint64_t now_ns);
   /// Writes down an execution. On the operator's CPU, interrupts masked.
   void record(std::uint64_t took_ns, std::uint64_t latency_ns);
-  void reset_metrics();
 
  private:
   friend class Graph;
@@ -193,7 +193,7 @@ class Graph {
 
   const KindTable& kinds_;
   SchemaRegistry& schemas_;
-  kernel::FixedText<kMaxName> name_;
+  kernel::FixedText<kMaxGraphName> name_;
   std::uint64_t memory_bytes_ = 0;
   std::uint32_t tensors_ = 0;
   std::unique_ptr<std::byte[]> memory_;

@@ -35,6 +35,9 @@ struct ServerSpec {
   std::string_view name;  ///< 1 to kMaxName bytes, copied; no other server has it
   sched::ServerParameters parameters;
   std::optional<std::uint32_t> cpu = {};  ///< nothing: the first that it fits on
+  /// It has its promise from its declaration until it is removed, whether the set is on or off. Its threads are
+  /// whoever's that asked for it, and gone before it is removed.
+  bool standing = false;
 };
 
 /// A job of so much processor time in every period.
@@ -89,12 +92,16 @@ class Server {
   /// Where it has its promise; nothing while the set is off.
   [[nodiscard]] std::optional<std::uint32_t> cpu() const { return placed_; }
   [[nodiscard]] const threads::JobStatistics& statistics() const { return *statistics_; }
+  [[nodiscard]] bool standing() const { return standing_; }
+  /// For threads that are to run in it; of one that has a promise.
+  [[nodiscard]] sched::Server& schedulable() { return *server_; }
 
  private:
   friend class Task;
   friend class TaskSet;
   kernel::FixedText<kMaxName> name_;
   std::uint32_t id_ = 0;
+  bool standing_ = false;
   sched::ServerParameters parameters_;
   std::optional<std::uint32_t> wanted_cpu_;
   std::optional<std::uint32_t> placed_;
