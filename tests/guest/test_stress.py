@@ -1,4 +1,5 @@
-"""200 threads that do everything at random on 4 CPUs (guest/arch/aarch64/tests/guest/stress_test.cpp).
+"""200 threads that do everything at random on 4 CPUs (guest/arch/aarch64/tests/guest/stress_test.cpp); and the end of a
+semaphore while its signaller is still at it.
 
 SIS_STRESS_SECONDS: guest seconds of each run (default 10); SIS_STRESS_SEEDS: how many seeds (default 1).
 `./sis soak stress` runs ten guest minutes of each, and the same on KVM.
@@ -51,6 +52,12 @@ class Stress(unittest.TestCase):
         self.assertEqual(guest_image.exit_record(output), ("shutdown", 1), output)
         self.assertRegex(output, r"(?m)^STRESS FAILED seed=1, at \d+ ms, after \d+ actions, in thread slot \d+ thread "
                                  r"\d+: LOST WAKE-UP: noticed gate \d after \d+ ms$")
+
+    def test_a_semaphore_may_end_as_soon_as_its_wait_is_over(self):
+        with Guest(image=IMAGE, cpus=2, memory="256M", extra=(*AT_ONCE, "-append", "passing=5000")) as guest:
+            output = guest.wait_for_exit()
+        self.assertEqual(guest_image.exit_record(output), ("shutdown", 0), output)
+        self.assertIn("\nPASSING ok seed=1 rounds=5000\n", output)
 
 
 if __name__ == "__main__":

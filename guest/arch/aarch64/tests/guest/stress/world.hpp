@@ -20,6 +20,7 @@ struct Options {
   std::uint64_t pause_us = 50'000;  ///< of a thread between two actions, in the mean
   std::uint64_t limit_s = 30;       ///< who notices later than that what it waits for was not woken
   std::uint64_t lose = 0;           ///< 1: the test loses a wake-up itself, which it must find
+  std::uint64_t passing = 0;        ///< not 0: so many semaphores that end after one wait, instead of all else
 };
 extern constinit Options options;
 
