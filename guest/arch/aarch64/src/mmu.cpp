@@ -62,7 +62,7 @@ MapStatus map(std::uint64_t va, std::uint64_t pa, std::uint64_t bytes, Attribute
 }
 
 /// What one mapping takes at most, a table of each level but the root's, on every CPU at a time.
-constexpr std::uint64_t kSpareTables = kLastLevel * kernel::kMaxCpus;
+constexpr std::uint64_t kSpareTables = std::uint64_t{kLastLevel} * kernel::kMaxCpus;
 constexpr unsigned kNewTablesOrder = 5;
 static_assert(kSpareTables <= (1U << kNewTablesOrder));
 
