@@ -224,7 +224,9 @@ std::expected<void, Refusal> Arguments::set_value(std::size_t index, const CborV
   switch (spec.type) {
     case ArgumentType::Integer:
       if (value.type != CborType::Unsigned) {
-        return wrong_type("an integer of 0 or more");
+        kernel::FixedText<64> allowed;
+        kernel::format_to(allowed, "an integer from {} to {}", spec.min, spec.max);
+        return wrong_type(allowed.view());
       }
       return set_number(index, value.number);
     case ArgumentType::Bool:

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "guest/kernel/panic.hpp"
 #include "handlers.hpp"
 
 namespace guest::control {
@@ -18,16 +19,22 @@ std::string_view reservation(const sched::ServerParameters& parameters) {
 
 std::uint64_t at_least_0(sched::Time time) { return static_cast<std::uint64_t>(std::max<sched::Time>(time, 0)); }
 
-/// What is wrong with a server, in words.
+/// Of a server whose values do not fit together: each alone is in range, since the arguments were.
+std::unexpected<Refusal> refuse_parameters(const sched::ServerParameters& wanted) {
+  constexpr sched::Time kUs = 1000;
+  if (wanted.deadline > wanted.period) {
+    return refuse(error::kBadArgument, "deadline_us", "deadline_us: found {}, allowed: at most the period, {}",
+                  wanted.deadline / kUs, wanted.period / kUs);
+  }
+  return refuse(error::kBadArgument, "budget_us", "budget_us: found {}, allowed: at most the deadline, {}",
+                wanted.budget / kUs, wanted.deadline / kUs);
+}
+
+/// Why a server with valid parameters is not there, or has no promise.
 std::unexpected<Refusal> refuse_server(std::string_view name, const tasks::Refusal& refusal) {
-  const sched::Admission admission = refusal.placement ? refusal.placement->admission : sched::Admission{};
   switch (refusal.status) {
     case kernel::Status::Exists:
       return refuse(error::kBadArgument, "name", "there is a server '{}' already", kernel::escaped(name));
-    case kernel::Status::Invalid:
-      return refuse(error::kBadArgument, "budget_us",
-                    "wanted: 0 < budget <= deadline <= period <= {} s, and a name of 1 to {} bytes",
-                    sched::kMaxPeriod / 1'000'000'000, tasks::kMaxName);
     case kernel::Status::Busy:
       return refuse(error::kBusy, "", "tasks are still ending: try again when 'det status' says off");
     case kernel::Status::NoMemory:
@@ -35,9 +42,8 @@ std::unexpected<Refusal> refuse_server(std::string_view name, const tasks::Refus
     default:
       break;
   }
-  if (!refusal.placement) {
-    return refuse(error::kBadArgument, "cpu", "cpu: no such CPU, or it is off");
-  }
+  kernel::require(refusal.placement.has_value(), "a server's CPU has gone");  // it was there when it was declared
+  const sched::Admission& admission = refusal.placement->admission;
   return refuse(error::kFailed, "budget_us",
                 "'{}' does not fit on CPU {}: it needs {} ppm, {} are promised of at most {}", kernel::escaped(name),
                 refusal.placement->cpu, admission.density, admission.admitted, admission.bound);
@@ -176,7 +182,8 @@ HandlerResult start_set(ResultMap& result) {
 HandlerResult admit(const Arguments& arguments, ResultMap& result) {
   for (const std::string_view name : {"name", "budget_us", "period_us"}) {
     if (!arguments.has(name)) {
-      return refuse(error::kMissingArgument, name, "det admit needs a name, a budget_us and a period_us");
+      return refuse(error::kMissingArgument, name, "{} is missing: det admit needs a name, a budget_us and a period_us",
+                    name);
     }
   }
   const auto us = [&](std::string_view name, std::uint64_t fallback) {
@@ -195,7 +202,15 @@ HandlerResult admit(const Arguments& arguments, ResultMap& result) {
   }
   const auto server = tasks::task_set().add_server(spec);
   if (!server) {
-    return refuse_server(spec.name, server.error());
+    const tasks::Refusal& refusal = server.error();
+    if (refusal.status == kernel::Status::Invalid) {
+      return refuse_parameters(spec.parameters);
+    }
+    if (refusal.status == kernel::Status::OutOfRange && !refusal.placement) {
+      return refuse(error::kBadArgument, "cpu", "cpu: found {}, allowed: one that is online ('cpus' lists them)",
+                    spec.cpu.value_or(0));
+    }
+    return refuse_server(spec.name, refusal);
   }
   add_server(result, **server);
   return Handled::Now;

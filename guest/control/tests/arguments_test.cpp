@@ -82,9 +82,9 @@ TEST(ArgumentWords, too_many_are_refused) {
 
 TEST(ArgumentMap, types_are_exact) {
   EXPECT_EQ(map({{"count", 3}, {"mode", "fast"}, {"dry", true}, {"text", "x"}}), "count=3 mode=fast dry=yes text='x'");
-  EXPECT_EQ(map({{"count", "3"}}), "bad-argument count: count: found a text, allowed: an integer of 0 or more");
+  EXPECT_EQ(map({{"count", "3"}}), "bad-argument count: count: found a text, allowed: an integer from 1 to 10");
   EXPECT_EQ(map({{"count", -3}}),
-            "bad-argument count: count: found a negative integer, allowed: an integer of 0 or more");
+            "bad-argument count: count: found a negative integer, allowed: an integer from 1 to 10");
   EXPECT_EQ(map({{"count", 3}, {"dry", 1}}), "bad-argument dry: dry: found an integer, allowed: a boolean");
   EXPECT_EQ(map({{"count", 3}, {"mode", nullptr}}), "bad-argument mode: mode: found null, allowed: a text");
   EXPECT_EQ(map({{"count", 3}, {"text", json::array()}}), "bad-argument text: text: found an array, allowed: a text");
