@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <expected>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -30,6 +31,7 @@ constexpr char kFooter[] =
     "  3  cannot connect: no such machine, connection refused, or no permission; the message says which\n"
     "  4  no reply: none in time, or the connection was lost before one came\n"
     "  5  the peer broke the protocol\n"
+    "  130  interrupted, as a shell shows it: Ctrl-C ends `top` on a terminal\n"
     "\n"
     "Files:\n"
     "  A machine's run directory holds vsock.sock, to which sisctl connects, and control.key (mode 0600), under which\n"
@@ -126,6 +128,18 @@ void add_commands(CLI::App& app, Raw& raw) {
   app.add_subcommand("ls", "List machines, those that run and those that have ended");
 }
 
+/// The first number that is no integer of 64 bits, which the guest's protocol has none of: where it is, and its value.
+std::optional<std::string> find_fraction(const json& value, const std::string& place) {
+  if (value.is_number_float()) return place + " is " + value.dump();
+  if (!value.is_structured()) return std::nullopt;
+  for (const auto& [key, inner] : value.items()) {
+    std::string name = place;
+    name.append(place.empty() ? "" : ".").append(key);
+    if (auto found = find_fraction(inner, name)) return found;
+  }
+  return std::nullopt;
+}
+
 std::expected<json, std::string> parse_args(const std::string& text) {
   if (text.empty()) return json::object();
   json args = json::parse(text, nullptr, false);
@@ -133,6 +147,9 @@ std::expected<json, std::string> parse_args(const std::string& text) {
   if (!args.is_object()) {
     return std::unexpected("--args: found '" + printable(text) +
                            "', expected a JSON object such as {\"payload\": \"x\"}");
+  }
+  if (const auto found = find_fraction(args, "")) {
+    return std::unexpected("--args: " + printable(*found) + ", allowed: integers of up to 64 bits");
   }
   return args;
 }

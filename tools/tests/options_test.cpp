@@ -95,6 +95,10 @@ TEST(Options, wrong_ones_are_named) {
   EXPECT_THAT(usage_of({"call"}), HasSubstr("OP is required"));
   EXPECT_THAT(usage_of({"call", "ping", "--args", "{no"}), HasSubstr("'{no', which is not JSON"));
   EXPECT_THAT(usage_of({"call", "ping", "--args", "[1]"}), HasSubstr("expected a JSON object"));
+  EXPECT_THAT(usage_of({"call", "det", "--args", R"({"budget_us": 1.5})"}),
+              HasSubstr("--args: budget_us is 1.5, allowed: integers of up to 64 bits"));
+  EXPECT_THAT(usage_of({"call", "det", "--args", R"({"a": [1, {"b": 18446744073709551616}]})"}),
+              HasSubstr("--args: a.1.b is 1.8446744073709552e+19, allowed"));
   EXPECT_THAT(usage_of({"--machine", "a", "--socket", "b", "ls"}), HasSubstr("excludes"));
   EXPECT_THAT(usage_of({"--machine", "", "ls"}), HasSubstr("--machine"));
   EXPECT_THAT(usage_of({"--timeout", "soon", "ls"}), HasSubstr("--timeout: found 'soon', allowed: a time such as"));
@@ -120,8 +124,12 @@ TEST(ParseTime, units_and_limits) {
 TEST(Options, top_takes_a_time_in_range) {
   EXPECT_EQ(std::get<Top>(parse({"top"}).options.command).ms, 0U);
   EXPECT_EQ(std::get<Top>(parse({"top", "250"}).options.command).ms, 250U);
+  EXPECT_EQ(std::get<Top>(parse({"top", "10"}).options.command).ms, 10U);
   EXPECT_EQ(parse({"top", "60000"}).options.timeout, 70s);
-  EXPECT_THAT(usage_of({"top", "9"}), HasSubstr("MS"));
+  EXPECT_EQ(parse({"--timeout", "5", "top", "60000"}).options.timeout, 5s);
+  for (const char* const bad : {"9", "0", "-1", "60001", "second"}) {
+    EXPECT_THAT(usage_of({"top", bad}), HasSubstr("MS")) << bad;
+  }
 }
 
 }  // namespace
