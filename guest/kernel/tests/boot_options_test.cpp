@@ -31,6 +31,8 @@ TEST(BootOptions, shell_line_is_all_that_follows) {
   EXPECT_EQ(options->shell_line, "trace on; echo verbosity=debug");
   EXPECT_EQ(options->verbosity, Verbosity::Info);
   EXPECT_TRUE(parse_boot_options("myshell=a")->shell_line.empty());
+  EXPECT_EQ(parse_boot_options("shell= a  b ")->shell_line, " a  b ");
+  EXPECT_TRUE(parse_boot_options("verbosity=info shell=")->shell_line.empty());
 }
 
 }  // namespace

@@ -99,6 +99,35 @@ TEST_F(ShellTest, line_of_the_boot_runs_as_if_typed) {
   EXPECT_EQ(console.output, "sis> echo one; sleep 10; echo two\none\ntwo\nsis> ");
 }
 
+TEST_F(ShellTest, line_of_the_boot_is_shown_without_its_control_characters) {
+  shell.start("echo a\x1b[2J");
+  EXPECT_EQ(console.output, "sis> echo a\\x1b[2J\na\\x1b[2J\nsis> ");
+}
+
+TEST_F(ShellTest, line_of_the_boot_that_is_wrong_is_told_and_not_run) {
+  shell.start("echo one; echo 'two");
+  EXPECT_EQ(console.output, "sis> echo one; echo 'two\ncolumn 16: the quote ' is not closed\nsis> ");
+}
+
+TEST(ShellBoot, top_in_the_line_of_the_boot_ends_by_itself) {
+  FakeMachine machine;
+  FakeConsole console;
+  Shell shell(machine.services, &console, &console);
+  machine.services.shell = &shell;
+  shell.start("top; echo after");
+  machine.advance_ns(1'000'000'000);
+  EXPECT_THAT(console.output, HasSubstr("\ninterval_ns: "));
+  EXPECT_TRUE(console.output.ends_with("after\nsis> ")) << console.output;
+  console.output.clear();
+  console.typed = "top\r";  // what is typed from then on is watched
+  shell.on_input();
+  machine.advance_ns(1'000'000'000);
+  EXPECT_THAT(console.output, HasSubstr("q ends this\n"));
+  console.typed = "q";
+  shell.on_input();
+  machine.advance_ns(1);  // what is cancelled goes with its timer
+}
+
 TEST_F(ShellTest, nothing_runs_of_a_line_that_is_wrong_further_on) {
   EXPECT_EQ(run("echo one; echo 'two"), "column 16: the quote ' is not closed\n");
 }
