@@ -94,5 +94,41 @@ class Bench(unittest.TestCase):
                     self.assertEqual(set(self.LONELY.findall(output)), self.OF_TWO_CPUS if cpus == 1 else set())
 
 
+class Locks(unittest.TestCase):
+    """Spin locks are measured by the image of `./sis build guest-debug` only."""
+    MEASURING = guest_image.KERNEL.parents[1] / "guest-debug" / "sis.Image"
+    ROW = re.compile(r"^  name=([a-z ]+)  acquisitions=(\d+)  contended=(\d+)  held_ns=(\d+)  max_held_ns=(\d+)$",
+                     re.MULTILINE)
+
+    def locks(self, image, line="locks"):
+        with Guest(image=image, cpus=2, extra=ONE_THREAD) as guest:
+            guest.wait_for(guest_image.PROMPT)
+            guest.send(line)
+            output = guest.wait_for(guest_image.PROMPT, occurrences=2)
+            guest.shut_down()
+        return output
+
+    def test_an_image_that_does_not_measure_says_which_one_does(self):
+        output = self.locks(guest_image.KERNEL)
+        self.assertIn("\nlocks: this kernel does not measure its locks: './sis build guest-debug' makes one that "
+                      "does\n", output)
+        self.assertEqual(self.ROW.findall(output), [])
+
+    @unittest.skipUnless(MEASURING.exists(), "no image that measures its locks: ./sis build guest-debug")
+    def test_an_image_that_measures_lists_each_lock_once_with_what_was_added_since(self):
+        output = self.locks(self.MEASURING, "locks; selftest; locks")
+        rows = [(name, *map(int, figures)) for name, *figures in self.ROW.findall(output)]
+        for name, acquisitions, contended, held_ns, max_held_ns in rows:
+            self.assertTrue(contended <= acquisitions and max_held_ns <= held_ns, (name, output))
+        first, second = (dict((row[0], row[1:]) for row in half) for half in (
+            self.ROW.findall(part) for part in output.split("\nblocks: ")))
+        for figures in (first, second):
+            self.assertTrue({"heap", "pages", "log", "threads"} <= figures.keys(), output)
+        self.assertEqual(len(rows), len(first) + len(second), output)
+        taken = {name: int(second[name][0]) - int(first.get(name, ["0"])[0]) for name in second}
+        self.assertGreater(taken["heap"], 100, output)  # the self-test allocates and frees
+        self.assertEqual(taken["threads"], 0, output)
+
+
 if __name__ == "__main__":
     unittest.main()

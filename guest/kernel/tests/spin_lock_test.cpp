@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <string>
 #include <thread>
 #include <vector>
@@ -111,6 +112,43 @@ TEST(SpinLock, locks_of_one_name_are_measured_together_even_when_they_are_gone) 
   EXPECT_EQ(passing.name(), "passing");
   EXPECT_EQ(passing.read().acquisitions, 3U);
   EXPECT_GE(passing.read().total_held_ticks, passing.read().max_held_ticks);
+}
+
+TEST(LockClass, texts_that_are_equal_are_one_name_wherever_they_are) {
+  static constexpr char kHere[] = "two places";
+  static constexpr char kThere[] = "two places";
+  ASSERT_NE(static_cast<const void*>(kHere), static_cast<const void*>(kThere));
+  EXPECT_EQ(&lock_class(kHere), &lock_class(kThere));
+  EXPECT_NE(&lock_class(kHere), &lock_class("two other places"));
+}
+
+TEST(LockClass, waits_are_counted_and_the_longest_time_is_kept) {
+  LockClass measured;
+  measured.count(false);
+  measured.count(true);
+  measured.count(false);
+  for (const std::uint64_t ticks : {3U, 7U, 5U}) {
+    measured.add(ticks);
+  }
+  EXPECT_EQ(measured.read().acquisitions, 3U);
+  EXPECT_EQ(measured.read().contended, 1U);
+  EXPECT_EQ(measured.read().total_held_ticks, 15U);
+  EXPECT_EQ(measured.read().max_held_ticks, 7U);
+}
+
+/// In a process of its own: there is no way back from a full table.
+TEST(LockClass, the_last_is_of_all_names_that_there_is_no_room_for) {
+  const auto fill = [] {
+    static std::string names[kMaxLockClasses + 1];
+    for (std::size_t i = 0; i <= kMaxLockClasses; ++i) {
+      names[i] = "filler " + std::to_string(i);
+      lock_class(names[i]).count(false);
+    }
+    const LockClass* const last = find_lock_class(kMaxLockClasses - 1);
+    const bool shared = last == &lock_class(names[kMaxLockClasses]) && last->read().acquisitions >= 2;
+    std::_Exit(shared && find_lock_class(kMaxLockClasses) == nullptr ? 0 : 1);
+  };
+  EXPECT_EXIT(fill(), ::testing::ExitedWithCode(0), "");
 }
 
 TEST(SpinLock, a_description_names_what_a_cpu_holds_innermost_first) {
