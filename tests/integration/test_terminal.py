@@ -1,5 +1,6 @@
-"""sisvmm at a terminal: `run -i` and `console` on a pseudo-terminal of its own."""
+"""sisvmm and sisctl at a terminal: `run -i`, `console` and `top` on a pseudo-terminal of its own."""
 
+import fcntl
 import os
 import pty
 import select
@@ -15,14 +16,15 @@ LEAVE = b"\x1d"  # Ctrl-]
 
 
 class Terminal:
-    """A program with a pseudo-terminal as its standard streams."""
+    """A program with a pseudo-terminal as its standard streams; `controlling`: Ctrl-C typed there is a SIGINT."""
 
-    def __init__(self, arguments, env):
+    def __init__(self, arguments, env, controlling=False):
         self.master, slave = pty.openpty()
         self.before = termios.tcgetattr(slave)
         self.slave = slave  # kept open: the settings are looked at when the program has gone
+        take = (lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0)) if controlling else None
         self.process = subprocess.Popen([str(a) for a in arguments], stdin=slave, stdout=slave, stderr=slave, env=env,
-                                        start_new_session=True)
+                                        start_new_session=True, preexec_fn=take)
         self.output = b""
 
     def type(self, data):
@@ -154,6 +156,66 @@ class Console(harness.MachineTest):
         done = harness.run(harness.SISVMM, "console", "no-such-machine")
         self.assertNotEqual(done.returncode, 0)
         self.assertIn("no-such-machine", done.stderr)
+
+
+class Top(harness.MachineTest):
+    """`sisctl top` on a terminal, which goes on until it is ended."""
+    REDRAWN = b"\x1b[H\x1b[J"
+
+    def setUp(self):
+        super().setUp()
+        self.subject = self.machine().wait_ready()
+
+    def top(self, *options):
+        terminal = Terminal([harness.SISCTL, "--socket", self.subject.socket, *options, "top"], harness.environment(),
+                            controlling=True)
+        self.addCleanup(terminal.close)
+        return terminal
+
+    def wait_for_picture(self, terminal):
+        """Waits until a picture has been drawn and the next one has begun."""
+        terminal.wait_for(self.REDRAWN)
+        _, _, terminal.output = terminal.output.partition(self.REDRAWN)
+        terminal.wait_for(self.REDRAWN)
+        picture = terminal.output.partition(self.REDRAWN)[0]
+        for name in (b"cpus ", b"interval_ns ", b"threads "):
+            self.assertEqual(picture.count(b"\n" + name) + picture.startswith(name), 1, terminal.output)
+
+    def test_it_is_drawn_again_and_again_until_control_c(self):
+        terminal = self.top()
+        for _ in range(2):
+            self.wait_for_picture(terminal)
+        terminal.type(b"\x03")
+        # Killed by the signal, which a shell shows as 130.
+        self.assertEqual(terminal.wait(), -signal.SIGINT)
+        self.assertTrue(terminal.settings_are_back())
+        self.assert_alive(self.subject)
+
+    def test_it_ends_with_4_and_the_reason_when_the_machine_ends(self):
+        terminal = self.top()
+        self.wait_for_picture(terminal)
+        self.subject.stop()
+        terminal.wait_for(b"sisctl: ")
+        self.assertEqual(terminal.wait(), 4)
+        self.assertTrue(terminal.settings_are_back())
+
+    def test_it_ends_with_4_and_the_reason_when_the_guest_stands_still(self):
+        terminal = self.top("--timeout", "3")
+        self.wait_for_picture(terminal)
+        guest = self.subject.guest_pid()
+        os.kill(guest, signal.SIGSTOP)
+        try:
+            terminal.wait_for(b"sisctl: ")
+            self.assertEqual(terminal.wait(), 4)
+        finally:
+            os.kill(guest, signal.SIGCONT)
+        self.assert_alive(self.subject)
+
+    def test_no_terminal_means_one_picture(self):
+        done = self.subject.ctl("top")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertNotIn("\x1b", done.stdout)
+        self.assertEqual(done.stdout.count("interval_ns "), 1)
 
 
 if __name__ == "__main__":
