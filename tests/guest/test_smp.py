@@ -78,10 +78,26 @@ class Command(unittest.TestCase):
             guest.send("cpus")
             output = guest.wait_for("left_off: 0\n")
             guest.shut_down()
-        cpus = re.findall(r"(?m)^  cpu=(\d)  mpidr=(\d)  state=online  interrupts=\d+  ipis_sent=\d+  ipis_received=\d+"
-                          r"  heartbeats=\d+  last_heartbeat_ns=\d+$",
+        cpus = re.findall(r"(?m)^  cpu=(\d)  mpidr=(\d)  state=online  interrupts=(\d+)  ipis_sent=(\d+)"
+                          r"  ipis_received=(\d+)  heartbeats=\d+  last_heartbeat_ns=\d+$",
                           output)
-        self.assertEqual(cpus, [(str(i), str(i)) for i in range(4)], output)
+        self.assertEqual([(cpu[0], cpu[1]) for cpu in cpus], [(str(i), str(i)) for i in range(4)], output)
+        interrupts, sent, received = zip(*(map(int, cpu[2:]) for cpu in cpus))
+        # The boot CPU has told each of the others to begin with its watchdog.
+        self.assertTrue(sent[0] >= 3 and sum(sent) >= sum(received), output)
+        self.assertTrue(all(count >= 1 for count in received[1:]), output)
+        self.assertTrue(all(mine >= count for mine, count in zip(interrupts, received)), output)
+
+    def test_cpus_says_why_a_cpu_is_off_and_how_many_are_left_off(self):
+        output = CpusThatStayOff().boot(
+            lambda source: source.replace("reg = <0x01>;", "reg = <0x0102>;"), then="cpus")
+        self.assertRegex(output, r"(?m)^  cpu=0  mpidr=0  state=online  ")
+        self.assertRegex(output, r"(?m)^  cpu=1  mpidr=258  state=off  why=INVALID_PARAMETERS  interrupts=0  ")
+        with Guest(cpus=10, machine="gic-version=3", extra=ONE_THREAD) as guest:
+            guest.wait_for(guest_image.PROMPT)
+            guest.send("cpus")
+            guest.wait_for("left_off: 2\n")
+            guest.shut_down()
 
 
 class CpusThatStayOff(unittest.TestCase):
@@ -89,8 +105,8 @@ class CpusThatStayOff(unittest.TestCase):
         with Guest(cpus=10, machine="gic-version=3", extra=ONE_THREAD) as guest:
             self.assertIn("\n2 of 10 CPUs stay off: the kernel has room for 8\n", guest.wait_for(guest_image.PROMPT))
 
-    def boot(self, edit):
-        """Boots two CPUs with a tree that `edit` changed."""
+    def boot(self, edit, then=None):
+        """Boots two CPUs with a tree that `edit` changed, and runs the line `then`; returns the output."""
         with tempfile.TemporaryDirectory() as folder:
             folder = pathlib.Path(folder)
             tree = folder / "machine.dtb"
@@ -107,7 +123,11 @@ class CpusThatStayOff(unittest.TestCase):
                                        (folder / "tree", test_device_tree.TREE_ADDRESS),
                                        start=test_device_tree.STUB_ADDRESS)
             with Guest(image=None, cpus=2, extra=(*ONE_THREAD, *extra)) as guest:
-                return guest.wait_for(guest_image.PROMPT)
+                output = guest.wait_for(guest_image.PROMPT)
+                if then:
+                    guest.send(then)
+                    output = guest.wait_for(guest_image.PROMPT, occurrences=2)
+                return output
 
     def test_a_cpu_with_another_enable_method_is_named(self):
         output = self.boot(lambda source: source.replace('enable-method = "psci"', 'enable-method = "spin-table"'))
