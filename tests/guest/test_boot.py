@@ -69,6 +69,20 @@ class Boot(unittest.TestCase):
         with Guest() as guest:
             self.assertNotIn("entered at EL1", guest.wait_for(guest_image.PROMPT))
 
+    def test_line_of_the_boot_arguments_is_run_by_the_shell(self):
+        with Guest(extra=("-append", "verbosity=info shell=echo a  'b  c'; shutdown 7; echo verbosity=debug")) as guest:
+            output = guest.wait_for_exit()
+        self.assertIn("\nsis> echo a  'b  c'; shutdown 7; echo verbosity=debug\na b  c\n", output)
+        self.assertIn("\nverbosity=debug\n", output)
+        self.assertIn("entered at EL1", output)
+        self.assertEqual(guest_image.exit_record(output), ("shutdown", 7))
+
+    def test_line_that_is_no_text_is_refused_by_name(self):
+        with Guest(extra=("-append", b"shell=echo \xff")) as guest:
+            output = guest.wait_for_exit()
+        self.assertIn("BOOT CONFIG ERROR: bootargs-bad-value: shell=echo \\xff: not UTF-8\n", output)
+        self.assertEqual(guest_image.exit_record(output), ("boot-config", 5))
+
     def test_reboot_starts_the_machine_again(self):
         for gic in (2, 3):
             with self.subTest(gic=gic), Guest(reboot=True, machine=f"gic-version={gic}") as guest:
