@@ -1,3 +1,4 @@
+#include "guest/graph/graph.hpp"
 #include "handlers.hpp"
 
 namespace guest::control {
@@ -35,7 +36,87 @@ constexpr Spec kDet[] = {
      .type = ArgumentType::Bool,
      .help = "admit: its budget lasts longer while other servers leave theirs; no unless given"}};
 constexpr Spec kEcho[] = {{.name = "text", .type = kWords, .max = 32768, .help = "what to print"}};
-constexpr Spec kHelp[] = {{.name = "command", .type = kText, .min = 1, .max = 32, .help = "name of a command"}};
+constexpr Spec kHelp[] = {{.name = "command", .type = kWords, .min = 1, .max = 32, .help = "name of a command"}};
+constexpr Spec kGraphName = {
+    .name = "graph", .type = kText, .required = true, .min = 1, .max = graph::kMaxGraphName, .help = "name of a graph"};
+constexpr Spec kGraph[] = {kGraphName};
+constexpr Spec kGraphCreate[] = {
+    kGraphName,
+    {.name = "memory",
+     .type = kInteger,
+     .min = 4096,
+     .max = graph::GraphSpec::kMaxMemory,
+     .help = "bytes for its tensors, 1 MiB unless given"},
+    {.name = "tensors",
+     .type = kInteger,
+     .min = 1,
+     .max = graph::TensorArena::kMaxTensors,
+     .help = "at a time, 256 unless given"},
+    {.name = "budget_us", .type = kInteger, .min = 1, .max = kMaxMicroseconds, .help = "in each period, on each CPU"},
+    {.name = "period_us", .type = kInteger, .min = 1, .max = kMaxMicroseconds, .help = "with budget_us"},
+    {.name = "deadline_us",
+     .type = kInteger,
+     .min = 1,
+     .max = kMaxMicroseconds,
+     .help = "after each release; the period unless given"},
+    {.name = "reservation", .type = kChoice, .choices = "hard|soft", .help = "hard unless given"}};
+constexpr Spec kGraphAddChannel[] = {
+    kGraphName,
+    {.name = "id", .type = kInteger, .required = true, .max = graph::kNoChannel - 1, .help = "of the channel"},
+    {.name = "capacity",
+     .type = kInteger,
+     .required = true,
+     .min = 1,
+     .max = graph::Channel::kMaxCapacity,
+     .help = "tensors"},
+    {.name = "policy",
+     .type = kChoice,
+     .choices = "block|drop-oldest|drop-newest",
+     .help = "when it is full; block unless given"},
+    {.name = "schema",
+     .type = kText,
+     .min = 1,
+     .max = 32,
+     .help = "name or number; the first who says so unless given"}};
+constexpr Spec kGraphAddOperator[] = {
+    kGraphName,
+    {.name = "id", .type = kInteger, .required = true, .min = 1, .max = 0xffff'ffff, .help = "of the operator"},
+    {.name = "name", .type = kText, .required = true, .min = 1, .max = graph::kMaxName, .help = "of the operator"},
+    {.name = "kind", .type = kText, .required = true, .min = 1, .max = 32, .help = "'graph kinds' lists them"},
+    {.name = "inputs", .type = kText, .max = 64, .help = "ids of channels, \"1,2\""},
+    {.name = "outputs", .type = kText, .max = 64, .help = "ids of channels"},
+    {.name = "priority", .type = kInteger, .max = 255, .help = "the larger goes first, 0 unless given"},
+    {.name = "stage",
+     .type = kChoice,
+     .choices = "acquire|clean|explore|model|explain",
+     .help = "acquire unless given"},
+    {.name = "wcet_ns",
+     .type = kInteger,
+     .max = kMaxMicroseconds * 1000,
+     .help = "of an execution; not stated unless given"},
+    {.name = "cpu", .type = kInteger, .max = 7, .help = "0 unless given"},
+    {.name = "in_schema",
+     .type = kText,
+     .min = 1,
+     .max = 32,
+     .help = "of its inputs, name or number; any unless given"},
+    {.name = "out_schema", .type = kText, .min = 1, .max = 32, .help = "of its outputs"},
+    {.name = "parameters", .type = kText, .max = 640, .help = "of the kind, \"width=32,height=32\""}};
+constexpr Spec kGraphSchema[] = {
+    {.name = "name", .type = kText, .required = true, .min = 1, .max = 32, .help = "of a schema: a-z 0-9 . _ -"},
+    {.name = "id",
+     .type = kInteger,
+     .min = 1,
+     .max = 0xffff'ffff,
+     .help = "the lowest free one from 2000 unless given"}};
+constexpr Spec kGraphStart[] = {kGraphName,
+                                {.name = "steps",
+                                 .type = kInteger,
+                                 .min = 1,
+                                 .max = 1'000'000'000'000,
+                                 .help = "executions of each source; for ever unless given"}};
+constexpr Spec kGraphExport[] = {
+    kGraphName, {.name = "format", .type = kChoice, .choices = "json|dot", .help = "json unless given"}};
 constexpr Spec kLog[] = {
     {.name = "level", .type = kChoice, .choices = "quiet|info|debug", .help = "what the console shows from now on"}};
 constexpr Spec kPanic[] = {{.name = "kind",
@@ -114,6 +195,105 @@ constexpr Command kTable[] = {
      .rights = Rights::None,
      .handler = handle_echo,
      .render = render_echo},
+    {.name = "graph add-channel",
+     .help = "add a channel to a graph",
+     .details = "",
+     .arguments = kGraphAddChannel,
+     .rights = Rights::Admin,
+     .handler = handle_graph_add_channel},
+    {.name = "graph add-operator",
+     .help = "add an operator to a graph, between channels that are there",
+     .details =
+         "Each channel has one producer and one consumer. The first operator that names a schema binds the channel.",
+     .arguments = kGraphAddOperator,
+     .rights = Rights::Admin,
+     .handler = handle_graph_add_operator},
+    {.name = "graph create",
+     .help = "make an empty graph",
+     .details = "With a budget and a period it runs in a server of its own on each CPU that its operators are on.",
+     .arguments = kGraphCreate,
+     .rights = Rights::Admin,
+     .handler = handle_graph_create},
+    {.name = "graph destroy",
+     .help = "remove a graph that does not run",
+     .details = "",
+     .arguments = kGraph,
+     .rights = Rights::Admin,
+     .handler = handle_graph_destroy},
+    {.name = "graph drain",
+     .help = "let a graph end: its sources begin nothing more",
+     .details = "",
+     .arguments = kGraph,
+     .rights = Rights::Submit,
+     .handler = handle_graph_drain},
+    {.name = "graph export",
+     .help = "what a graph is made of, to make it again",
+     .details = "json: what 'sisctl graph import' takes. dot: for Graphviz.",
+     .arguments = kGraphExport,
+     .rights = Rights::Observe,
+     .handler = handle_graph_export,
+     .render = render_graph_export},
+    {.name = "graph kinds",
+     .help = "the kinds of operators, with their ports and parameters",
+     .details = "",
+     .arguments = {},
+     .rights = Rights::Observe,
+     .handler = handle_graph_kinds},
+    {.name = "graph list",
+     .help = "the graphs, and the schemas",
+     .details = "",
+     .arguments = {},
+     .rights = Rights::Observe,
+     .handler = handle_graph_list},
+    {.name = "graph pause",
+     .help = "hold a graph that runs",
+     .details = "Executions that are under way end.",
+     .arguments = kGraph,
+     .rights = Rights::Submit,
+     .handler = handle_graph_pause},
+    {.name = "graph resume",
+     .help = "go on with a graph that was paused",
+     .details = "",
+     .arguments = kGraph,
+     .rights = Rights::Submit,
+     .handler = handle_graph_resume},
+    {.name = "graph schema",
+     .help = "register a schema",
+     .details = "",
+     .arguments = kGraphSchema,
+     .rights = Rights::Admin,
+     .handler = handle_graph_schema},
+    {.name = "graph show",
+     .help = "a graph: its state, channels and operators",
+     .details = "",
+     .arguments = kGraph,
+     .rights = Rights::Observe,
+     .handler = handle_graph_show},
+    {.name = "graph start",
+     .help = "run a graph",
+     .details = "Answers when it runs; 'graph wait' answers when it has ended.",
+     .arguments = kGraphStart,
+     .rights = Rights::Submit,
+     .handler = handle_graph_start},
+    {.name = "graph stats",
+     .help = "what was measured of a graph's operators, channels and tensors",
+     .details =
+         "Percentiles are upper bounds, at most 12.5 % too large, and are left out where there are too few samples.",
+     .arguments = kGraph,
+     .rights = Rights::Observe,
+     .handler = handle_graph_stats},
+    {.name = "graph stop",
+     .help = "end a graph's run at once; what is in its channels is dropped",
+     .details = "",
+     .arguments = kGraph,
+     .rights = Rights::Submit,
+     .handler = handle_graph_stop},
+    {.name = "graph wait",
+     .help = "answer when a graph does not run any more, with how that came",
+     .details = "",
+     .arguments = kGraph,
+     .rights = Rights::Observe,
+     .handler = handle_graph_wait},
     {.name = "help",
      .help = "list the commands, or explain one",
      .details = "",
@@ -260,6 +440,12 @@ constexpr bool is_well_formed() {
 }
 static_assert(is_well_formed(), "the table is sorted by name, and arguments fit");
 
+/// "graph show", of two words.
+bool is_name(std::string_view name, std::string_view first, std::string_view second) {
+  return name.size() == first.size() + 1 + second.size() && name.starts_with(first) && name[first.size()] == ' ' &&
+         name.ends_with(second);
+}
+
 }  // namespace
 
 std::span<const Command> command_table() { return kTable; }
@@ -271,6 +457,18 @@ const Command* find_command(std::string_view name) {
     }
   }
   return nullptr;
+}
+
+std::optional<FoundCommand> find_command(std::span<const std::string_view> words) {
+  if (words.size() > 1) {
+    for (const Command& command : kTable) {
+      if (is_name(command.name, words[0], words[1])) {
+        return FoundCommand{.command = &command, .words = 2};
+      }
+    }
+  }
+  const Command* const command = find_command(words[0]);
+  return command == nullptr ? std::nullopt : std::optional(FoundCommand{.command = command, .words = 1});
 }
 
 }  // namespace guest::control

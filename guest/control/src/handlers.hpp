@@ -5,6 +5,7 @@
 
 #include "guest/control/command.hpp"
 #include "guest/control/services.hpp"
+#include "guest/kernel/histogram.hpp"
 
 namespace guest::control {
 
@@ -36,6 +37,23 @@ SIS_HANDLER(handle_sched);
 // threads.cpp
 SIS_HANDLER(handle_ps);
 SIS_HANDLER(handle_top);
+// graph_build.cpp, graph_run.cpp, graph_show.cpp, graph_export.cpp
+SIS_HANDLER(handle_graph_add_channel);
+SIS_HANDLER(handle_graph_add_operator);
+SIS_HANDLER(handle_graph_create);
+SIS_HANDLER(handle_graph_destroy);
+SIS_HANDLER(handle_graph_drain);
+SIS_HANDLER(handle_graph_export);
+SIS_HANDLER(handle_graph_kinds);
+SIS_HANDLER(handle_graph_list);
+SIS_HANDLER(handle_graph_pause);
+SIS_HANDLER(handle_graph_resume);
+SIS_HANDLER(handle_graph_schema);
+SIS_HANDLER(handle_graph_show);
+SIS_HANDLER(handle_graph_start);
+SIS_HANDLER(handle_graph_stats);
+SIS_HANDLER(handle_graph_stop);
+SIS_HANDLER(handle_graph_wait);
 // bench.cpp
 SIS_HANDLER(handle_bench);
 // trace.cpp
@@ -47,8 +65,12 @@ SIS_HANDLER(handle_shutdown);
 SIS_HANDLER(handle_reboot);
 #undef SIS_HANDLER
 
+/// tasks.cpp: count, extremes, and the percentiles that the samples support, under `name`.
+void add_histogram(ResultMap& into, std::string_view name, const kernel::Histogram& histogram);
+
 void render_bench(kernel::TextOutput& output, const CborValue& result);
 void render_echo(kernel::TextOutput& output, const CborValue& result);
+void render_graph_export(kernel::TextOutput& output, const CborValue& result);
 void render_help(kernel::TextOutput& output, const CborValue& result);
 void render_clear(kernel::TextOutput& output, const CborValue& result);
 void render_history(kernel::TextOutput& output, const CborValue& result);

@@ -34,8 +34,10 @@ void render_echo(TextOutput& output, const CborValue& result) {
 
 namespace {
 
+constexpr std::size_t kMaxUsage = 256;  ///< of one command
+
 void describe(CborWriter& writer, const Command& command) {
-  kernel::FixedText<128> usage;
+  kernel::FixedText<kMaxUsage> usage;
   write_usage(usage, command);
   ResultMap entry(writer);
   entry.add("name", command.name);
@@ -45,7 +47,7 @@ void describe(CborWriter& writer, const Command& command) {
 }
 
 void explain(ResultMap& result, const Command& command, std::string_view fault_kinds) {
-  kernel::FixedText<128> usage;
+  kernel::FixedText<kMaxUsage> usage;
   write_usage(usage, command);
   result.add("usage", usage.view());
   result.add("help", command.help);

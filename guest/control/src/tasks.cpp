@@ -49,6 +49,8 @@ std::unexpected<Refusal> refuse_server(std::string_view name, const tasks::Refus
                 refusal.placement->cpu, admission.density, admission.admitted, admission.bound);
 }
 
+}  // namespace
+
 void add_histogram(ResultMap& into, std::string_view name, const kernel::Histogram& histogram) {
   using kernel::Percentile;
   ResultMap result(into.key_for(name));
@@ -66,6 +68,8 @@ void add_histogram(ResultMap& into, std::string_view name, const kernel::Histogr
   result.add("max_ns", histogram.max());
   result.finish();
 }
+
+namespace {
 
 void add_statistics(ResultMap& into, const threads::JobStatistics& statistics) {
   into.add("misses", statistics.misses.load(std::memory_order_relaxed));

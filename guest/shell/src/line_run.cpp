@@ -50,12 +50,13 @@ bool LineRun::run_commands() {
 }
 
 void LineRun::run_command(std::span<const std::string_view> words) {
-  command_ = control::find_command(words[0]);
-  if (command_ == nullptr) {
+  const auto found = control::find_command(words);
+  if (!found) {
     status_ = 1;
     format_to(*output_, "{}: no such command; 'help' lists them\n", kernel::escaped(words[0].substr(0, 64)));
     return;
   }
+  command_ = found->command;
   if (command_->where == control::Where::ControlOnly) {
     status_ = 1;
     format_to(*output_, "{}: only for control requests\n", command_->name);
@@ -67,11 +68,11 @@ void LineRun::run_command(std::span<const std::string_view> words) {
               static_cast<unsigned>(command_->rights), static_cast<unsigned>(rights_));
     return;
   }
-  const auto arguments = control::Arguments::parse_words(command_->arguments, words.subspan(1), joined_);
+  const auto arguments = control::Arguments::parse_words(command_->arguments, words.subspan(found->words), joined_);
   if (!arguments) {
     return refuse(arguments.error());
   }
-  watching_ = watch_ && command_->watched && words.size() == 1;
+  watching_ = watch_ && command_->watched && words.size() == found->words;
   run_handler(*command_, *arguments);
 }
 

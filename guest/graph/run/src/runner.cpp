@@ -301,8 +301,8 @@ void Runner::end_run() {
   started_ = 0;
   graph_.drain_channels();
   state_.store(RunState::Idle, std::memory_order_relaxed);
-  if (on_idle_ != nullptr) {
-    kernel::work_queue().raise(*on_idle_);
+  while (!observers_.empty()) {
+    observers_.pop_front().run_ended();
   }
 }
 

@@ -57,7 +57,7 @@ struct ArgumentSpec {
   std::string_view help = {};
 };
 
-inline constexpr std::size_t kMaxArguments = 8;
+inline constexpr std::size_t kMaxArguments = 14;
 
 /// The checked arguments of one call. Texts are views into what was parsed.
 class Arguments {
@@ -177,6 +177,13 @@ struct Command {
 
 /// The command of that name, or null.
 const Command* find_command(std::string_view name);
+/// The command that a line begins with: names are one word or two, "graph show". Nothing: there is none; it is said
+/// in `words`, which are not empty, how many words the name has.
+struct FoundCommand {
+  const Command* command;
+  std::size_t words;
+};
+std::optional<FoundCommand> find_command(std::span<const std::string_view> words);
 std::span<const Command> command_table();
 
 /// Writes "NAME [ARGUMENT]..." with the arguments as they are typed in the shell.

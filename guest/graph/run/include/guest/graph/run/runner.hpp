@@ -22,6 +22,7 @@
 #include <optional>
 
 #include "guest/graph/graph.hpp"
+#include "guest/kernel/intrusive_list.hpp"
 #include "guest/kernel/named_error.hpp"
 #include "guest/kernel/work.hpp"
 #include "guest/tasks/task_set.hpp"
@@ -52,6 +53,20 @@ struct RunReport {
   std::uint64_t ran_ns;  ///< of the last or the present one, from its start to its end or now
 };
 
+/// Somebody who wants to know that a run has ended. Owned by whoever made it; linked into the runner while it waits.
+class RunObserver {
+ public:
+  RunObserver() = default;
+  RunObserver(const RunObserver&) = delete;
+  RunObserver& operator=(const RunObserver&) = delete;
+  /// In the control loop's thread. It is linked no more, and may be gone when this returns.
+  virtual void run_ended() = 0;
+  kernel::ListLink<RunObserver> link;
+
+ protected:
+  ~RunObserver() = default;
+};
+
 /// Called in the control loop's thread, but for what is said of the workers.
 class Runner {
  public:
@@ -79,8 +94,10 @@ class Runner {
 
   [[nodiscard]] const std::optional<sched::ServerParameters>& server() const { return server_; }
   [[nodiscard]] RunReport report() const;
-  /// Raised in the control loop's thread when a run has ended; null: nobody wants to know.
-  void set_on_idle(kernel::WorkItem* item) { on_idle_ = item; }
+  /// Tells `observer` when the run that goes on has ended.
+  void observe(RunObserver& observer) { observers_.push_back(observer); }
+  /// Does nothing if it is not linked.
+  void forget(RunObserver& observer) { observers_.remove(observer); }
 
  private:
   friend class Worker;
@@ -135,7 +152,7 @@ class Runner {
   kernel::FixedText<256> failure_;  ///< written by the worker that sets failed_
   kernel::WorkItem quiet_{[](void* self) { static_cast<Runner*>(self)->on_quiet(); }, this};
   kernel::WorkItem gone_{[](void* self) { static_cast<Runner*>(self)->on_worker_gone(); }, this};
-  kernel::WorkItem* on_idle_ = nullptr;
+  kernel::IntrusiveList<RunObserver, &RunObserver::link> observers_;
 };
 
 }  // namespace guest::graph
