@@ -1,9 +1,12 @@
 # One folder, one target, declared dependencies. A module's public headers lie in <folder>/include and
 # are included by their full path from the root of the tree ("vmm/base/result.hpp").
 #
-#   sis_module(NAME SOURCES a.cpp ... [DEPENDS public...] [PRIVATE_DEPENDS ...])
+#   sis_module(NAME [FLOATING_POINT] SOURCES a.cpp ... [DEPENDS public...] [PRIVATE_DEPENDS ...])
 #   sis_test(NAME SOURCES a_test.cpp ... DEPENDS ...)       GoogleTest, registered with CTest
 #   sis_fuzzer(NAME SOURCES fuzz.cpp DEPENDS ... [CORPUS dir])   libFuzzer
+#
+# FLOATING_POINT: a module of the guest that may use FP registers, which only threads may. What it shares with other
+# modules as inline functions would carry them there, so it may have none (check_own_code.cmake).
 
 add_library(sis_flags INTERFACE)
 target_compile_options(sis_flags INTERFACE
@@ -21,7 +24,8 @@ if(SIS_GUEST)
   # No FP or SIMD registers in kernel code: an interrupt handler must not clobber them.
   target_compile_options(sis_flags INTERFACE
     -ffreestanding -fno-pie -fno-common -fno-strict-aliasing -ffunction-sections -fdata-sections
-    -mgeneral-regs-only -mstrict-align -mno-outline-atomics -mbranch-protection=standard
+    $<$<NOT:$<BOOL:$<TARGET_PROPERTY:SIS_FLOATING_POINT>>>:-mgeneral-regs-only>
+    -mstrict-align -mno-outline-atomics -mbranch-protection=standard
     -fstack-protector-strong -fno-omit-frame-pointer -fno-asynchronous-unwind-tables -g
     "-ffile-prefix-map=${CMAKE_SOURCE_DIR}/="
     $<$<COMPILE_LANGUAGE:CXX>:-fno-exceptions -fno-rtti -fno-threadsafe-statics -fno-use-cxa-atexit>)
@@ -56,7 +60,7 @@ else()
 endif()
 
 function(sis_module NAME)
-  cmake_parse_arguments(M "" "" "SOURCES;DEPENDS;PRIVATE_DEPENDS" ${ARGN})
+  cmake_parse_arguments(M "FLOATING_POINT" "" "SOURCES;DEPENDS;PRIVATE_DEPENDS" ${ARGN})
   if(M_SOURCES)
     add_library(${NAME} STATIC ${M_SOURCES})
     target_include_directories(${NAME} PUBLIC include PRIVATE .)
@@ -65,6 +69,16 @@ function(sis_module NAME)
     add_library(${NAME} INTERFACE)
     target_include_directories(${NAME} INTERFACE include)
     target_link_libraries(${NAME} INTERFACE ${M_DEPENDS})
+  endif()
+  if(M_FLOATING_POINT)
+    set_target_properties(${NAME} PROPERTIES SIS_FLOATING_POINT ON)
+    # The same results on every machine; no errno, so that a square root is an instruction.
+    target_compile_options(${NAME} PRIVATE -ffp-contract=off -fno-math-errno)
+    if(SIS_GUEST)
+      add_custom_command(TARGET ${NAME} POST_BUILD
+        COMMAND ${CMAKE_COMMAND} -D NM=${CMAKE_NM} -D LIBRARY=$<TARGET_FILE:${NAME}>
+                -P "${CMAKE_SOURCE_DIR}/cmake/check_own_code.cmake")
+    endif()
   endif()
 endfunction()
 
