@@ -125,6 +125,9 @@ class Firing {
   /// A new tensor, of this operator: with its output schema, and as old as the oldest of the inputs. Errors:
   /// graph-no-memory, graph-bad-tensor.
   std::expected<TensorRef, kernel::NamedError> allocate(DType dtype, const Shape& shape);
+  /// Marks a tensor that came in and that the operator has changed in place as one that it has made, as allocate() does.
+  /// It must be unique.
+  void claim(TensorRef& tensor) const { tensor.stamp(schema_, origin_, sequence_, data_from_ns_); }
   /// Goes out when fire() has returned. Below outputs(), and once for each. A tensor that this operator has made, or
   /// one that came in.
   void send(std::size_t port, TensorRef tensor);

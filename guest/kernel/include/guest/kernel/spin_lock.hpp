@@ -36,6 +36,7 @@ enum class LockRank : std::uint16_t {
   Heap = 400,          ///< kernel::Heap; takes pages
   Pages = 410,         ///< kernel::PageAllocator
   AddressSpace = 420,  ///< the kernel's translation tables
+  ControlSink = 425,   ///< what a control-sink keeps
   Tensors = 430,       ///< graph::TensorArena
   Log = 900,           ///< the console: anything may be said under any lock
 };
