@@ -9,6 +9,7 @@
 #include "boot_error.hpp"
 #include "boot_interrupts.hpp"
 #include "boot_memory.hpp"
+#include "boot_operators.hpp"
 #include "boot_shell.hpp"
 #include "boot_tasks.hpp"
 #include "boot_threads.hpp"
@@ -129,6 +130,7 @@ extern "C" [[noreturn]] void kernel_main() {
   start_threads_here(bound_of_each_cpu);
   start_work_thread();
   arch::start_secondary_cpus(machine, run_secondary);
+  start_operators();
   control::Services& services = start_services(machine, config);
   start_control(services, config);
   kernel::log().metric("clock_resolution_ns", arch::virtual_timer().resolution_ns());

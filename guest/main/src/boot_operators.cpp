@@ -1,0 +1,36 @@
+#include "boot_operators.hpp"
+
+#include "boot_config_step.hpp"
+#include "guest/graph/operators/builtin.hpp"
+#include "guest/graph/operators/services.hpp"
+#include "guest/graph/run/graph_set.hpp"
+#include "guest/kernel/threads/threads.hpp"
+
+namespace guest {
+namespace {
+
+class ArchiveFiles final : public graph::FileSource {
+ public:
+  [[nodiscard]] std::optional<std::span<const std::byte>> find(std::string_view name) const override {
+    const auto file = boot_archive().find(name);
+    return file ? std::optional(file->data) : std::nullopt;
+  }
+};
+
+class ThreadTime final : public graph::ProcessorTime {
+ public:
+  std::uint64_t used_ns() override { return static_cast<std::uint64_t>(threads::dispatcher().current_ran()); }
+  void spin() override { threads::spin(); }
+};
+
+constinit ArchiveFiles files;
+constinit ThreadTime processor;
+
+}  // namespace
+
+void start_operators() {
+  graph::set_operator_services({.files = &files, .processor = &processor});
+  graph::graph_set().kinds().add(graph::builtin_kinds());
+}
+
+}  // namespace guest
