@@ -4,6 +4,9 @@
 #include <filesystem>
 #include <ostream>
 
+#include "tools/graph_file.hpp"
+#include "tools/guest_words.hpp"
+#include "tools/session.hpp"
 #include "tools/statistics.hpp"
 #include "tools/target.hpp"
 #include "tools/text.hpp"
@@ -15,68 +18,12 @@ namespace {
 
 using nlohmann::json;
 using std::chrono::steady_clock;
-using vmm::control::Client;
 
 /// ECMA-48, "CUP" and "ED": to the upper left, clears what is below.
 constexpr char kFromTop[] = "\x1b[H\x1b[J";
 
 /// Up to this many pings each have a line of their own; of more, only the figures are of use to a reader.
 constexpr std::uint32_t kMaxPingLines = 20;
-
-/// What a command needs to run.
-struct Context {
-  const Options& options;
-  std::ostream& out;
-  std::ostream& err;
-  bool terminal;  ///< somebody watches `out`
-};
-
-/// JSON on one line, with everything that is not ASCII escaped: safe for a terminal, and the same for programs.
-std::string json_line(const json& value) { return value.dump(-1, ' ', true) + "\n"; }
-
-ExitCode report(const Context& context, const Failure& failure) {
-  context.err << "sisctl: " << failure.message << "\n";
-  if (context.options.json) {
-    json error = {{"kind", failure.kind}, {"message", failure.message}};
-    if (!failure.code.empty()) error["code"] = failure.code;
-    if (!failure.field.empty()) error["field"] = failure.field;
-    context.out << json_line({{"error", error}});
-  }
-  return failure.exit_code;
-}
-
-/// A connection to the machine, and requests over it.
-class Session {
- public:
-  static Outcome<Session> open(const Options& options) {
-    auto target = find_target(options);
-    if (!target) return std::unexpected(target.error());
-    auto client = connect(*target, options.timeout);
-    if (!client) return std::unexpected(client.error());
-    return Session(std::move(*target), std::move(*client), options.timeout);
-  }
-
-  Outcome<json> call(const std::string& op, const json& args) {
-    auto result = client_.call(op, args, steady_clock::now() + timeout_);
-    if (!result) return std::unexpected(failure_of(result.error(), target_, timeout_));
-    return std::move(*result);
-  }
-
-  /// A reply that is well formed and yet not one to this op.
-  Failure wrong_reply(const std::string& what) const {
-    return failure_of({.kind = vmm::control::ClientError::Kind::Protocol, .message = what}, target_, timeout_);
-  }
-
-  [[nodiscard]] const std::string& name() const { return target_.name; }
-
- private:
-  Session(Target target, Client client, std::chrono::milliseconds timeout)
-      : target_(std::move(target)), client_(std::move(client)), timeout_(timeout) {}
-
-  Target target_;
-  Client client_;
-  std::chrono::milliseconds timeout_;
-};
 
 /// The figures of the pings that were answered; none if none was.
 json ping_figures(const std::vector<std::int64_t>& samples_ns, std::uint32_t sent) {
@@ -142,6 +89,58 @@ ExitCode call_and_print(const Context& context, const std::string& op, const jso
 }
 
 ExitCode run(const Context& context, const Info&) { return call_and_print(context, "info", json::object()); }
+
+/// The guest says which arguments its command has: no list of them is here, to be out of date.
+ExitCode run(const Context& context, const GuestCommand& command) {
+  auto session = Session::open(context.options);
+  if (!session) return report(context, session.error());
+  auto request =
+      request_of(command.words, [&](const std::string& name) { return session->call("help", {{"command", name}}); });
+  if (!request) return report(context, request.error());
+  const auto result = session->call(request->op, request->args);
+  if (!result) return report(context, result.error());
+  context.out << (context.options.json ? json_line(*result) : table(*result));
+  return ExitCode::Ok;
+}
+
+ExitCode run(const Context& context, const GraphExport& command) {
+  auto session = Session::open(context.options);
+  if (!session) return report(context, session.error());
+  if (command.dot) {
+    const auto drawn = session->call("shell", {{"line", "graph export " + shell_quoted(command.graph) + " dot"}});
+    if (!drawn) return report(context, drawn.error());
+    if (drawn->value("status", 1) == 0) {
+      context.out << printable(drawn->value("output", ""));
+      return ExitCode::Ok;
+    }
+    // Asked once more, so that the refusal has its code.
+  }
+  const auto result = session->call("graph export", {{"graph", command.graph}});
+  if (!result) return report(context, result.error());
+  if (!result->contains("structure")) return report(context, session->wrong_reply("graph export: " + result->dump()));
+  context.out << (*result)["structure"].dump(2, ' ', true) << "\n";
+  return ExitCode::Ok;
+}
+
+ExitCode run(const Context& context, const GraphImport& command) {
+  const auto requests = read_graph_file(command.file);
+  if (!requests) return report(context, requests.error());
+  auto session = Session::open(context.options);
+  if (!session) return report(context, session.error());
+  bool created = false;
+  for (const Request& request : requests->requests) {
+    const auto result = session->call(request.op, request.args);
+    if (!result) {
+      // Nothing half-made stays.
+      if (created) (void)session->call("graph destroy", {{"graph", requests->graph}});
+      return report(context, result.error());
+    }
+    created = created || request.op == "graph create";
+  }
+  const json made = {{"graph", requests->graph}, {"requests", requests->requests.size()}};
+  context.out << (context.options.json ? json_line(made) : table(made));
+  return ExitCode::Ok;
+}
 
 ExitCode run(const Context& context, const Call& call) { return call_and_print(context, call.op, call.args); }
 

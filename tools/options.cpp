@@ -88,6 +88,55 @@ void add_global_options(CLI::App& app, Options& options, Raw& raw) {
   app.set_version_flag("--version", "sisctl " SIS_VERSION);
 }
 
+/// Commands of the guest's own that are passed on in words. Which arguments each has, the guest says.
+struct GuestName {
+  const char* name;
+  const char* help;
+};
+constexpr GuestName kGuestNames[] = {
+    {.name = "bench", .help = "Measure what parts of the kernel cost"},
+    {.name = "counters", .help = "Print every counter of the kernel"},
+    {.name = "cpus", .help = "Print the CPUs"},
+    {.name = "det", .help = "Real-time servers and tasks: on, off, admit, remove, reset"},
+    {.name = "graph",
+     .help = "Dataflow graphs: create, add-channel, add-operator, start, wait, show, stats, export, ..."},
+    {.name = "irq", .help = "Print the interrupts"},
+    {.name = "mem", .help = "Print pages and heap"},
+    {.name = "pmu", .help = "Print the performance monitors"},
+    {.name = "ps", .help = "Print the threads"},
+    {.name = "sched", .help = "Print servers and tasks"},
+    {.name = "trace", .help = "Record events, and print them"},
+};
+
+void add_guest_commands(CLI::App& app) {
+  for (const auto& [name, help] : kGuestNames) {
+    auto* const command = app.add_subcommand(name, help);
+    command->footer(std::string("Arguments follow in the order in which `sisctl shell help ") + name +
+                    "` lists them, or as --name VALUE. Options of\nsisctl come before the command." +
+                    (std::string(name) == "graph"
+                         ? "\n\ngraph export NAME [--dot]   prints a graph as JSON, or for Graphviz\n"
+                           "graph import FILE           makes the graph of such JSON, or nothing\n"
+                           "The guest's own are listed by `sisctl shell help`."
+                         : ""));
+    command->fallthrough(false)->prefix_command();
+  }
+}
+
+/// graph export and graph import are more than a request.
+std::optional<decltype(Options::command)> graph_command(const std::vector<std::string>& words, std::string& problem) {
+  if (words[1] == "import") {
+    if (words.size() == 3) return GraphImport{.file = words[2]};
+    problem = "graph import: expected FILE";
+  } else if (words[1] == "export") {
+    const bool dot = words.size() == 4 && (words[2] == "--dot" || words[3] == "--dot");
+    if (words.size() == 3 && words[2] != "--dot") return GraphExport{.graph = words[2]};
+    if (dot && words[2] != words[3])
+      return GraphExport{.graph = words[2] == "--dot" ? words[3] : words[2], .dot = true};
+    problem = "graph export: expected NAME, and --dot or nothing";
+  }
+  return std::nullopt;
+}
+
 void add_commands(CLI::App& app, Raw& raw) {
   auto* ping = app.add_subcommand("ping", "Measure round trips of empty requests");
   ping->add_option("-n,--count", raw.ping.count, "How many, one after the other; default: 1")
@@ -125,6 +174,7 @@ void add_commands(CLI::App& app, Raw& raw) {
   snapshot->footer(
       "Machines of the KVM back end only. The guest stands still while its memory is written and does not notice;\n"
       "the folder appears when it is complete. Waits 10 minutes, unless --timeout is given.");
+  add_guest_commands(app);
   app.add_subcommand("ls", "List machines, those that run and those that have ended");
 }
 
@@ -182,6 +232,17 @@ Parsed finish(const CLI::App& app, Options options, Raw raw) {
     const auto words = app.get_subcommand("shell")->remaining();
     if (words.empty()) return usage_error("shell: COMMAND is missing");
     options.command = Shell{.line = line_of(words)};
+  }
+  for (const auto& [name, help] : kGuestNames) {
+    if (!app.got_subcommand(name)) continue;
+    std::vector<std::string> words = app.get_subcommand(name)->remaining();
+    words.insert(words.begin(), name);
+    if (words.size() == 2 && words[1] == "--help")
+      return {.options = {}, .text = app.get_subcommand(name)->help(), .exit_code = ExitCode::Ok};
+    std::string problem;
+    const auto graph = words[0] == "graph" && words.size() > 1 ? graph_command(words, problem) : std::nullopt;
+    if (!problem.empty()) return usage_error(problem);
+    options.command = graph ? *graph : GuestCommand{.words = std::move(words)};
   }
   if (app.got_subcommand("shutdown")) options.command = raw.shutdown;
   if (app.got_subcommand("top")) {

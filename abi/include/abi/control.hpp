@@ -67,6 +67,8 @@ inline constexpr char kNotFound[] = "not-found";
 inline constexpr char kBusy[] = "busy";
 inline constexpr char kCancelled[] = "cancelled";
 inline constexpr char kFailed[] = "failed";
+/// Commands of graphs have codes of their own, which begin so (docs/graph.md).
+inline constexpr char kGraphPrefix[] = "graph-";
 }  // namespace error
 
 /// Rights in a token, a bit mask.

@@ -72,6 +72,11 @@ std::string_view type_name(CborType type) {
 
 }  // namespace
 
+std::string_view to_string(ArgumentType type) {
+  constexpr std::string_view kNames[] = {"integer", "bool", "text", "text-or-bytes", "choice", "words"};
+  return kNames[static_cast<std::size_t>(type)];
+}
+
 const Arguments::Slot& Arguments::slot(std::string_view name) const {
   const auto index = index_of(specs_, name);
   kernel::require(index.has_value(), "a command asks for an argument that it does not declare");

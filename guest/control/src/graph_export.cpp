@@ -1,4 +1,6 @@
 // What a graph consists of, for programs (JSON) and for Graphviz.
+#include <algorithm>
+
 #include "graph_common.hpp"
 
 namespace guest::control {
@@ -29,6 +31,30 @@ void add_schema(ResultMap& result, std::string_view key, std::uint32_t schema, c
   if (schema != graph::kUntyped) {
     result.add(key, schemas.name_of(schema));
   }
+}
+
+bool uses(const graph::Graph& graph, std::uint32_t schema) {
+  return std::ranges::any_of(graph.channels(), [&](const auto* channel) { return channel->schema() == schema; }) ||
+         std::ranges::any_of(graph.operators(), [&](const auto* each) {
+           return each->in_schema() == schema || each->out_schema() == schema;
+         });
+}
+
+/// Those that it uses and not every kernel has.
+void add_schemas(ResultMap& into, const graph::Graph& graph) {
+  CborWriter& writer = into.key_for("schemas");
+  const std::size_t token = writer.begin_array();
+  std::size_t count = 0;
+  graph.schemas().for_each([&](std::uint32_t id, std::string_view name) {
+    if (id != graph::kSchemaText && id != graph::kSchemaTokens && uses(graph, id)) {
+      ResultMap entry(writer);
+      entry.add("name", name);
+      entry.add("id", id);
+      entry.finish();
+      ++count;
+    }
+  });
+  writer.end(token, count);
 }
 
 /// With the schema that each carries by now, whoever said so: added again, it carries that from the start.
@@ -176,6 +202,7 @@ void add_structure(ResultMap& result, const graph::GraphEntry& entry) {
   if (entry.runner->server()) {
     add_server(result, *entry.runner->server());
   }
+  add_schemas(result, graph);
   add_channels(result, graph);
   add_operators(result, graph);
 }

@@ -23,6 +23,10 @@ void ServerCounters::register_all(kernel::CounterRegistry& registry) {
 }
 
 void ServerCounters::count_error(std::string_view code) {
+  constexpr std::string_view kGraph = abi::control::error::kGraphPrefix;
+  if (code.starts_with(kGraph)) {
+    code = kGraph.substr(0, kGraph.size() - 1);
+  }
   const auto is_code = [code](const kernel::Counter& counter) {
     constexpr std::string_view kPrefix = "control_error_";
     const std::string_view name = counter.name().substr(kPrefix.size());

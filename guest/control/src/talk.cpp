@@ -65,6 +65,7 @@ void explain(ResultMap& result, const Command& command, std::string_view fault_k
   for (const ArgumentSpec& spec : command.arguments) {
     ResultMap entry(writer);
     entry.add("name", spec.name);
+    entry.add("type", to_string(spec.type));
     entry.add_bool("required", spec.required);
     entry.add("help", spec.help);
     entry.finish();

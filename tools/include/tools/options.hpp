@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 #include <variant>
+#include <vector>
 
 namespace sisctl {
 
@@ -39,6 +40,17 @@ struct Top {
   std::uint32_t ms = 0;  ///< 0: not given
 };
 struct List {};
+/// Any command of the guest's, in words.
+struct GuestCommand {
+  std::vector<std::string> words;  ///< at least one
+};
+struct GraphExport {
+  std::string graph;
+  bool dot = false;
+};
+struct GraphImport {
+  std::string file;
+};
 /// Saves the machine; asks its monitor, not the guest.
 struct Snapshot {
   std::string folder;
@@ -50,7 +62,7 @@ struct Options {
   std::string key_path;     ///< empty: control.key beside the socket
   bool json = false;
   std::chrono::milliseconds timeout{10'000};  ///< for the connection, and for each reply
-  std::variant<Ping, Info, Shell, Shutdown, Call, Top, List, Snapshot> command;
+  std::variant<Ping, Info, Shell, Shutdown, Call, Top, List, Snapshot, GuestCommand, GraphExport, GraphImport> command;
 };
 
 /// What parsing led to: options to act on, or a text to print and an exit code.

@@ -46,6 +46,9 @@ enum class ArgumentType : std::uint8_t {
   Words,  ///< text; in the shell the rest of the line's words, joined by blanks. Last argument only
 };
 
+/// "integer", "bool", "text", "text-or-bytes", "choice", "words".
+std::string_view to_string(ArgumentType type);
+
 struct ArgumentSpec {
   std::string_view name;
   ArgumentType type;

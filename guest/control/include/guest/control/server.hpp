@@ -58,8 +58,9 @@ struct ServerCounters {
   kernel::Counter tokens_refused{"control_tokens_refused"};
   kernel::Counter bad_frames{"control_bad_frames"};
   kernel::Counter timeouts{"control_timeouts"};  ///< connections that did not say Hello, or took nothing, in time
-  /// Errors by code, when they are made: "control_error_" and the code with '_' for '-'.
-  std::array<kernel::Counter, 17> errors{
+  /// Errors by code, when they are made: "control_error_" and the code with '_' for '-'; those of graphs
+  /// (abi::control::error::kGraphPrefix) together.
+  std::array<kernel::Counter, 18> errors{
       kernel::Counter{"control_error_malformed_frame"},
       kernel::Counter{"control_error_unsupported_version"},
       kernel::Counter{"control_error_unknown_command"},
@@ -77,6 +78,7 @@ struct ServerCounters {
       kernel::Counter{"control_error_busy"},
       kernel::Counter{"control_error_cancelled"},
       kernel::Counter{"control_error_failed"},
+      kernel::Counter{"control_error_graph"},
   };
 
   void register_all(kernel::CounterRegistry& registry);

@@ -1,0 +1,192 @@
+#include "tools/graph_file.hpp"
+
+#include <algorithm>
+#include <cstdint>
+#include <initializer_list>
+#include <string_view>
+
+#include "tools/text.hpp"
+#include "vmm/base/file.hpp"
+
+namespace sisctl {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::size_t kMaxFileBytes = std::size_t{1} << 20;
+
+Failure usage(const std::string& message) {
+  return {.exit_code = ExitCode::Usage, .kind = "usage", .message = message};
+}
+
+enum class Type : std::uint8_t { Number, Text, Ids, Parameters };
+struct Key {
+  std::string_view name;
+  Type type;
+  bool required = false;
+};
+
+std::string_view name_of(Type type) {
+  switch (type) {
+    case Type::Number:
+      return "an integer of 0 or more";
+    case Type::Text:
+      return "a text";
+    case Type::Ids:
+      return "an array of integers";
+    case Type::Parameters:
+      return "an object of integers and texts without ','";
+  }
+  return "";
+}
+
+bool is_parameter(const json& value) {
+  return value.is_number_integer() || (value.is_string() && value.get<std::string>().find(',') == std::string::npos);
+}
+
+bool has_type(const json& value, Type type) {
+  switch (type) {
+    case Type::Number:
+      return value.is_number_unsigned();
+    case Type::Text:
+      return value.is_string();
+    case Type::Ids:
+      return value.is_array() && std::ranges::all_of(value, [](const json& id) { return id.is_number_unsigned(); });
+    case Type::Parameters:
+      return value.is_object() && std::ranges::all_of(value, is_parameter);
+  }
+  return false;
+}
+
+/// As the guest's commands take it: lists are texts there.
+json argument_of(const json& value, Type type) {
+  std::string text;
+  if (type == Type::Ids) {
+    for (const json& id : value) text += (text.empty() ? "" : ",") + id.dump();
+    return text;
+  }
+  if (type == Type::Parameters) {
+    for (const auto& [name, inner] : value.items()) {
+      text += (text.empty() ? "" : ",") + name + "=" + (inner.is_string() ? inner.get<std::string>() : inner.dump());
+    }
+    return text;
+  }
+  return value;
+}
+
+/// The entries of `object` as arguments of a request; `place` is where it is in the file.
+Outcome<json> arguments_of(const json& object, const std::string& place, std::initializer_list<Key> keys) {
+  if (!object.is_object()) return std::unexpected(usage(place + ": expected an object"));
+  json args = json::object();
+  for (const auto& [name, value] : object.items()) {
+    const auto* const key = std::ranges::find(keys, name, &Key::name);
+    if (key == keys.end()) return std::unexpected(usage(place + ": unknown key '" + printable(name) + "'"));
+    if (!has_type(value, key->type)) {
+      return std::unexpected(usage(place + "." + name + ": expected " + std::string(name_of(key->type))));
+    }
+    args[name] = argument_of(value, key->type);
+  }
+  for (const Key& key : keys) {
+    if (key.required && !args.contains(key.name)) {
+      return std::unexpected(usage(place + ": '" + std::string(key.name) + "' is missing"));
+    }
+  }
+  return args;
+}
+
+class Reader {
+ public:
+  Outcome<GraphRequests> read(json graph) {
+    if (!graph.is_object()) return std::unexpected(usage("expected an object, as 'sisctl graph export' writes it"));
+    json channels = take(graph, "channels");
+    json operators = take(graph, "operators");
+    json schemas = take(graph, "schemas");
+    json server = take(graph, "server");
+    auto create = arguments_of(graph, "graph",
+                               {{.name = "name", .type = Type::Text, .required = true},
+                                {.name = "memory", .type = Type::Number},
+                                {.name = "tensors", .type = Type::Number}});
+    if (!create) return std::unexpected(create.error());
+    result_.graph = (*create)["name"].get<std::string>();
+    create->erase("name");
+    if (!server.is_null()) {
+      auto budget = arguments_of(server, "server",
+                                 {{.name = "budget_us", .type = Type::Number, .required = true},
+                                  {.name = "period_us", .type = Type::Number, .required = true},
+                                  {.name = "deadline_us", .type = Type::Number},
+                                  {.name = "reservation", .type = Type::Text}});
+      if (!budget) return std::unexpected(budget.error());
+      create->update(*budget);
+    }
+    for (const auto& done :
+         {add_all(schemas, "schemas", "graph schema",
+                  {{.name = "name", .type = Type::Text, .required = true}, {.name = "id", .type = Type::Number}}),
+          add("graph create", std::move(*create)),
+          add_all(channels, "channels", "graph add-channel",
+                  {{.name = "id", .type = Type::Number, .required = true},
+                   {.name = "capacity", .type = Type::Number, .required = true},
+                   {.name = "policy", .type = Type::Text},
+                   {.name = "schema", .type = Type::Text}}),
+          add_all(operators, "operators", "graph add-operator",
+                  {{.name = "id", .type = Type::Number, .required = true},
+                   {.name = "name", .type = Type::Text, .required = true},
+                   {.name = "kind", .type = Type::Text, .required = true},
+                   {.name = "priority", .type = Type::Number},
+                   {.name = "stage", .type = Type::Text},
+                   {.name = "wcet_ns", .type = Type::Number},
+                   {.name = "cpu", .type = Type::Number},
+                   {.name = "inputs", .type = Type::Ids},
+                   {.name = "outputs", .type = Type::Ids},
+                   {.name = "in_schema", .type = Type::Text},
+                   {.name = "out_schema", .type = Type::Text},
+                   {.name = "parameters", .type = Type::Parameters}})}) {
+      if (!done) return std::unexpected(done.error());
+    }
+    return std::move(result_);
+  }
+
+ private:
+  static json take(json& object, const std::string& name) {
+    json value = object.value(name, json());
+    object.erase(name);
+    return value;
+  }
+
+  Outcome<void> add(const std::string& op, json args) {
+    if (op != "graph schema") args["graph"] = result_.graph;
+    result_.requests.push_back({.op = op, .args = std::move(args)});
+    return {};
+  }
+
+  Outcome<void> add_all(const json& items, const std::string& name, const std::string& op,
+                        std::initializer_list<Key> keys) {
+    if (items.is_null()) return {};
+    if (!items.is_array()) return std::unexpected(usage(name + ": expected an array"));
+    for (std::size_t i = 0; i < items.size(); ++i) {
+      auto args = arguments_of(items[i], name + "[" + std::to_string(i) + "]", keys);
+      if (!args) return std::unexpected(args.error());
+      (void)add(op, std::move(*args));
+    }
+    return {};
+  }
+
+  GraphRequests result_;
+};
+
+}  // namespace
+
+Outcome<GraphRequests> parse_graph(const std::string& text) {
+  json graph = json::parse(text, nullptr, false);
+  if (graph.is_discarded()) return std::unexpected(usage("not JSON"));
+  return Reader().read(std::move(graph));
+}
+
+Outcome<GraphRequests> read_graph_file(const std::string& path) {
+  const auto text = vmm::read_file(path, kMaxFileBytes);
+  if (!text) return std::unexpected(usage(text.error().message));
+  auto requests = parse_graph(*text);
+  if (!requests) requests.error().message = printable(path) + ": " + requests.error().message;
+  return requests;
+}
+
+}  // namespace sisctl

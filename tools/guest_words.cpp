@@ -1,0 +1,135 @@
+#include "tools/guest_words.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <cstdint>
+#include <limits>
+#include <optional>
+
+#include "tools/text.hpp"
+
+namespace sisctl {
+namespace {
+
+using nlohmann::json;
+
+std::unexpected<Failure> usage(const std::string& message) {
+  return std::unexpected(Failure{.exit_code = ExitCode::Usage, .kind = "usage", .message = message});
+}
+
+/// A word as the guest wants it. Ranges and choices are the guest's to check.
+Outcome<json> value_of(const std::string& name, const std::string& type, const std::string& word) {
+  if (type == "integer") {
+    std::uint64_t number = 0;
+    const char* const end = word.data() + word.size();
+    const auto [rest, error] = std::from_chars(word.data(), end, number);
+    if (error != std::errc() || rest != end) {
+      return usage(name + ": found '" + printable(word) + "', allowed: an integer from 0 to " +
+                   std::to_string(std::numeric_limits<std::uint64_t>::max()));
+    }
+    return number;
+  }
+  if (type == "bool") {
+    if (word == "yes" || word == "true") return true;
+    if (word == "no" || word == "false") return false;
+    return usage(name + ": found '" + printable(word) + "', allowed: yes or no");
+  }
+  return word;
+}
+
+struct Spec {
+  std::string name;
+  std::string type;
+};
+
+Outcome<std::vector<Spec>> specs_of(const json& help) {
+  std::vector<Spec> specs;
+  for (const json& argument : help.value("arguments", json::array())) {
+    if (!argument.is_object()) return usage("the guest does not say which arguments its command has");
+    specs.push_back({.name = argument.value("name", ""), .type = argument.value("type", "")});
+  }
+  return specs;
+}
+
+std::string names_of(const std::vector<Spec>& specs) {
+  std::string names;
+  for (const Spec& spec : specs) names += (names.empty() ? "" : ", ") + spec.name;
+  return names.empty() ? "none" : names;
+}
+
+class Words {
+ public:
+  Words(std::string op, const std::vector<Spec>& specs) : op_(std::move(op)), specs_(specs) {}
+
+  Outcome<json> take(const std::vector<std::string>& words, std::size_t from) {
+    for (std::size_t i = from; i < words.size(); ++i) {
+      if (only_positional_ || !words[i].starts_with("--")) {
+        if (auto set = set_next(words[i]); !set) return std::unexpected(set.error());
+      } else if (words[i] == "--") {
+        only_positional_ = true;
+      } else {
+        const std::size_t equals = words[i].find('=');
+        const std::string name = words[i].substr(2, equals == std::string::npos ? equals : equals - 2);
+        if (equals == std::string::npos && i + 1 == words.size()) return usage("--" + printable(name) + ": no value");
+        const std::string value = equals == std::string::npos ? words[++i] : words[i].substr(equals + 1);
+        if (auto set = set_named(name, value); !set) return std::unexpected(set.error());
+      }
+    }
+    return std::move(args_);
+  }
+
+ private:
+  Outcome<void> set(const Spec& spec, const std::string& word) {
+    auto value = value_of(spec.name, spec.type, word);
+    if (!value) return std::unexpected(value.error());
+    // Of this type the last argument takes all that follows.
+    if (spec.type == "words" && args_.contains(spec.name)) {
+      args_[spec.name] = args_[spec.name].get<std::string>() + " " + word;
+      return {};
+    }
+    if (args_.contains(spec.name)) return usage(spec.name + " is given twice");
+    args_[spec.name] = std::move(*value);
+    return {};
+  }
+
+  Outcome<void> set_next(const std::string& word) {
+    for (const Spec& spec : specs_) {
+      if (!args_.contains(spec.name) || spec.type == "words") return set(spec, word);
+    }
+    return usage("'" + printable(word) + "' is one argument too many: '" + op_ + "' has " + names_of(specs_));
+  }
+
+  Outcome<void> set_named(const std::string& name, const std::string& word) {
+    const auto spec = std::ranges::find(specs_, name, &Spec::name);
+    if (spec == specs_.end()) {
+      return usage("--" + printable(name) + ": '" + op_ + "' has no such argument, allowed: " + names_of(specs_));
+    }
+    return set(*spec, word);
+  }
+
+  std::string op_;
+  const std::vector<Spec>& specs_;
+  json args_ = json::object();
+  bool only_positional_ = false;
+};
+
+}  // namespace
+
+Outcome<Request> request_of(const std::vector<std::string>& words, const AskHelp& ask_help) {
+  std::size_t used = std::min<std::size_t>(words.size(), 2);
+  std::string op;
+  Outcome<json> help;
+  for (; used > 0; --used) {
+    op = used == 2 ? words[0] + " " + words[1] : words[0];
+    help = ask_help(op);
+    if (help || help.error().code != "not-found") break;
+  }
+  if (!help) return std::unexpected(help.error());
+  const auto specs = specs_of(*help);
+  if (!specs) return std::unexpected(specs.error());
+  auto args = Words(op, *specs).take(words, used);
+  if (!args) return std::unexpected(args.error());
+  return Request{.op = op, .args = std::move(*args)};
+}
+
+}  // namespace sisctl

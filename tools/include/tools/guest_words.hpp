@@ -1,0 +1,25 @@
+// Words of a command line as a request to the guest, by what the guest says of its command.
+#pragma once
+
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "tools/target.hpp"
+
+namespace sisctl {
+
+struct Request {
+  std::string op;
+  nlohmann::json args = nlohmann::json::object();
+};
+
+/// Asks the guest what `help NAME` says.
+using AskHelp = std::function<Outcome<nlohmann::json>(const std::string& name)>;
+
+/// `words`, at least one: the name of a command, of one word or two, then its arguments by position, or as --name VALUE
+/// or --name=VALUE. What is wrong with them is a usage error; that there is no such command is the guest's refusal.
+Outcome<Request> request_of(const std::vector<std::string>& words, const AskHelp& ask_help);
+
+}  // namespace sisctl

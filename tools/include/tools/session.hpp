@@ -1,0 +1,50 @@
+// What every command needs: where its output goes, and a connection to the guest.
+#pragma once
+
+#include <iosfwd>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "tools/options.hpp"
+#include "tools/target.hpp"
+#include "vmm/control/client.hpp"
+
+namespace sisctl {
+
+/// What a command needs to run.
+struct Context {
+  const Options& options;
+  std::ostream& out;
+  std::ostream& err;
+  bool terminal;  ///< somebody watches `out`
+};
+
+/// JSON on one line, with everything that is not ASCII escaped: safe for a terminal, and the same for programs.
+std::string json_line(const nlohmann::json& value);
+
+/// Says what went wrong, as the options want it; returns the exit code for it.
+ExitCode report(const Context& context, const Failure& failure);
+
+/// A connection to the machine, and requests over it.
+class Session {
+ public:
+  static Outcome<Session> open(const Options& options);
+
+  /// One request and its reply.
+  Outcome<nlohmann::json> call(const std::string& op, const nlohmann::json& args);
+
+  /// A reply that is well formed and yet not one to this op.
+  [[nodiscard]] Failure wrong_reply(const std::string& what) const;
+
+  [[nodiscard]] const std::string& name() const { return target_.name; }
+
+ private:
+  Session(Target target, vmm::control::Client client, std::chrono::milliseconds timeout)
+      : target_(std::move(target)), client_(std::move(client)), timeout_(timeout) {}
+
+  Target target_;
+  vmm::control::Client client_;
+  std::chrono::milliseconds timeout_;
+};
+
+}  // namespace sisctl

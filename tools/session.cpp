@@ -1,0 +1,41 @@
+#include "tools/session.hpp"
+
+#include <chrono>
+#include <ostream>
+
+namespace sisctl {
+
+using nlohmann::json;
+
+std::string json_line(const json& value) { return value.dump(-1, ' ', true) + "\n"; }
+
+ExitCode report(const Context& context, const Failure& failure) {
+  context.err << "sisctl: " << failure.message << "\n";
+  if (context.options.json) {
+    json error = {{"kind", failure.kind}, {"message", failure.message}};
+    if (!failure.code.empty()) error["code"] = failure.code;
+    if (!failure.field.empty()) error["field"] = failure.field;
+    context.out << json_line({{"error", error}});
+  }
+  return failure.exit_code;
+}
+
+Outcome<Session> Session::open(const Options& options) {
+  auto target = find_target(options);
+  if (!target) return std::unexpected(target.error());
+  auto client = connect(*target, options.timeout);
+  if (!client) return std::unexpected(client.error());
+  return Session(std::move(*target), std::move(*client), options.timeout);
+}
+
+Outcome<json> Session::call(const std::string& op, const json& args) {
+  auto result = client_.call(op, args, std::chrono::steady_clock::now() + timeout_);
+  if (!result) return std::unexpected(failure_of(result.error(), target_, timeout_));
+  return std::move(*result);
+}
+
+Failure Session::wrong_reply(const std::string& what) const {
+  return failure_of({.kind = vmm::control::ClientError::Kind::Protocol, .message = what}, target_, timeout_);
+}
+
+}  // namespace sisctl
