@@ -210,7 +210,7 @@ kernel::Outcome Graph::add_operator(const OperatorSpec& spec) {
   if (!code) {
     return fail(code.error().name, "operator '{}' ({}): {}", spec.name, kind->name, code.error().detail.view());
   }
-  auto* const added = new (std::nothrow) Operator(*kind);
+  auto* const added = new (std::nothrow) Operator(*kind, arena_, spec.id, spec.out_schema);
   if (added == nullptr) {
     return fail("graph-no-memory", "no memory for operator '{}'", spec.name);
   }
@@ -222,14 +222,12 @@ kernel::Outcome Graph::add_operator(const OperatorSpec& spec) {
 
 /// Everything has been checked.
 void Graph::connect(Operator& added, const OperatorSpec& spec) {
-  added.id_ = spec.id;
   added.name_.write(spec.name);
   added.priority_ = spec.priority;
   added.stage_ = spec.stage;
   added.wcet_ns_ = spec.wcet_ns;
   added.cpu_ = spec.cpu;
   added.in_schema_ = spec.in_schema;
-  added.out_schema_ = spec.out_schema;
   for (const bool are_inputs : {true, false}) {
     for (const std::uint32_t id : are_inputs ? spec.inputs : spec.outputs) {
       Channel& channel = *find_channel(id);
@@ -237,6 +235,8 @@ void Graph::connect(Operator& added, const OperatorSpec& spec) {
       kernel::require((are_inputs ? added.inputs_ : added.outputs_).push_back(&channel), "an operator has more ports");
     }
   }
+  added.firing_.inputs_.size = spec.inputs.size();
+  added.firing_.outputs_.size = spec.outputs.size();
   kernel::require(operators_.push_back(&added), "more operators than a graph has");
 }
 

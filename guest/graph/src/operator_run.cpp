@@ -26,39 +26,53 @@ Operator::Obstacle Operator::obstacle() const {
   return {};
 }
 
-std::expected<Operator::Fired, kernel::NamedError> Operator::fire(TensorArena& arena, std::uint64_t now_ns) {
-  Firing firing(arena, id_, out_schema_, sequence_, now_ns);
-  firing.inputs_.size = inputs_.size();
-  firing.outputs_.size = outputs_.size();
+std::expected<Operator::Fired, kernel::NamedError> Operator::fire(std::uint64_t now_ns) {
+  Firing& firing = firing_;
   Fired fired{.oldest_ns = now_ns};
-  for (std::size_t i = 0; i < inputs_.size(); ++i) {
-    Received received = inputs_[i]->receive();
+  std::size_t port = 0;
+  for (Channel* const input : inputs_) {
+    Received received = input->receive();
     kernel::require(static_cast<bool>(received.tensor), "an operator fires without its inputs");
-    fired.wake_producers |= static_cast<std::uint8_t>(received.wake_producer ? 1U << i : 0U);
+    fired.wake_producers |= static_cast<std::uint8_t>(received.wake_producer ? 1U << port : 0U);
     fired.oldest_ns = std::min(fired.oldest_ns, received.tensor.info().timestamp_ns);
-    firing.inputs_.tensors[i] = std::move(received.tensor);
+    firing.inputs_.tensors[port++] = std::move(received.tensor);
   }
+  firing.now_ns_ = now_ns;
   firing.data_from_ns_ = fired.oldest_ns;
-  ++sequence_;
+  firing.finished_ = false;
   add_one(executions_);
-  if (const kernel::Outcome outcome = code_->fire(firing); !outcome) {
+  const kernel::Outcome outcome = code_->fire(firing);
+  ++firing.sequence_;
+  if (!outcome) [[unlikely]] {
     add_one(failures_);
+    drop_ports();
     return std::unexpected(outcome.error());
   }
   fired.finished = firing.finished_;
-  send_outputs(firing, fired);
+  send_outputs(fired);
+  for (std::size_t i = 0; i < inputs_.size(); ++i) {
+    firing.inputs_.tensors[i].reset();
+  }
   return fired;
 }
 
-void Operator::send_outputs(Firing& firing, Fired& fired) {
-  for (std::size_t i = 0; i < outputs_.size(); ++i) {
-    TensorRef& tensor = firing.outputs_.tensors[i];
-    if (!tensor) {
-      continue;
+/// What a failed execution has left.
+void Operator::drop_ports() {
+  for (std::size_t i = 0; i < kMaxPorts; ++i) {
+    firing_.inputs_.tensors[i].reset();
+    firing_.outputs_.tensors[i].reset();
+  }
+}
+
+void Operator::send_outputs(Fired& fired) {
+  std::size_t port = 0;
+  for (Channel* const output : outputs_) {
+    if (TensorRef& tensor = firing_.outputs_.tensors[port]; tensor) {
+      const SendResult sent = output->send(tensor);
+      kernel::require(sent.outcome != SendOutcome::Full, "an operator fires without room for its outputs");
+      fired.wake_consumers |= static_cast<std::uint8_t>(sent.wake_consumer ? 1U << port : 0U);
     }
-    const SendResult sent = outputs_[i]->send(tensor);
-    kernel::require(sent.outcome != SendOutcome::Full, "an operator fires without room for its outputs");
-    fired.wake_consumers |= static_cast<std::uint8_t>(sent.wake_consumer ? 1U << i : 0U);
+    ++port;
   }
 }
 

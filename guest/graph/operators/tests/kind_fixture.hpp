@@ -74,7 +74,7 @@ class KindFixture {
   }
   /// "ok", "finished", or the error: "name: detail".
   std::string fire() {
-    const auto fired = op->fire(graph->arena(), now_ns);
+    const auto fired = op->fire(now_ns);
     if (!fired) {
       return std::string(fired.error().name) + ": " + std::string(fired.error().detail.view());
     }

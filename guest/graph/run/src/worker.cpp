@@ -32,44 +32,22 @@ void Worker::wake() {
   waking.unpark(*thread_);
 }
 
-void Worker::run() {
-  for (;;) {
-    switch (run_.state_.load(std::memory_order_acquire)) {
-      case RunState::Running:
-        work();
-        break;
-      case RunState::Paused:
-        threads::dispatcher().park();  // resume() and stop() wake it
-        break;
-      default:
-        return;
-    }
+void Worker::notify(std::size_t place) {
+  Worker& of = *run_.workers_[run_.places_[place].worker];
+  if (&of == this) {
+    work_ |= bit(place);
+  } else {
+    of.raise(place);
   }
 }
 
-/// One operator fires, or there is nothing to do for now.
-void Worker::work() {
-  take_raised();
-  const auto now_ns = static_cast<std::uint64_t>(threads::dispatcher().now());
-  if (now_ns >= due_ns_) [[unlikely]] {
-    wake_due_sources(now_ns);
+void Worker::notify(const Runner::Place& from, const Operator::Fired& fired) {
+  for (std::uint32_t left = fired.wake_producers; left != 0; left &= left - 1) {
+    notify(from.producers[std::countr_zero(left)]);
   }
-  if (work_ == 0) {
-    wait();
-    return;
+  for (std::uint32_t left = fired.wake_consumers; left != 0; left &= left - 1) {
+    notify(from.consumers[std::countr_zero(left)]);
   }
-  step(choose(), now_ns);
-}
-
-void Worker::take_raised() {
-  if (raised_.load(std::memory_order_relaxed) == 0) [[likely]] {
-    return;
-  }
-  work_ |= raised_.exchange(0, std::memory_order_acq_rel);
-  if (counted_) {
-    run_.busy_.fetch_sub(1, std::memory_order_relaxed);  // it is busy already, which counts once
-  }
-  counted_ = true;
 }
 
 /// Nothing is to be done, but a source may wait for a time; then the run is not over.
@@ -94,24 +72,6 @@ void Worker::wake_due_sources(std::uint64_t now_ns) {
   }
 }
 
-/// Of those of the highest priority the next one after the last.
-std::size_t Worker::choose() {
-  const auto first = static_cast<std::size_t>(std::countr_zero(work_));
-  const std::uint64_t peers = work_ & run_.places_[first].peers;
-  const std::uint64_t behind = peers & ~(bit(last_) | (bit(last_) - 1));
-  last_ = static_cast<std::size_t>(std::countr_zero(behind != 0 ? behind : peers));
-  return last_;
-}
-
-void Worker::step(std::size_t place, std::uint64_t now_ns) {
-  Runner::Place& at = run_.places_[place];
-  if ((at.code->is_source() && !source_is_ready(place, now_ns)) || is_stuck(*at.code)) {
-    work_ &= ~bit(place);
-    return;
-  }
-  fire(at, now_ns);
-}
-
 bool Worker::source_is_ready(std::size_t place, std::uint64_t now_ns) {
   Runner::Place& at = run_.places_[place];
   timed_ &= ~bit(place);
@@ -130,8 +90,30 @@ bool Worker::source_is_ready(std::size_t place, std::uint64_t now_ns) {
   return false;
 }
 
+// The way of every execution: each of these is called from one place.
+
+[[gnu::always_inline]] inline void Worker::take_raised() {
+  if (raised_.load(std::memory_order_relaxed) == 0) [[likely]] {
+    return;
+  }
+  work_ |= raised_.exchange(0, std::memory_order_acq_rel);
+  if (counted_) {
+    run_.busy_.fetch_sub(1, std::memory_order_relaxed);  // it is busy already, which counts once
+  }
+  counted_ = true;
+}
+
+/// Of those of the highest priority the next one after the last.
+[[gnu::always_inline]] inline std::size_t Worker::choose() {
+  const auto first = static_cast<std::size_t>(std::countr_zero(work_));
+  const std::uint64_t peers = work_ & run_.places_[first].peers;
+  const std::uint64_t behind = peers & ~(bit(last_) | (bit(last_) - 1));
+  last_ = static_cast<std::size_t>(std::countr_zero(behind != 0 ? behind : peers));
+  return last_;
+}
+
 /// True: until the channel that is in its way lets it know.
-bool Worker::is_stuck(Operator& on) {
+[[gnu::always_inline]] inline bool Worker::is_stuck(Operator& on) {
   for (;;) {
     const Operator::Obstacle obstacle = on.obstacle();
     if (obstacle.channel == nullptr) {
@@ -143,11 +125,11 @@ bool Worker::is_stuck(Operator& on) {
   }
 }
 
-void Worker::fire(Runner::Place& at, std::uint64_t now_ns) {
+[[gnu::always_inline]] inline void Worker::fire(Runner::Place& at, std::uint64_t now_ns) {
   Operator& code = *at.code;
   threads::Dispatcher& here = threads::dispatcher();
   const sched::Time ran_before = here.current_ran();
-  const auto fired = code.fire(run_.graph_.arena(), now_ns);
+  const auto fired = code.fire(now_ns);
   {
     const kernel::CriticalSection section;
     const auto took_ns = static_cast<std::uint64_t>(here.current_ran() - ran_before);
@@ -164,24 +146,46 @@ void Worker::fire(Runner::Place& at, std::uint64_t now_ns) {
   if (fired->finished) {
     at.steps_left = 0;
   }
-  notify(at, *fired);
-}
-
-void Worker::notify(const Runner::Place& from, const Operator::Fired& fired) {
-  for (std::uint32_t left = fired.wake_producers; left != 0; left &= left - 1) {
-    notify(from.producers[std::countr_zero(left)]);
-  }
-  for (std::uint32_t left = fired.wake_consumers; left != 0; left &= left - 1) {
-    notify(from.consumers[std::countr_zero(left)]);
+  if ((fired->wake_producers | fired->wake_consumers) != 0) {
+    notify(at, *fired);
   }
 }
 
-void Worker::notify(std::size_t place) {
-  Worker& of = *run_.workers_[run_.places_[place].worker];
-  if (&of == this) {
-    work_ |= bit(place);
-  } else {
-    of.raise(place);
+[[gnu::always_inline]] inline void Worker::step(std::size_t place, std::uint64_t now_ns) {
+  Runner::Place& at = run_.places_[place];
+  if ((at.code->is_source() && !source_is_ready(place, now_ns)) || is_stuck(*at.code)) {
+    work_ &= ~bit(place);
+    return;
+  }
+  fire(at, now_ns);
+}
+
+/// One operator fires, or there is nothing to do for now.
+[[gnu::always_inline]] inline void Worker::work() {
+  take_raised();
+  const auto now_ns = static_cast<std::uint64_t>(threads::dispatcher().now());
+  if (now_ns >= due_ns_) [[unlikely]] {
+    wake_due_sources(now_ns);
+  }
+  if (work_ == 0) {
+    wait();
+    return;
+  }
+  step(choose(), now_ns);
+}
+
+void Worker::run() {
+  for (;;) {
+    switch (run_.state_.load(std::memory_order_acquire)) {
+      case RunState::Running:
+        work();
+        break;
+      case RunState::Paused:
+        threads::dispatcher().park();  // resume() and stop() wake it
+        break;
+      default:
+        return;
+    }
   }
 }
 

@@ -110,29 +110,31 @@ class Operator {
     std::uint64_t oldest_ns = 0;  ///< when the oldest data that it used came into the graph
   };
   /// Executes once. Nothing is in its way. On an error its inputs are gone, and nothing was sent.
-  std::expected<Fired, kernel::NamedError> fire(TensorArena& arena, std::uint64_t now_ns);
+  std::expected<Fired, kernel::NamedError> fire(std::uint64_t now_ns);
   /// Writes down an execution. On the operator's CPU, interrupts masked.
   void record(std::uint64_t took_ns, std::uint64_t latency_ns);
 
  private:
   friend class Graph;
-  explicit Operator(const OperatorKind& kind) : kind_(kind) {}
-  void send_outputs(Firing& firing, Fired& fired);
+  Operator(const OperatorKind& kind, TensorArena& arena, std::uint32_t id, std::uint32_t out_schema)
+      : kind_(kind), id_(id), out_schema_(out_schema), firing_(arena, id, out_schema) {}
+  void send_outputs(Fired& fired);
+  void drop_ports();
 
   const OperatorKind& kind_;
-  std::uint32_t id_ = 0;
+  std::uint32_t id_;
   kernel::FixedText<kMaxName> name_;
   std::uint8_t priority_ = 0;
   Stage stage_ = Stage::Acquire;
   std::uint64_t wcet_ns_ = 0;
   std::uint32_t cpu_ = 0;
   std::uint32_t in_schema_ = kUntyped;
-  std::uint32_t out_schema_ = kUntyped;
+  std::uint32_t out_schema_;
   Parameters parameters_;
   kernel::BoundedArray<Channel*, kMaxPorts> inputs_;
   kernel::BoundedArray<Channel*, kMaxPorts> outputs_;
   std::unique_ptr<OperatorCode> code_;
-  std::uint64_t sequence_ = 0;  ///< of the tensors that it makes
+  Firing firing_;
   // Written by the operator's CPU, read by anybody; relaxed.
   std::atomic<std::uint64_t> executions_{0};
   std::atomic<std::uint64_t> overruns_{0};

@@ -108,12 +108,13 @@ class OperatorCode {
   virtual void begin(std::uint64_t /*now_ns*/) {}
 };
 
-/// What an operator has and gives while it fires.
+/// What an operator has and gives while it fires. One for all executions of an operator: there is much to make and to
+/// destroy.
 class Firing {
  public:
-  /// What the tensors that the operator makes are marked with, and the time of the clock.
-  Firing(TensorArena& arena, std::uint32_t origin, std::uint32_t schema, std::uint64_t sequence, std::uint64_t now_ns)
-      : arena_(arena), origin_(origin), schema_(schema), sequence_(sequence), now_ns_(now_ns) {}
+  /// What the tensors that the operator makes are marked with.
+  Firing(TensorArena& arena, std::uint32_t origin, std::uint32_t schema)
+      : arena_(arena), origin_(origin), schema_(schema) {}
   Firing(const Firing&) = delete;
   Firing& operator=(const Firing&) = delete;
 
@@ -125,8 +126,8 @@ class Firing {
   /// A new tensor, of this operator: with its output schema, and as old as the oldest of the inputs. Errors:
   /// graph-no-memory, graph-bad-tensor.
   std::expected<TensorRef, kernel::NamedError> allocate(DType dtype, const Shape& shape);
-  /// Marks a tensor that came in and that the operator has changed in place as one that it has made, as allocate() does.
-  /// It must be unique.
+  /// Marks a tensor that came in and that the operator has changed in place as one that it has made, as allocate()
+  /// does. It must be unique.
   void claim(TensorRef& tensor) const { tensor.stamp(schema_, origin_, sequence_, data_from_ns_); }
   /// Goes out when fire() has returned. Below outputs(), and once for each. A tensor that this operator has made, or
   /// one that came in.
@@ -135,6 +136,7 @@ class Firing {
   void finish() { finished_ = true; }
 
  private:
+  friend class Graph;
   friend class Operator;
   struct Ports {
     TensorRef tensors[kMaxPorts];
@@ -145,8 +147,8 @@ class Firing {
   TensorArena& arena_;
   std::uint32_t origin_;
   std::uint32_t schema_;
-  std::uint64_t sequence_;
-  std::uint64_t now_ns_;
+  std::uint64_t sequence_ = 0;
+  std::uint64_t now_ns_ = 0;
   std::uint64_t data_from_ns_ = 0;  ///< when the oldest data that it uses came into the graph
   Ports inputs_;
   Ports outputs_;

@@ -69,7 +69,7 @@ class GraphRunner {
 
   kernel::Outcome fire(std::size_t index) {
     Operator& each = *graph_.operators()[index];
-    const auto fired = each.fire(graph_.arena(), now_ns_);
+    const auto fired = each.fire(now_ns_);
     if (!fired) {
       return std::unexpected(fired.error());
     }
