@@ -54,6 +54,9 @@ else()
     # What is not used would be relocated at each start all the same.
     target_compile_options(sis_flags INTERFACE -ffunction-sections -fdata-sections)
     target_link_options(sis_flags INTERFACE -Wl,--gc-sections)
+    # What only errors execute goes to sections of its own, as GCC does by itself for x86: of a start's code (startup.ld)
+    # it would be half.
+    target_compile_options(sis_flags INTERFACE $<$<CXX_COMPILER_ID:GNU>:-freorder-blocks-and-partition>)
   else()
     add_link_options($<$<LINK_LANGUAGE:CXX>:-pie>)
   endif()

@@ -48,6 +48,15 @@ Result<MappedRegion> MappedRegion::map_file(const UniqueFd& fd, std::size_t size
                   " of a file of " + std::to_string(file_bytes) + " bytes");
     }
   }
+  return map(fd, size_bytes, offset_bytes, flags);
+}
+
+Result<MappedRegion> MappedRegion::map_sized(const UniqueFd& fd, std::size_t size_bytes) {
+  return map(fd, size_bytes, 0, MAP_SHARED);
+}
+
+Result<MappedRegion> MappedRegion::map(const UniqueFd& fd, std::size_t size_bytes, std::uint64_t offset_bytes,
+                                       int flags) {
   void* address =
       ::mmap(nullptr, size_bytes, PROT_READ | PROT_WRITE, flags, fd.get(), static_cast<off_t>(offset_bytes));
   if (address == MAP_FAILED) {

@@ -154,7 +154,7 @@ inline constexpr Rule kRules[] = {
     kvm(kMachine, request::kHasDeviceAttr, "KVM_HAS_DEVICE_ATTR", "reboot"),
     kvm(kMachine, request::kSetDeviceAttr, "KVM_SET_DEVICE_ATTR", "reboot"),
     {kMachine, "eventfd2", "reboot: notifiers of interrupts and queues"},
-    {kMachine, "newfstatat", "reboot: the size of what is to be mapped"},
+    {kMachine, "newfstatat", "sockets at the end: is the file still ours"},
     {kMachine, "fallocate", "reboot: empty the guest's memory"},
     {kMachine, "pread64", "reboot, snapshot: kernel and initrd"},
     {kMachine, "getrandom", "reboot: the guest's seed"},

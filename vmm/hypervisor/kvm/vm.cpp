@@ -43,7 +43,7 @@ Result<> Vm::set_memory(std::uint32_t slot, Gpa base, GuestSlice memory) {
 Result<Vcpu> Vm::create_vcpu(unsigned index) const {
   auto fd = descriptor(call(fd_, KVM_REQUEST(KVM_CREATE_VCPU), index));
   if (!fd) return std::unexpected(std::move(fd.error()).because_of("cannot create CPU " + std::to_string(index)));
-  auto shared = MappedRegion::map_shared(*fd, run_bytes_, 0);
+  auto shared = MappedRegion::map_sized(*fd, run_bytes_);
   if (!shared) return std::unexpected(std::move(shared.error()));
   return Vcpu(std::move(*fd), std::move(*shared), index);
 }

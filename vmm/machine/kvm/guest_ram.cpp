@@ -26,7 +26,7 @@ Result<GuestRam> GuestRam::create(std::uint64_t size_bytes, bool huge_pages) {
   if (!file.valid() || ::ftruncate(file.get(), static_cast<off_t>(size_bytes)) != 0) {
     return fail_errno(what(), errno, abi::ExitCode::HostLacks);
   }
-  auto mapping = MappedRegion::map_shared(file, size_bytes, 0);
+  auto mapping = MappedRegion::map_sized(file, size_bytes);
   if (!mapping) return fail(std::move(mapping.error()).because_of(what()).message, abi::ExitCode::HostLacks);
   return over(std::move(file), std::move(*mapping));
 }

@@ -30,6 +30,10 @@ class MappedRegion {
   /// The same, but what is written to the mapping stays there and never reaches the file, which may be read-only.
   static Result<MappedRegion> map_private(const UniqueFd& fd, std::size_t size_bytes, std::uint64_t offset_bytes);
 
+  /// Maps the first `size_bytes`, shared, of what is known to have so many: a device, or a memory file that the caller
+  /// has just made so large.
+  static Result<MappedRegion> map_sized(const UniqueFd& fd, std::size_t size_bytes);
+
   /// Maps `size_bytes` of zeroed private memory.
   static Result<MappedRegion> anonymous(std::size_t size_bytes);
 
@@ -38,6 +42,7 @@ class MappedRegion {
   void reset();
 
  private:
+  static Result<MappedRegion> map(const UniqueFd& fd, std::size_t size_bytes, std::uint64_t offset_bytes, int flags);
   static Result<MappedRegion> map_file(const UniqueFd& fd, std::size_t size_bytes, std::uint64_t offset_bytes,
                                        int flags);
   MappedRegion(std::byte* data, std::size_t size) : data_(data), size_(size) {}

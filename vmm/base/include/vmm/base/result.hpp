@@ -18,7 +18,7 @@ struct Error {
   abi::ExitCode exit_code = abi::ExitCode::Internal;
 
   /// Puts what was being done in front: "cannot start QEMU: " + message.
-  Error&& because_of(std::string_view doing) && {
+  [[gnu::cold]] Error&& because_of(std::string_view doing) && {
     message = std::string(doing) + ": " + message;
     return std::move(*this);
   }
@@ -27,14 +27,16 @@ struct Error {
 template <typename T = void>
 using Result = std::expected<T, Error>;
 
+// Cold: compilers then put what leads to an error, mostly text to be joined, apart from what is executed at each start.
+
 /// An error to return from a function with a Result.
-inline std::unexpected<Error> fail(std::string message, abi::ExitCode code = abi::ExitCode::Internal) {
+[[gnu::cold]] inline std::unexpected<Error> fail(std::string message, abi::ExitCode code = abi::ExitCode::Internal) {
   return std::unexpected(Error{std::move(message), code});
 }
 
 /// An error from errno: "what: No such file or directory".
-inline std::unexpected<Error> fail_errno(std::string_view what, int error = errno,
-                                         abi::ExitCode code = abi::ExitCode::Internal) {
+[[gnu::cold]] inline std::unexpected<Error> fail_errno(std::string_view what, int error = errno,
+                                                       abi::ExitCode code = abi::ExitCode::Internal) {
   return fail(std::string(what) + ": " + std::strerror(error), code);
 }
 
