@@ -87,8 +87,11 @@ std::unique_ptr<Stream> ServiceConnector::connect(std::uint32_t port) {
 
 Result<UniqueFd> listen_for_clients(const std::string& path) {
   if (auto done = check_path(path); !done) return std::unexpected(std::move(done.error()));
-  if (auto done = remove_stale_socket(path); !done) return std::unexpected(std::move(done.error()));
   auto listener = listen_unix(path, kBacklog);
+  if (!listener && listener.error() == EADDRINUSE) {
+    if (auto done = remove_stale_socket(path); !done) return std::unexpected(std::move(done.error()));
+    listener = listen_unix(path, kBacklog);
+  }
   if (!listener) return fail_errno("cannot listen on the vsock socket " + path, listener.error());
   return std::move(*listener);
 }
