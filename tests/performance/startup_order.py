@@ -37,10 +37,14 @@ COLD = ("*libc.a:C-*.o", "*libc.a:dl-close.o", "*libc.a:dl-open.o", "*libc.a:dl-
         "*libc.a:err*.o", "*libc.a:fpioconst.o", "*libc.a:gconv*.o", "*libc.a:*locale*.o", "*libc.a:malloc.o",
         "*libc.a:plural.o", "*libc.a:res_*.o", "*libc.a:resolv_conf.o", "*libfdt.a:fdt_strerror.o",
         "*libstdc++.a:cp-demangle.o", "*libstdc++.a:floating_from_chars.o")
+# What a restore executes besides, whole files.
+RESTORE = ("*libvmm_snapshot.a:*", "*libvmm_machine_kvm.a:hardware_state.cpp.o", "*libvmm_kvm.a:gic_state.cpp.o")
 TAIL = f"""  }}
   .rodata.start : {{
     EXCLUDE_FILE({" ".join(COLD)}) *(.rodata .rodata.*)
   }}
+  .text.restore : {{
+{"".join(f"    {file}(.text .text._Z*)" + chr(10) for file in RESTORE)}  }}
 }} INSERT BEFORE .text;
 """
 
