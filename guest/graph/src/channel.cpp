@@ -1,9 +1,5 @@
 #include "guest/graph/channel.hpp"
 
-#include <utility>
-
-#include "guest/kernel/panic.hpp"
-
 namespace guest::graph {
 
 std::string_view to_string(ChannelPolicy policy) {
@@ -24,59 +20,40 @@ bool Channel::has_room() {
   if (policy_ != ChannelPolicy::Block || ring_.has_room()) [[likely]] {
     return true;
   }
-  producer_.stalls.add_one();
+  stalls_.add_one();
   return false;
 }
 
-SendResult Channel::send(TensorRef& tensor) {
-  kernel::require(tensor.arena() == &arena_, "a tensor of another arena, or none, is sent");
-  if (policy_ == ChannelPolicy::DropOldest) {
-    return send_over(tensor);
+SendResult Channel::send_into_full(TensorRef& tensor) {
+  SendResult result{.outcome = SendOutcome::Full, .wake_consumer = false, .dropped = TensorHandle::None};
+  switch (policy_) {
+    case ChannelPolicy::Block:
+      stalls_.add_one();
+      break;
+    case ChannelPolicy::DropOldest:
+      result = send_over(tensor);
+      break;
+    case ChannelPolicy::DropNewest:
+      dropped_newest_.add_one();
+      result.outcome = SendOutcome::DroppedNewest;
+      result.dropped = tensor.handle();
+      tensor.reset();
+      break;
   }
-  if (!ring_.push(static_cast<std::uint32_t>(tensor.handle()))) [[unlikely]] {
-    return refuse(tensor);
-  }
-  (void)tensor.detach();  // the ring has the reference
-  producer_.sent.add_one();
-  return {.outcome = SendOutcome::Sent, .wake_consumer = ring_.take_waiting_consumer(), .dropped = TensorHandle::None};
+  return result;
 }
 
 SendResult Channel::send_over(TensorRef& tensor) {
   const std::optional<std::uint32_t> oldest = ring_.push_over(static_cast<std::uint32_t>(tensor.detach()));
-  producer_.sent.add_one();
   SendResult result{
       .outcome = SendOutcome::Sent, .wake_consumer = ring_.take_waiting_consumer(), .dropped = TensorHandle::None};
-  if (oldest) [[unlikely]] {
+  if (oldest) {  // or the consumer has just made room
+    dropped_oldest_.add_one();
     result.outcome = SendOutcome::DroppedOldest;
     result.dropped = TensorHandle{*oldest};
-    producer_.dropped_oldest.add_one();
     arena_.adopt_held(result.dropped).reset();
   }
   return result;
-}
-
-/// The channel is full, and nothing may be dropped of what is in it.
-SendResult Channel::refuse(TensorRef& tensor) {
-  SendResult result{.outcome = SendOutcome::Full, .wake_consumer = false, .dropped = TensorHandle::None};
-  if (policy_ == ChannelPolicy::Block) {
-    producer_.stalls.add_one();
-    return result;
-  }
-  producer_.dropped_newest.add_one();
-  result.outcome = SendOutcome::DroppedNewest;
-  result.dropped = tensor.handle();
-  tensor.reset();
-  return result;
-}
-
-Received Channel::receive() {
-  const bool contended = policy_ == ChannelPolicy::DropOldest;
-  const std::optional<std::uint32_t> handle = contended ? ring_.pop_contended() : ring_.pop();
-  if (!handle) {
-    return {.tensor = {}, .wake_producer = false};
-  }
-  consumer_.received.add_one();
-  return {.tensor = arena_.adopt_held(TensorHandle{*handle}), .wake_producer = ring_.take_waiting_producer()};
 }
 
 std::uint32_t Channel::drain() {
@@ -92,13 +69,15 @@ std::uint32_t Channel::drain() {
 }
 
 ChannelMetrics Channel::metrics() const {
+  // First: what is counted as dropped the ring has given away by then, so that there are never more of them.
+  const std::uint64_t dropped_oldest = dropped_oldest_.value();
   return {.depth = ring_.depth(),
           .high_water = ring_.high_water(),
-          .sent = producer_.sent.value(),
-          .received = consumer_.received.value(),
-          .stalls = producer_.stalls.value(),
-          .dropped_oldest = producer_.dropped_oldest.value(),
-          .dropped_newest = producer_.dropped_newest.value()};
+          .sent = ring_.pushed(),
+          .received = ring_.taken() - dropped_oldest,
+          .stalls = stalls_.value(),
+          .dropped_oldest = dropped_oldest,
+          .dropped_newest = dropped_newest_.value()};
 }
 
 std::uint32_t Channel::bind_schema(std::uint32_t schema) {

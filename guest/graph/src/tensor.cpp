@@ -290,6 +290,6 @@ kernel::Status TensorRef::reshape(DType dtype, const Shape& shape) {
   return kernel::Status::Ok;
 }
 
-void TensorRef::drop() { arena_->release(std::exchange(handle_, TensorHandle::None)); }
+void TensorRef::drop() { std::exchange(arena_, nullptr)->release(std::exchange(handle_, TensorHandle::None)); }
 
 }  // namespace guest::graph

@@ -96,7 +96,7 @@ TEST(ExtentPool, random_pieces_never_overlap_and_come_back_as_one) {
     std::uint64_t units;
   };
   std::vector<Piece> pieces;
-  for (int step = 0; step < 20'000; ++step) {
+  for (int step = 0; step < 8'000; ++step) {
     if (pieces.size() < kExtents && random() % 2 == 0) {
       const std::uint64_t units = (std::uint64_t{1} << random() % 11) + random() % 200;
       const auto extent = with.pool.allocate(units);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <numeric>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -38,6 +39,17 @@ const std::vector<std::size_t> kOwnersWhenDropping = {0, 0, 0, 0};
 
 bool stopped() { return model::Replay::current().stopped(); }
 
+template <typename Ring>
+std::optional<std::uint32_t> pop(Ring& ring) {
+  std::uint32_t value = 0;
+  return ring.pop(value) ? std::optional(value) : std::nullopt;
+}
+template <typename Ring>
+std::optional<std::uint32_t> pop_contended(Ring& ring) {
+  std::uint32_t value = 0;
+  return ring.pop_contended(value) ? std::optional(value) : std::nullopt;
+}
+
 void note_received(Notes& notes, std::uint32_t value) {
   notes.received.push_back(value);
   notes.kept.push_back(model::Replay::current().last_load_below(kMaxCapacity));
@@ -66,12 +78,12 @@ Scenario trying(std::uint32_t capacity, std::uint32_t pushes, std::uint32_t pops
       }
     }
     for (std::uint32_t i = 0; thread == 1 && i < pops; ++i) {
-      if (const auto value = subject.ring.pop()) {
+      if (const auto value = pop(subject.ring)) {
         note_received(notes, *value);
       }
     }
     while (thread == 2) {
-      const auto value = subject.ring.pop();
+      const auto value = pop(subject.ring);
       if (!value) {
         return;
       }
@@ -98,12 +110,12 @@ Scenario dropping(std::uint32_t capacity, std::uint32_t pushes, std::uint32_t po
       }
     }
     for (std::uint32_t i = 0; thread == 1 && i < pops; ++i) {
-      if (const auto value = subject.ring.pop_contended()) {
+      if (const auto value = pop_contended(subject.ring)) {
         note_received(notes, *value);
       }
     }
     while (thread == 2) {
-      const auto value = subject.ring.pop_contended();
+      const auto value = pop_contended(subject.ring);
       if (!value) {
         return;
       }
@@ -142,7 +154,7 @@ Scenario sleeping(std::uint32_t capacity, std::uint32_t elements) {
       }
     }
     while (!stopped() && thread == 1 && notes.received.size() < elements) {
-      if (const auto value = subject.ring.pop()) {
+      if (const auto value = pop(subject.ring)) {
         note_received(notes, *value);
         if (subject.ring.take_waiting_producer()) {
           subject.producer.signal();
@@ -164,7 +176,9 @@ Scenario sleeping_and_dropping(std::uint32_t capacity, std::uint32_t elements) {
   const auto run = [=](std::size_t thread, Notes& notes) {
     Subject<Orders> subject(capacity);
     for (std::uint32_t i = 1; thread == 0 && i <= elements; ++i) {
-      if (const auto oldest = subject.ring.push_over(i)) {
+      // As a channel does it.
+      if (subject.ring.push(i)) {
+      } else if (const auto oldest = subject.ring.push_over(i)) {
         notes.dropped.push_back(*oldest);
       }
       if (subject.ring.take_waiting_consumer()) {
@@ -172,7 +186,7 @@ Scenario sleeping_and_dropping(std::uint32_t capacity, std::uint32_t elements) {
       }
     }
     while (!stopped() && thread == 1 && (notes.received.empty() || notes.received.back() != elements)) {
-      if (const auto value = subject.ring.pop_contended()) {
+      if (const auto value = pop_contended(subject.ring)) {
         note_received(notes, *value);
       } else if (subject.ring.await_element()) {
         subject.consumer.wait();

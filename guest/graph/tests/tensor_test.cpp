@@ -287,7 +287,7 @@ TEST(TensorArena, many_cpus_at_a_time_get_tensors_of_their_own) {
     threads.emplace_back([&, cpu] {
       const kernel::HostCpu identity(cpu);
       std::vector<TensorRef> mine;
-      for (std::uint32_t i = 0; i < 20'000; ++i) {
+      for (std::uint32_t i = 0; i < 5'000; ++i) {
         if (i % 7 < 4) {
           auto tensor = with.arena.allocate({.shape = shape({48}), .origin = cpu, .sequence = i});
           if (tensor) {
@@ -329,7 +329,7 @@ TEST(TensorArena, a_handle_is_never_shared_after_the_last_owner_let_go) {
       }
     }
   });
-  for (int i = 0; i < 50'000; ++i) {
+  for (int i = 0; i < 10'000; ++i) {
     if (auto tensor = with.arena.allocate({.shape = shape({8}), .origin = 3})) {
       handle = static_cast<std::uint32_t>(tensor->handle());
     }

@@ -10,10 +10,11 @@
 //
 // The producer writes the tail and the consumer the head; each keeps a copy of the other's position in a cache line of
 // its own and reads the other's line only when the copy says that there is nothing to do. The producer also reads it
-// when the ring, as far as it knows, is as full as never before: that is how the high-water mark is exact.
+// when the ring, as far as it knows, is as full as never before: that is how the high-water mark is exact, and one
+// comparison serves both.
 //
-// When the oldest element is to make room (push_over()), both advance the head, and both do it by compare-exchange. A
-// ring is used either with push() and pop(), or with push_over() and pop_contended(): not both ways at a time.
+// When the oldest element is to make room (push_over()), both advance the head, and both do it by compare-exchange: the
+// consumer of such a ring uses pop_contended() and never pop().
 //
 // Memory order, and why no wake-up is lost: docs/graph.md. tests/ring_model_test.cpp runs this code under every
 // interleaving of small instances, with RingOrders as they are and with each of them weakened.
@@ -87,7 +88,7 @@ class BasicSpscRing {
   /// Appends `value`. False: the ring is full, nothing changed.
   [[nodiscard]] bool push(std::uint32_t value) {
     const std::uint64_t tail = producer_.tail.load(std::memory_order_relaxed);  // nobody else writes it
-    if (looks_crowded(tail) && !find_room(tail)) [[unlikely]] {
+    if (is_at(tail, producer_.limit) && is_at(tail, see_limit()) && !raise_high_water(tail)) [[unlikely]] {
       return false;
     }
     publish(tail, value);
@@ -98,7 +99,7 @@ class BasicSpscRing {
   [[nodiscard]] std::optional<std::uint32_t> push_over(std::uint32_t value) {
     const std::uint64_t tail = producer_.tail.load(std::memory_order_relaxed);  // nobody else writes it
     std::optional<std::uint32_t> oldest;
-    if (looks_crowded(tail) && !find_room(tail)) [[unlikely]] {
+    if (is_at(tail, producer_.limit) && is_at(tail, see_limit()) && !raise_high_water(tail)) [[unlikely]] {
       oldest = drop_oldest();
     }
     publish(tail, value);
@@ -127,33 +128,34 @@ class BasicSpscRing {
   /// pop() will find something; so will pop_contended(), though maybe another element.
   [[nodiscard]] bool has_element() { return something_at(consumer_.head.load(std::memory_order_relaxed)); }
 
-  /// Takes the oldest element; nothing: the ring is empty.
-  [[nodiscard]] std::optional<std::uint32_t> pop() {
+  /// Takes the oldest element. False: the ring is empty, `value` is as it was.
+  [[nodiscard]] bool pop(std::uint32_t& value) {
     const std::uint64_t head = consumer_.head.load(std::memory_order_relaxed);  // nobody else writes it
     if (!something_at(head)) [[unlikely]] {
-      return std::nullopt;
+      return false;
     }
     // Relaxed: ordered after the write by kObservePublished, before the next one by kFree.
-    const std::uint32_t value = consumer_.slots[slot_of(head)].load(std::memory_order_relaxed);
+    value = consumer_.slots[slot_of(head)].load(std::memory_order_relaxed);
     consumer_.head.store(next(head, consumer_.capacity), Orders::kFree);
-    return value;
+    return true;
   }
 
   /// The same where the producer may drop the oldest element: it goes to one of the two. Each further turn of the loop
-  /// is an element that the producer sent and another one that it dropped meanwhile.
-  [[nodiscard]] std::optional<std::uint32_t> pop_contended() {
-    // Relaxed: a head that is out of date fails the exchange, and says which it is by now.
+  /// is an element that the producer sent and another one that it dropped meanwhile. `value` is undefined when nothing
+  /// was taken.
+  [[nodiscard]] bool pop_contended(std::uint32_t& value) {
+    // Relaxed: a head that is out of date fails the exchange, which says where it is by now.
     std::uint64_t head = consumer_.head.load(std::memory_order_relaxed);
     while (something_at(head)) {
       // The producer may be writing here for the second time: then the exchange fails, and the value is of no interest.
-      const std::uint32_t value = consumer_.slots[slot_of(head)].load(std::memory_order_relaxed);
+      value = consumer_.slots[slot_of(head)].load(std::memory_order_relaxed);
       // Relaxed on failure: nothing was taken.
       if (consumer_.head.compare_exchange_strong(head, next(head, consumer_.capacity), Orders::kFreeContended,
                                                  std::memory_order_relaxed)) [[likely]] {
-        return value;
+        return true;
       }
     }
-    return std::nullopt;
+    return false;
   }
 
   /// After a pop: as take_waiting_consumer(), for the producer.
@@ -184,9 +186,13 @@ class BasicSpscRing {
     const std::uint64_t depth = is_before(tail, head) ? 0 : count_between(head, tail);
     return depth < capacity() ? static_cast<std::uint32_t>(depth) : capacity();
   }
+  /// Elements that were pushed, and those that were popped or dropped as oldest; modulo 2^48, which is 325 days of ten
+  /// million a second.
+  [[nodiscard]] std::uint64_t pushed() const { return producer_.tail.load(std::memory_order_relaxed) >> kCountShift; }
+  [[nodiscard]] std::uint64_t taken() const { return consumer_.head.load(std::memory_order_relaxed) >> kCountShift; }
   /// The most elements that were in it at a time, as the producer saw it.
   [[nodiscard]] std::uint32_t high_water() const {
-    return static_cast<std::uint32_t>(producer_.high_water.load(std::memory_order_relaxed) >> kCountShift);
+    return static_cast<std::uint32_t>(producer_.high_water.load(std::memory_order_relaxed));
   }
 
  private:
@@ -217,38 +223,34 @@ class BasicSpscRing {
     return waits.exchange(0, std::memory_order_relaxed) != 0;
   }
 
-  /// As far as the producer knows, one more element is more than the ring ever held; or it is full.
-  [[nodiscard]] bool looks_crowded(std::uint64_t tail) const {
-    return count_of(tail) - producer_.freed >= producer_.high_water.load(std::memory_order_relaxed);
+  static constexpr bool is_at(std::uint64_t tail, std::uint64_t limit) { return !is_before(tail, limit); }
+  /// Looks at the head for where the limit is now.
+  std::uint64_t see_limit() {
+    const std::uint64_t head = consumer_.head.load(Orders::kObserveFreed);
+    return producer_.limit = count_of(head) + producer_.crowd;
   }
-  /// Looks at the head, and makes room for one more in the high-water mark. False: the ring is full.
-  [[gnu::noinline]] bool find_room(std::uint64_t tail) {
-    remember_head(consumer_.head.load(Orders::kObserveFreed));
-    const std::uint64_t used = count_of(tail) - producer_.freed;
-    if (used == std::uint64_t{producer_.capacity} << kCountShift) {
+  /// At a limit that see_limit() has just found: one more is more than the ring ever held, or it is full, which is
+  /// false.
+  [[gnu::noinline]] bool raise_high_water(std::uint64_t tail) {
+    if (producer_.crowd >> kCountShift == producer_.capacity) {
       return false;
     }
-    if (used >= producer_.high_water.load(std::memory_order_relaxed)) {
-      producer_.high_water.store(used + kOne, std::memory_order_relaxed);  // a figure; it orders nothing
-    }
+    producer_.crowd += kOne;
+    producer_.high_water.store(producer_.crowd >> kCountShift, std::memory_order_relaxed);  // a figure; orders nothing
+    producer_.limit = count_of(tail) + kOne;
     return true;
   }
-  void remember_head(std::uint64_t head) {
-    producer_.seen_head = head;
-    producer_.freed = count_of(head);
-  }
-  /// In a ring that is full with its head at seen_head.
-  std::optional<std::uint32_t> drop_oldest() {
-    std::uint64_t head = producer_.seen_head;
-    const std::uint64_t after = next(head, producer_.capacity);
+  /// In a full ring.
+  [[gnu::noinline]] std::optional<std::uint32_t> drop_oldest() {
+    std::uint64_t head = consumer_.head.load(Orders::kObserveFreed);
+    if (count_between(head, producer_.tail.load(std::memory_order_relaxed)) < producer_.capacity) {
+      return std::nullopt;  // the consumer has just taken one
+    }
     const std::uint32_t oldest = producer_.slots[slot_of(head)].load(std::memory_order_relaxed);  // written here
     // Success needs no order: what is overwritten next is what this CPU has taken out.
-    if (consumer_.head.compare_exchange_strong(head, after, Orders::kLoseOldest, Orders::kLoseOldest)) {
-      remember_head(after);
-      return oldest;
-    }
-    remember_head(head);
-    return std::nullopt;
+    const bool dropped = consumer_.head.compare_exchange_strong(head, next(head, producer_.capacity),
+                                                                Orders::kLoseOldest, Orders::kLoseOldest);
+    return dropped ? std::optional(oldest) : std::nullopt;
   }
   void publish(std::uint64_t tail, std::uint32_t value) {
     // Relaxed: ordered before the tail by kPublish, after the last read by kObserveFreed.
@@ -271,9 +273,10 @@ class BasicSpscRing {
     // The producer's own.
     std::uint32_t capacity = 0;
     Slot* slots = nullptr;
-    std::uint64_t seen_head = 0;
-    std::uint64_t freed = 0;                   ///< count_of(seen_head)
-    std::atomic<std::uint64_t> high_water{0};  ///< times 2^16, as `freed`; read by anybody
+    /// How far the tail can go before the head has to be looked at: what was seen of it, and `crowd`.
+    std::uint64_t limit = 0;
+    std::uint64_t crowd = 0;                   ///< the high-water mark, times 2^16 as count_of()
+    std::atomic<std::uint64_t> high_water{0};  ///< for anybody to read
   };
   struct alignas(kernel::kCacheLineBytes) Consumer {
     Atomic<std::uint64_t> head{0};

@@ -83,11 +83,11 @@ class TensorRef {
  public:
   constexpr TensorRef() = default;
   TensorRef(TensorRef&& other) noexcept
-      : arena_(other.arena_), handle_(std::exchange(other.handle_, TensorHandle::None)) {}
+      : arena_(std::exchange(other.arena_, nullptr)), handle_(std::exchange(other.handle_, TensorHandle::None)) {}
   TensorRef& operator=(TensorRef&& other) noexcept {
     if (this != &other) {
       reset();
-      arena_ = other.arena_;
+      arena_ = std::exchange(other.arena_, nullptr);
       handle_ = std::exchange(other.handle_, TensorHandle::None);
     }
     return *this;
@@ -99,7 +99,7 @@ class TensorRef {
   explicit operator bool() const { return handle_ != TensorHandle::None; }
   [[nodiscard]] TensorHandle handle() const { return handle_; }
   /// Null for none.
-  [[nodiscard]] TensorArena* arena() const { return handle_ == TensorHandle::None ? nullptr : arena_; }
+  [[nodiscard]] TensorArena* arena() const { return arena_; }
 
   // The rest panics for none.
 
@@ -125,14 +125,17 @@ class TensorRef {
     }
   }
   /// Gives up the reference without letting go of it: the caller has it as a bare handle, for TensorArena::adopt().
-  [[nodiscard]] TensorHandle detach() { return std::exchange(handle_, TensorHandle::None); }
+  [[nodiscard]] TensorHandle detach() {
+    arena_ = nullptr;
+    return std::exchange(handle_, TensorHandle::None);
+  }
 
  private:
   friend class TensorArena;
   TensorRef(TensorArena& arena, TensorHandle handle) : arena_(&arena), handle_(handle) {}
   void drop();
 
-  TensorArena* arena_ = nullptr;
+  TensorArena* arena_ = nullptr;  ///< null for none
   TensorHandle handle_ = TensorHandle::None;
 };
 
@@ -158,7 +161,7 @@ class TensorArena {
   [[nodiscard]] kernel::Result<TensorRef> allocate(const TensorInfo& info);
   /// The owner of the reference that somebody gave up with detach(). Nothing: the handle is stale, or none.
   [[nodiscard]] std::optional<TensorRef> adopt(TensorHandle handle);
-  /// The same for who knows that it holds that reference, as a channel does; a handle that is none gives none.
+  /// The same for who knows that it holds that reference, as a channel does. Not for none.
   [[nodiscard]] TensorRef adopt_held(TensorHandle handle) { return {*this, handle}; }
   /// Another reference to the tensor of `handle`, while somebody else has one. Nothing: the handle is stale, or none.
   [[nodiscard]] std::optional<TensorRef> share(TensorHandle handle);
