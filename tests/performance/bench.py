@@ -90,7 +90,8 @@ def boot(folder, quick):
 
 # Issue targets of the release build; in brackets what LK takes for the same.
 GUEST_TARGETS = {"thread-switch": "160 (LK: 167)", "event": "240 (LK: 246) and budgets", "timer": "110 (LK: 112)",
-                 "timer-thread": "440 (LK: 448)", "mutex": "85 (LK: 88)", "heap-64": "250 (LK: 286)", "syscall": "250"}
+                 "timer-thread": "440 (LK: 448)", "mutex": "85 (LK: 88)", "heap-64": "250 (LK: 286)", "syscall": "250",
+                 "ring": "60", "channel-block": "60", "channel-drop-oldest": "60", "channel-drop-newest": "60"}
 EXACT_CPU = f"{CPU},cntfrq=1000000000"  # with -icount shift=0 a tick of its counter is one instruction
 
 

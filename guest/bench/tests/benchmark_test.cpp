@@ -139,14 +139,24 @@ TEST_F(HooksTest, nothing_is_taken_or_finished_when_it_could_not_be_prepared) {
 
 TEST(KernelBenchmarks, each_has_a_name_of_its_own_and_says_what_it_measures) {
   std::vector<std::string_view> names;
-  for (const Benchmark& benchmark : kernel_benchmarks()) {
-    names.push_back(benchmark.name);
-    EXPECT_FALSE(benchmark.measures.empty());
-    EXPECT_GT(benchmark.operations, 0U);
-    EXPECT_NE(benchmark.take, nullptr);
+  for (const auto& table : {kernel_benchmarks(), graph_benchmarks()}) {
+    for (const Benchmark& benchmark : table) {
+      names.push_back(benchmark.name);
+      EXPECT_FALSE(benchmark.measures.empty());
+      EXPECT_GT(benchmark.operations, 0U);
+      EXPECT_NE(benchmark.take, nullptr);
+    }
   }
   std::sort(names.begin(), names.end());
   EXPECT_EQ(std::adjacent_find(names.begin(), names.end()), names.end());
+}
+
+TEST(GraphBenchmarks, each_takes_samples_again_and_again) {
+  for (const Benchmark& benchmark : graph_benchmarks()) {
+    for (int i = 0; i < 3; ++i) {
+      EXPECT_TRUE(benchmark.take(benchmark).has_value()) << benchmark.name;
+    }
+  }
 }
 
 }  // namespace

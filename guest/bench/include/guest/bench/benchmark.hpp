@@ -74,5 +74,7 @@ std::span<const Benchmark> kernel_benchmarks();
 std::span<const Benchmark> scheduler_benchmarks();
 /// Threads: switching between them, waking them.
 std::span<const Benchmark> thread_benchmarks();
+/// Rings, channels, tensors.
+std::span<const Benchmark> graph_benchmarks();
 
 }  // namespace guest::bench

@@ -78,11 +78,8 @@ class BasicSpscRing {
   /// push() will find room.
   [[nodiscard]] bool has_room() {
     const std::uint64_t tail = producer_.tail.load(std::memory_order_relaxed);  // nobody else writes it
-    const std::uint64_t whole = std::uint64_t{producer_.capacity} << kCountShift;
-    if (count_of(tail) - producer_.freed == whole) [[unlikely]] {
-      remember_head(consumer_.head.load(Orders::kObserveFreed));
-    }
-    return count_of(tail) - producer_.freed != whole;
+    return !is_at(tail, producer_.limit) || !is_at(tail, see_limit()) ||
+           producer_.crowd >> kCountShift != producer_.capacity;  // the limit is only the most that there ever were
   }
 
   /// Appends `value`. False: the ring is full, nothing changed.
