@@ -55,17 +55,17 @@ kernel::Result<std::uint64_t> bytes_of(DType dtype, const Shape& shape) {
   if (bytes == 0 || shape.rank > Shape::kMaxRank) {
     return std::unexpected(kernel::Status::Invalid);
   }
-  const std::span<const std::uint32_t> dims(shape.dims, shape.rank);
-  // First, so that it does not depend on the order whether 0 x 2^32 x 2^32 overflows.
-  if (std::find(dims.begin(), dims.end(), 0U) != dims.end()) {
-    return 0;
+  // Both to the end, so that it does not depend on the order whether 0 x 2^32 x 2^32 overflows.
+  bool empty = false;
+  bool overflows = false;
+  for (std::uint8_t i = 0; i < shape.rank; ++i) {
+    empty = empty || shape.dims[i] == 0;
+    overflows = __builtin_mul_overflow(bytes, shape.dims[i], &bytes) || overflows;
   }
-  for (const std::uint32_t dim : dims) {
-    if (__builtin_mul_overflow(bytes, dim, &bytes)) {
-      return std::unexpected(kernel::Status::OutOfRange);
-    }
+  if (overflows && !empty) {
+    return std::unexpected(kernel::Status::OutOfRange);
   }
-  return bytes;
+  return empty ? 0 : bytes;
 }
 
 }  // namespace guest::graph

@@ -35,7 +35,8 @@ constexpr std::uint64_t round_up(std::uint64_t bytes) {
 }  // namespace
 
 std::uint64_t TensorArena::book_bytes(std::uint32_t tensors) {
-  return tensors * sizeof(Descriptor) + round_up(ExtentPool::records_for(tensors) * sizeof(ExtentPool::Record));
+  return tensors * sizeof(Descriptor) +
+         round_up(ExtentPool::records_for(std::uint64_t{tensors} + kSpares) * sizeof(ExtentPool::Record));
 }
 
 std::uint64_t TensorArena::memory_for(std::uint32_t tensors, std::uint64_t data_bytes) {
@@ -61,17 +62,69 @@ kernel::Status TensorArena::start(std::span<std::byte> memory, std::uint32_t ten
   void* const after_descriptors = descriptors + tensors;
   auto* const records = static_cast<ExtentPool::Record*>(after_descriptors);
   std::uninitialized_default_construct_n(descriptors, tensors);
-  std::uninitialized_default_construct_n(records, ExtentPool::records_for(tensors));
+  std::uninitialized_default_construct_n(records, ExtentPool::records_for(std::uint64_t{tensors} + kSpares));
   const std::uint64_t units = (left_bytes - book_bytes(tensors)) / ExtentPool::kUnitBytes;
   data_ = static_cast<std::byte*>(place) + book_bytes(tensors);
   data_bytes_ = (units < ExtentPool::kMaxUnits ? units : ExtentPool::kMaxUnits) * ExtentPool::kUnitBytes;
-  pool_.start(data_bytes_ / ExtentPool::kUnitBytes, {records, ExtentPool::records_for(tensors)});
+  pool_.start(data_bytes_ / ExtentPool::kUnitBytes,
+              {records, ExtentPool::records_for(std::uint64_t{tensors} + kSpares)});
   descriptors_ = {descriptors, tensors};
   for (std::uint32_t i = 0; i < tensors; ++i) {
     descriptors[i].next_free = i + 1 < tensors ? i + 1 : kNoDescriptor;
   }
   first_free_ = 0;
   return kernel::Status::Ok;
+}
+
+std::uint64_t TensorArena::used_bytes() const {
+  return data_bytes_ - (pool_.free_units() + spare_units_) * ExtentPool::kUnitBytes;
+}
+
+/// Gives `units` to the descriptor. False: they are not to be had.
+bool TensorArena::take_extent(Descriptor& descriptor, std::uint64_t units) {
+  descriptor.room_bytes = units * ExtentPool::kUnitBytes;
+  for (Spare& spare : spares_) {
+    if (spare.units == units) {
+      descriptor.extent = spare.extent;
+      descriptor.data = spare.data;
+      spare.units = 0;
+      spare_units_ -= units;
+      return true;
+    }
+  }
+  std::optional<ExtentPool::Extent> extent = pool_.allocate(units);
+  if (!extent && spare_units_ != 0) {
+    release_spares();
+    extent = pool_.allocate(units);
+  }
+  if (extent) {
+    descriptor.extent = extent->record;
+    descriptor.data = data_ + extent->first_unit * ExtentPool::kUnitBytes;
+  }
+  return extent.has_value();
+}
+
+void TensorArena::give_extent(const Descriptor& descriptor) {
+  Spare& spare = spares_[next_spare_];
+  next_spare_ = (next_spare_ + 1) % kSpares;
+  if (spare.units != 0) {
+    pool_.release(spare.extent);
+    spare_units_ -= spare.units;
+  }
+  spare = {
+      .units = descriptor.room_bytes / ExtentPool::kUnitBytes, .extent = descriptor.extent, .data = descriptor.data};
+  spare_units_ += spare.units;
+}
+
+/// So that they join their neighbours.
+void TensorArena::release_spares() {
+  for (Spare& spare : spares_) {
+    if (spare.units != 0) {
+      pool_.release(spare.extent);
+      spare.units = 0;
+    }
+  }
+  spare_units_ = 0;
 }
 
 /// A free descriptor with memory for `bytes`, or kNoDescriptor.
@@ -86,23 +139,16 @@ std::uint32_t TensorArena::take(std::uint64_t bytes) {
   descriptor.extent = ExtentPool::kNone;
   descriptor.data = nullptr;
   descriptor.room_bytes = 0;
-  if (bytes != 0) {
-    const std::uint64_t units = (bytes - 1) / ExtentPool::kUnitBytes + 1;
-    const std::optional<ExtentPool::Extent> extent = pool_.allocate(units);
-    if (!extent) {
-      ++refused_no_memory_;
-      return kNoDescriptor;
-    }
-    descriptor.extent = extent->record;
-    descriptor.data = data_ + extent->first_unit * ExtentPool::kUnitBytes;
-    descriptor.room_bytes = units * ExtentPool::kUnitBytes;
+  if (bytes != 0 && !take_extent(descriptor, (bytes - 1) / ExtentPool::kUnitBytes + 1)) {
+    ++refused_no_memory_;
+    return kNoDescriptor;
   }
   first_free_ = descriptor.next_free;
   ++allocated_;
   ++live_;
   peak_live_ = live_ > peak_live_ ? live_ : peak_live_;
-  const std::uint64_t used_bytes = data_bytes_ - pool_.free_units() * ExtentPool::kUnitBytes;
-  peak_used_bytes_ = used_bytes > peak_used_bytes_ ? used_bytes : peak_used_bytes_;
+  const std::uint64_t used = used_bytes();
+  peak_used_bytes_ = used > peak_used_bytes_ ? used : peak_used_bytes_;
   return index;
 }
 
@@ -128,7 +174,7 @@ kernel::Result<TensorRef> TensorArena::allocate(const TensorInfo& info) {
 void TensorArena::free(Descriptor& descriptor) {
   const kernel::SpinGuard guard(lock_);
   if (descriptor.extent != ExtentPool::kNone) {
-    pool_.release(descriptor.extent);
+    give_extent(descriptor);
   }
   const std::uint32_t generation = generation_of(descriptor.state.load(std::memory_order_relaxed));
   // Relaxed: the next use begins under the lock.
@@ -230,7 +276,7 @@ TensorStatistics TensorArena::statistics() const {
           .refused_no_memory = refused_no_memory_,
           .stale_handles = stale_handles_.load(std::memory_order_relaxed),
           .memory_bytes = data_bytes_,
-          .used_bytes = data_bytes_ - pool_.free_units() * ExtentPool::kUnitBytes,
+          .used_bytes = used_bytes(),
           .peak_used_bytes = peak_used_bytes_,
           .bytes_copied = bytes_copied_.load(std::memory_order_relaxed)};
 }

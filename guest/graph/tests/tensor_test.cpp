@@ -127,6 +127,23 @@ TEST(TensorArena, that_has_no_descriptor_or_no_memory_left_says_so_and_goes_on) 
   EXPECT_TRUE(with.arena.allocate({.shape = shape({512})}));
 }
 
+TEST(TensorArena, memory_of_small_tensors_that_are_gone_serves_a_large_one) {
+  ArenaFixture with(8, 1024);
+  for (int round = 0; round < 3; ++round) {
+    {
+      std::vector<TensorRef> small;
+      for (int i = 0; i < 8; ++i) {
+        small.push_back(with.bytes(128));
+      }
+      EXPECT_EQ(with.arena.statistics().used_bytes, 1024U);
+    }
+    EXPECT_EQ(with.arena.statistics().used_bytes, 0U);
+    const TensorRef large = with.bytes(1024);
+    EXPECT_EQ(with.arena.statistics().used_bytes, 1024U);
+  }
+  EXPECT_EQ(with.arena.statistics().refused_no_memory, 0U);
+}
+
 TEST(TensorArena, counts_what_lives_what_it_takes_and_the_most_of_both) {
   ArenaFixture with(8, 4096);
   {

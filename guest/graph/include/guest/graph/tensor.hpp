@@ -198,6 +198,11 @@ class TensorArena {
   void release(TensorHandle handle);
   void free(Descriptor& descriptor);
   std::uint32_t take(std::uint64_t bytes);
+  // With the lock held.
+  bool take_extent(Descriptor& descriptor, std::uint64_t units);
+  void give_extent(const Descriptor& descriptor);
+  void release_spares();
+  [[nodiscard]] std::uint64_t used_bytes() const;
   void copy(std::span<std::byte> to, std::span<const std::byte> from);
 
   mutable kernel::SpinLock lock_{"tensors", kernel::LockRank::Tensors};  ///< of the lists and figures, not of states
@@ -205,6 +210,17 @@ class TensorArena {
   std::byte* data_ = nullptr;
   std::uint64_t data_bytes_ = 0;
   ExtentPool pool_;
+  /// Pieces that were freed last, to be handed out next to who wants just that size, as most do: they pass the pool by.
+  /// It counts them as used.
+  static constexpr std::uint32_t kSpares = 4;
+  struct Spare {
+    std::uint64_t units = 0;  ///< 0: none
+    std::uint32_t extent = ExtentPool::kNone;
+    std::byte* data = nullptr;
+  };
+  Spare spares_[kSpares];
+  std::uint32_t next_spare_ = 0;
+  std::uint64_t spare_units_ = 0;
   std::uint32_t first_free_ = kNoDescriptor;
   std::uint32_t live_ = 0;
   std::uint32_t peak_live_ = 0;
