@@ -1,7 +1,7 @@
 #include "memory_model.hpp"
 
 #include <algorithm>
-#include <memory>
+#include <deque>
 #include <unordered_set>
 #include <utility>
 
@@ -288,11 +288,16 @@ class Explorer {
 
   template <typename Make>
   void take(const World& world, std::size_t thread, const Make& make) {
-    const auto next = std::make_unique<World>(world);  // too large for a stack as deep as the exploration
-    Step step(*next, thread);
+    if (depth_ == worlds_.size()) {
+      worlds_.emplace_back();
+    }
+    World& next = worlds_[depth_++];
+    next = world;
+    Step step(next, thread);
     make(step);
-    (void)replay(*next, thread);
-    visit(*next);
+    (void)replay(next, thread);
+    visit(next);
+    --depth_;
   }
 
   void end(World world) {
@@ -352,6 +357,9 @@ class Explorer {
 
   const Scenario& scenario_;
   Result result_;
+  /// One for each step of the way to where the exploration is; they stay where they are.
+  std::deque<World> worlds_;
+  std::size_t depth_ = 0;
   std::unordered_set<std::pair<std::uint64_t, std::uint64_t>, PairHash> seen_;
 };
 
