@@ -15,7 +15,8 @@ namespace {
 
 /// A ring with its storage.
 struct Ring {
-  explicit Ring(std::uint32_t capacity) : slots(new SpscRing::Slot[capacity]), ring({slots.get(), capacity}) {}
+  explicit Ring(std::uint32_t capacity, std::uint64_t count = 0)
+      : slots(new SpscRing::Slot[capacity]), ring({slots.get(), capacity}, count) {}
   std::unique_ptr<SpscRing::Slot[]> slots;
   SpscRing ring;
 };
@@ -97,6 +98,29 @@ TEST_P(SpscRingOfCapacity, drops_the_oldest_when_it_is_full) {
     ASSERT_EQ(pop_contended(with.ring), more + i);
   }
   EXPECT_EQ(pop_contended(with.ring), std::nullopt);
+}
+
+/// Three elements before the count of 2^48 goes around: full, empty and dropping work before, across and after.
+TEST(SpscRing, goes_on_when_its_count_goes_around) {
+  constexpr std::uint64_t kCount = (std::uint64_t{1} << 48) - 3;
+  Ring with(2, kCount);
+  for (std::uint32_t i = 0; i < 10; i += 2) {
+    ASSERT_EQ(pop(with.ring), std::nullopt);
+    ASSERT_TRUE(with.ring.push(i));
+    ASSERT_TRUE(with.ring.push(i + 1));
+    ASSERT_FALSE(with.ring.push(99));
+    ASSERT_EQ(with.ring.depth(), 2U);
+    ASSERT_EQ(pop(with.ring), i);
+    ASSERT_EQ(pop(with.ring), i + 1);
+  }
+  EXPECT_EQ(with.ring.pushed(), 7U);
+  EXPECT_EQ(with.ring.high_water(), 2U);
+  Ring dropping(3, kCount);
+  for (std::uint32_t i = 0; i < 10; ++i) {
+    ASSERT_EQ(dropping.ring.push_over(i), i < 3 ? std::nullopt : std::optional(i - 3));
+  }
+  EXPECT_EQ(pop_contended(dropping.ring), 7U);
+  EXPECT_EQ(dropping.ring.depth(), 2U);
 }
 
 TEST(SpscRing, sizes_that_no_ring_has_panic) {

@@ -63,11 +63,18 @@ class BasicSpscRing {
   using Slot = Atomic<std::uint32_t>;
   static constexpr std::uint32_t kMaxCapacity = 65'535;
 
-  /// `slots` is the storage, one for each element, 1 to kMaxCapacity; the caller's, and outlives the ring.
-  explicit BasicSpscRing(std::span<Slot> slots) {
+  /// `slots` is the storage, one for each element, 1 to kMaxCapacity; the caller's, and outlives the ring. `count`: so
+  /// many elements count as pushed and taken already, modulo 2^48; tests begin shortly before the count goes around.
+  explicit BasicSpscRing(std::span<Slot> slots, std::uint64_t count = 0) {
     kernel::require(!slots.empty() && slots.size() <= kMaxCapacity, "a ring has 1 to 65535 slots");
     producer_.slots = consumer_.slots = slots.data();
     producer_.capacity = consumer_.capacity = static_cast<std::uint32_t>(slots.size());
+    if (count != 0) {
+      producer_.limit = consumer_.published = count << kCountShift;
+      // Relaxed: nobody else knows of the ring.
+      producer_.tail.store(count << kCountShift, std::memory_order_relaxed);
+      consumer_.head.store(count << kCountShift, std::memory_order_relaxed);
+    }
   }
   BasicSpscRing(const BasicSpscRing&) = delete;
   BasicSpscRing& operator=(const BasicSpscRing&) = delete;
