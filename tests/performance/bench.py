@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """Measures SIS and prints a table; all figures and their samples go to build/bench/results.json.
 
-usage: bench.py [--quick] [boot] [guest] [start] [ping] [throughput] [kvm] [guest-kvm]
+usage: bench.py [--quick] [boot] [guest] [graph] [start] [ping] [throughput] [kvm] [guest-kvm]
 
   boot        guest instructions from reset until the control server listens (QEMU -icount shift=0,sleep=off, where
               one nanosecond of guest time is one instruction; resolution 16 instructions, the tick of the counter)
   guest       what the kernel's parts cost, in guest instructions: the command `bench` (docs/observation.md) on one CPU,
               or two where that takes two, under the same -icount with a counter of 1 GHz, so that the resolution is one instruction; and a system
               call of a program at EL0, from svc to svc, the mean of 10,000 with the loop around them
+  graph       what an execution of an operator costs in a running graph, in guest instructions, as `guest`
   start       wall time of `sisvmm run` against plain QEMU for the same work, in alternation: both boot the image to its
               shell, which reads the shutdown command from the console. The same against the life of the QEMU that
               sisvmm runs, whose guest has more to do (it reads a boot archive, drives vsock, checks a token): that is
@@ -92,6 +93,7 @@ def boot(folder, quick):
 GUEST_TARGETS = {"thread-switch": "160 (LK: 167)", "event": "240 (LK: 246) and budgets", "timer": "110 (LK: 112)",
                  "timer-thread": "440 (LK: 448)", "mutex": "85 (LK: 88)", "heap-64": "250 (LK: 286)", "syscall": "250",
                  "ring": "60", "channel-block": "60", "channel-drop-oldest": "60", "channel-drop-newest": "60"}
+GRAPH_STEPS = 2000
 EXACT_CPU = f"{CPU},cntfrq=1000000000"  # with -icount shift=0 a tick of its counter is one instruction
 
 
@@ -138,6 +140,42 @@ def guest(folder, quick):
                         "other_interrupts": found["other_interrupts"], "measures": found["measures"],
                         **({"target": target} if target else {})})
     return [*results, syscall(folder)]
+
+
+def graph_stage(folder, stages, elements):
+    """Runs a source, so many operators that pass tensors on, and a sink on one CPU; returns nanoseconds, which are
+    instructions, and what the run counted."""
+    folder.mkdir()
+    with LiveMachine(folder, icount=True, cpu=EXACT_CPU, cpus=1) as machine:
+        def call(op, **args):
+            return json.loads(machine.ctl("--timeout", "120", "call", op, "--args", json.dumps({"graph": "g", **args})))
+        call("graph create")
+        for channel in range(1, stages + 2):
+            call("graph add-channel", id=channel, capacity=8)
+        call("graph add-operator", id=1, name="source", kind="synthetic-source", outputs="1",
+             parameters=f"elements={elements},dtype=u8")
+        for stage in range(1, stages + 1):
+            call("graph add-operator", id=1 + stage, name=f"pass{stage}", kind="split", inputs=str(stage),
+                 outputs=str(stage + 1))
+        call("graph add-operator", id=stages + 2, name="sink", kind="sink", inputs=str(stages + 1))
+        call("graph start", steps=GRAPH_STEPS)
+        ran = call("graph wait")["ran_ns"]
+        stats = call("graph stats")
+    if any(each["executions"] != GRAPH_STEPS for each in stats["operators"]) or stats["tensors"]["bytes_copied"] != 0:
+        raise RuntimeError(f"the graph did not run as it should: {stats}")
+    return ran
+
+
+def graph(folder, quick):
+    short, long = graph_stage(folder / "short", 1, 1), graph_stage(folder / "long", 17, 1)
+    stage = (long - short) / 16 / GRAPH_STEPS
+    return [{"name": "graph_stage", "unit": "guest instructions", "value": round(stage, 1), "samples": 1,
+             "operations": 16 * GRAPH_STEPS, "resolution": 1, "target": "460: 400 and a hop of 60",
+             "measures": "an execution of an operator that passes its tensor on, and its channel; the mean of the "
+                         "operations, as the difference of two graphs"},
+            {"name": "graph_handles_per_second_of_1e9_instructions", "unit": "handles a second", "samples": 1,
+             "operations": 16 * GRAPH_STEPS, "value": round(1e9 / stage), "resolution": 1,
+             "measures": "through each channel, if a CPU executed 1e9 instructions a second and did nothing else"}]
 
 
 def plain_qemu(folder):
@@ -348,7 +386,7 @@ def guest_kvm(folder, quick):
              "unit": f"ns, resolution {row['resolution']} in {row['operations']} operations{where}"} for name, row in rows]
 
 
-BENCHES = {"boot": boot, "guest": guest, "start": start, "ping": ping, "throughput": throughput, "kvm": kvm,
+BENCHES = {"boot": boot, "guest": guest, "graph": graph, "start": start, "ping": ping, "throughput": throughput, "kvm": kvm,
            "guest-kvm": guest_kvm}
 DEFAULT = ("boot", "guest", "start", "ping", "throughput")
 

@@ -128,13 +128,18 @@ bool Worker::source_is_ready(std::size_t place, std::uint64_t now_ns) {
 [[gnu::always_inline]] inline void Worker::fire(Runner::Place& at, std::uint64_t now_ns) {
   Operator& code = *at.code;
   threads::Dispatcher& here = threads::dispatcher();
-  const sched::Time ran_before = here.current_ran();
+  // As current_ran(), which reads the clock by itself.
+  sched::Time ran_before = 0;
+  {
+    const kernel::CriticalSection section;
+    ran_before = here.scheduler().running_ran(here.now());
+  }
   const auto fired = code.fire(now_ns);
   {
     const kernel::CriticalSection section;
-    const auto took_ns = static_cast<std::uint64_t>(here.current_ran() - ran_before);
-    const auto end_ns = static_cast<std::uint64_t>(here.now());
-    code.record(took_ns, end_ns - (fired ? fired->oldest_ns : now_ns));
+    const sched::Time end = here.now();
+    const auto took_ns = static_cast<std::uint64_t>(here.scheduler().running_ran(end) - ran_before);
+    code.record(took_ns, static_cast<std::uint64_t>(end) - (fired ? fired->oldest_ns : now_ns));
   }
   if (!fired) {
     run_.note_failure(code, fired.error());
