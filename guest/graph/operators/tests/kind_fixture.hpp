@@ -87,7 +87,7 @@ class KindFixture {
   static std::vector<T> values(const TensorRef& tensor) {
     std::vector<T> found(tensor.data().size() / sizeof(T));
     if (!found.empty()) {
-      std::memcpy(found.data(), tensor.data().data(), tensor.data().size());
+      std::memcpy(found.data(), tensor.data().data(), found.size() * sizeof(T));
     }
     return found;
   }

@@ -23,10 +23,11 @@ class GraphRunner {
   }
 
   /// Fires operators in the order in which they were added, again and again, until none can, and then turns the clock
-  /// to when a source can; until none will, or `most` executions are over. Returns how many there were. An error of an
-  /// operator ends it.
+  /// to when a source can; until none will (or, after kMaxTurns turns, seems to), or `most` executions are over.
+  /// Returns how many there were. An error of an operator ends it.
   std::expected<std::uint64_t, kernel::NamedError> run(std::uint64_t most = 1'000'000) {
     std::uint64_t fired = 0;
+    std::uint32_t turns = 0;  // of the clock, since something fired
     for (;;) {
       const std::uint64_t before = fired;
       for (std::size_t i = 0; i < graph_.operators().size() && fired < most; ++i) {
@@ -38,7 +39,8 @@ class GraphRunner {
         }
         ++fired;
       }
-      if (fired == most || (fired == before && !advance())) {
+      turns = fired == before ? turns + 1 : 0;
+      if (fired == most || (fired == before && (turns == kMaxTurns || !advance()))) {
         return fired;
       }
     }
@@ -57,6 +59,8 @@ class GraphRunner {
   }
 
  private:
+  static constexpr std::uint32_t kMaxTurns = 100;
+
   [[nodiscard]] bool is_finished(std::size_t index) const { return ((finished_ >> index) & 1) != 0; }
 
   [[nodiscard]] bool can_fire(std::size_t index) {
