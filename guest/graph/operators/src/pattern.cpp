@@ -11,7 +11,7 @@ constexpr std::uint32_t kSides[] = {32, 43, 64};
 
 /// What is drawn by chance: bits of one number.
 struct Chance {
-  explicit Chance(std::uint64_t bits) : bits(bits) {}
+  explicit Chance(std::uint64_t number) : bits(number) {}
   /// Below `count`, which is at most 256.
   std::uint32_t below(std::uint32_t count) {
     const auto value = static_cast<std::uint32_t>(bits & 0xff) * count >> 8;
