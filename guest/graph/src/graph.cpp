@@ -175,12 +175,26 @@ kernel::Outcome Graph::check_schema(const OperatorSpec& spec, std::span<const st
   for (const std::uint32_t id : ids) {
     const BindResult bound = check_binding(*find_channel(id), schema);
     if (bound.outcome == BindOutcome::Mismatch) {
-      ++schema_mismatches_;
-      return fail("graph-schema-mismatch", "channel {} and operator '{}': the channel expects schema {}, given is {}",
-                  id, spec.name, describe_schema(bound.expected).view(), describe_schema(bound.given).view());
+      return refuse_schema(spec, id, bound.expected, schema);
     }
   }
   return {};
+}
+
+/// A channel without a schema that the operator would both fill and empty: its two sides agree.
+kernel::Outcome Graph::check_own_loops(const OperatorSpec& spec) {
+  if (spec.in_schema == spec.out_schema || spec.in_schema == kUntyped || spec.out_schema == kUntyped) {
+    return {};
+  }
+  const auto loop = std::ranges::find_first_of(spec.inputs, spec.outputs);
+  return loop == spec.inputs.end() ? kernel::Outcome() : refuse_schema(spec, *loop, spec.in_schema, spec.out_schema);
+}
+
+kernel::Outcome Graph::refuse_schema(const OperatorSpec& spec, std::uint32_t channel, std::uint32_t expected,
+                                     std::uint32_t given) {
+  ++schema_mismatches_;
+  return fail("graph-schema-mismatch", "channel {} and operator '{}': the channel expects schema {}, given is {}",
+              channel, spec.name, describe_schema(expected).view(), describe_schema(given).view());
 }
 
 kernel::Outcome Graph::add_operator(const OperatorSpec& spec) {
@@ -196,6 +210,9 @@ kernel::Outcome Graph::add_operator(const OperatorSpec& spec) {
     if (const auto checked = check_schema(spec, ids, are_inputs ? spec.in_schema : spec.out_schema); !checked) {
       return checked;
     }
+  }
+  if (const auto checked = check_own_loops(spec); !checked) {
+    return checked;
   }
   if (operators_.full()) {
     return fail("graph-full", "operator '{}': the graph has {} operators already, which is all it can have", spec.name,

@@ -50,12 +50,12 @@ struct OperatorSpec {
   Stage stage = Stage::Acquire;
   std::uint64_t wcet_ns = 0;  ///< of one execution, in processor time; 0: not stated
   std::uint32_t cpu = 0;
-  std::span<const std::uint32_t> inputs;   ///< ids of channels
-  std::span<const std::uint32_t> outputs;  ///< ids of channels
+  std::span<const std::uint32_t> inputs = {};   ///< ids of channels
+  std::span<const std::uint32_t> outputs = {};  ///< ids of channels
   /// Schemas of all inputs, and of all outputs; kUntyped: whatever the channel carries.
   std::uint32_t in_schema = kUntyped;
   std::uint32_t out_schema = kUntyped;
-  std::span<const GivenParameter> parameters;
+  std::span<const GivenParameter> parameters = {};
 };
 
 struct OperatorMetrics {
@@ -189,6 +189,9 @@ class Graph {
   kernel::Outcome check_operator(const OperatorSpec& spec, const OperatorKind* kind) const;
   kernel::Outcome check_ports(const OperatorSpec& spec, std::span<const std::uint32_t> ids, bool are_inputs) const;
   kernel::Outcome check_schema(const OperatorSpec& spec, std::span<const std::uint32_t> ids, std::uint32_t schema);
+  kernel::Outcome check_own_loops(const OperatorSpec& spec);
+  kernel::Outcome refuse_schema(const OperatorSpec& spec, std::uint32_t channel, std::uint32_t expected,
+                                std::uint32_t given);
   [[nodiscard]] Operator* user_of(const Channel& channel, bool as_input) const;
   void connect(Operator& added, const OperatorSpec& spec);
   [[nodiscard]] kernel::FixedText<48> describe_schema(std::uint32_t schema) const;
