@@ -1,0 +1,165 @@
+// What operators do when they fire, and what is counted.
+#include <gtest/gtest.h>
+
+#include "graph_fixture.hpp"
+
+namespace guest::graph {
+namespace {
+
+class Firings : public GraphFixture {
+ protected:
+  static constexpr std::uint32_t kOne[] = {1};
+  static constexpr std::uint32_t kTwo[] = {2};
+  Operator& add(std::string_view kind, std::span<const std::uint32_t> in, std::span<const std::uint32_t> out,
+                std::uint64_t wcet_ns = 0) {
+    const std::string name = "op" + std::to_string(graph->operators().size() + 1);
+    EXPECT_EQ(text(graph->add_operator({.id = static_cast<std::uint32_t>(graph->operators().size() + 1),
+                                        .name = name,
+                                        .kind = kind,
+                                        .wcet_ns = wcet_ns,
+                                        .inputs = in,
+                                        .outputs = out,
+                                        .out_schema = out.empty() ? kUntyped : kSchemaTokens})),
+              "ok");
+    return *graph->find_operator(name);
+  }
+};
+
+TEST_F(Firings, name_what_is_in_the_way) {
+  ASSERT_EQ(channel(1, 1), "ok");
+  ASSERT_EQ(channel(2, 1), "ok");
+  Operator& source = add("source", {}, kOne);
+  Operator& relay = add("relay", kOne, kTwo);
+  EXPECT_EQ(source.obstacle().channel, nullptr);
+  EXPECT_EQ(relay.obstacle().channel, graph->find_channel(1));
+  EXPECT_FALSE(relay.obstacle().is_full);
+  ASSERT_TRUE(source.fire(graph->arena(), 5));
+  EXPECT_EQ(source.obstacle().channel, graph->find_channel(1));
+  EXPECT_TRUE(source.obstacle().is_full);
+  EXPECT_EQ(relay.obstacle().channel, nullptr);
+  ASSERT_TRUE(relay.fire(graph->arena(), 6));
+  ASSERT_TRUE(source.fire(graph->arena(), 7));
+  EXPECT_EQ(relay.obstacle().channel, graph->find_channel(2));
+  EXPECT_TRUE(relay.obstacle().is_full);
+  EXPECT_EQ(relay.obstacle().channel, graph->find_channel(2));
+}
+
+TEST_F(Firings, mark_what_they_make) {
+  ASSERT_EQ(channel(1, 4), "ok");
+  Operator& source = add("source", {}, kOne);
+  for (std::uint64_t i = 0; i < 3; ++i) {
+    ASSERT_TRUE(source.fire(graph->arena(), 100 + i));
+    const Received received = graph->find_channel(1)->receive();
+    EXPECT_EQ(received.tensor.info().origin, 1U);
+    EXPECT_EQ(received.tensor.info().sequence, i);
+    EXPECT_EQ(received.tensor.info().schema, kSchemaTokens);
+    EXPECT_EQ(received.tensor.info().timestamp_ns, 100 + i);
+  }
+}
+
+TEST_F(Firings, say_how_old_their_data_is) {
+  ASSERT_EQ(channel(1, 4), "ok");
+  Operator& source = add("source", {}, kOne);
+  Operator& sink = add("sink", kOne, {});
+  const auto made = source.fire(graph->arena(), 100);
+  ASSERT_TRUE(made);
+  EXPECT_EQ(made->oldest_ns, 0U);
+  const auto ended = sink.fire(graph->arena(), 250);
+  ASSERT_TRUE(ended);
+  EXPECT_EQ(ended->oldest_ns, 100U);
+  EXPECT_FALSE(ended->finished);
+}
+
+TEST_F(Firings, say_whom_they_wake) {
+  ASSERT_EQ(channel(1, 1), "ok");
+  Operator& source = add("source", {}, kOne);
+  Operator& sink = add("sink", kOne, {});
+  EXPECT_TRUE(graph->find_channel(1)->await_element());
+  const auto made = source.fire(graph->arena(), 1);
+  ASSERT_TRUE(made);
+  EXPECT_EQ(made->wake_consumers, 1U);
+  EXPECT_TRUE(graph->find_channel(1)->await_room());
+  const auto ended = sink.fire(graph->arena(), 2);
+  ASSERT_TRUE(ended);
+  EXPECT_EQ(ended->wake_producers, 1U);
+  EXPECT_EQ(ended->wake_consumers, 0U);
+}
+
+TEST_F(Firings, that_fail_have_used_their_inputs_and_sent_nothing) {
+  graph = make({.name = "small", .memory_bytes = TensorArena::memory_for(1, 64), .tensors = 1});
+  ASSERT_EQ(channel(1, 4), "ok");
+  Operator& source = add("source", {}, kOne);
+  ASSERT_TRUE(source.fire(graph->arena(), 1));
+  const auto failed = source.fire(graph->arena(), 2);
+  ASSERT_FALSE(failed);
+  EXPECT_EQ(failed.error().name, "graph-no-memory");
+  EXPECT_EQ(failed.error().detail.view(), "no room for a tensor of 1 bytes: 1 tensors, 64 of 64 bytes are in use");
+  EXPECT_EQ(graph->find_channel(1)->depth(), 1U);
+  EXPECT_EQ(source.metrics().executions, 2U);
+  EXPECT_EQ(source.metrics().failures, 1U);
+}
+
+TEST_F(Firings, are_counted_and_timed_until_the_figures_are_reset) {
+  ASSERT_EQ(channel(1, 4), "ok");
+  Operator& source = add("source", {}, kOne, 1000);
+  for (const std::uint64_t took : {10U, 1000U, 1001U, 5000U}) {
+    ASSERT_TRUE(source.fire(graph->arena(), 1));
+    source.record(took, 2 * took);
+  }
+  EXPECT_EQ(source.metrics().executions, 4U);
+  EXPECT_EQ(source.metrics().overruns, 2U);
+  EXPECT_EQ(source.metrics().failures, 0U);
+  EXPECT_EQ(source.execution_time().count(), 4U);
+  EXPECT_EQ(source.execution_time().max(), 5000U);
+  EXPECT_EQ(source.execution_time().min(), 10U);
+  EXPECT_EQ(source.latency().max(), 10'000U);
+  source.reset_metrics();
+  EXPECT_EQ(source.metrics().executions, 0U);
+  EXPECT_EQ(source.metrics().overruns, 0U);
+  EXPECT_EQ(source.execution_time().count(), 0U);
+  EXPECT_EQ(source.latency().count(), 0U);
+}
+
+TEST_F(Firings, without_a_stated_wcet_never_overrun) {
+  ASSERT_EQ(channel(1, 4), "ok");
+  Operator& source = add("source", {}, kOne);
+  source.record(~std::uint64_t{0}, 0);
+  EXPECT_EQ(source.metrics().overruns, 0U);
+}
+
+TEST_F(Firings, leave_tensors_in_channels_that_can_be_drained) {
+  ASSERT_EQ(channel(1, 4), "ok");
+  Operator& source = add("source", {}, kOne);
+  ASSERT_TRUE(source.fire(graph->arena(), 1));
+  ASSERT_TRUE(source.fire(graph->arena(), 1));
+  EXPECT_EQ(graph->arena().statistics().live, 2U);
+  graph->drain_channels();
+  EXPECT_EQ(graph->arena().statistics().live, 0U);
+  EXPECT_EQ(graph->find_channel(1)->depth(), 0U);
+}
+
+TEST(KindTables, find_kinds_of_all_lists) {
+  static constexpr OperatorKind kMore[] = {{.name = "more", .help = "", .make = make_relay}};
+  KindTable kinds;
+  EXPECT_EQ(kinds.find("relay"), nullptr);
+  kinds.add(kTestKinds);
+  kinds.add(kMore);
+  EXPECT_EQ(kinds.find("relay"), &kTestKinds[1]);
+  EXPECT_EQ(kinds.find("more"), &kMore[0]);
+  EXPECT_EQ(kinds.find("mor"), nullptr);
+  std::size_t count = 0;
+  kinds.for_each([&](const OperatorKind&) { ++count; });
+  EXPECT_EQ(count, std::size(kTestKinds) + 1);
+}
+
+TEST(ParameterValues, have_fallbacks) {
+  const auto parameters = Parameters::check(kRelayParameters, {});
+  ASSERT_TRUE(parameters);
+  EXPECT_EQ(parameters->integer("level"), 2);
+  EXPECT_EQ(parameters->text("mode"), "one");
+  EXPECT_EQ(parameters->text("text"), "");
+  EXPECT_FALSE(parameters->has("level"));
+}
+
+}  // namespace
+}  // namespace guest::graph
