@@ -1,6 +1,11 @@
 // Built-in operators in company.
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <vector>
+
 #include "guest/graph/operators/builtin.hpp"
 #include "guest/graph/testing/graph_runner.hpp"
 
@@ -90,6 +95,67 @@ TEST_F(Pipeline, a_source_with_a_period_fires_on_time_and_makes_up_for_what_was_
   EXPECT_TRUE(runner.sources_finished());
   EXPECT_EQ(source.ready_at(runner.now_ns()), OperatorCode::kAsleep);
   EXPECT_EQ(runner.now_ns(), start_ns + 2'000'000);
+}
+
+/// What `source` shows at 64 by 64 is seen by the classifier at the end of five stages, image after image.
+TEST_F(Pipeline, the_classifier_knows_each_test_pattern_after_five_stages) {
+  for (std::uint32_t id = 1; id <= 6; ++id) {
+    channel(id);
+  }
+  add("camera", "image-source", {}, {1, 2}, {{"pattern", "cycle"}, {"count", "40"}, {"noise", "16"}, {"seed", "5"}});
+  add("smooth", "convolve", {1}, {3}, {{"kernel", "gauss"}});
+  add("shrink", "resize", {3}, {4}, {{"height", "16"}, {"width", "16"}});
+  add("scale", "normalise", {4}, {5});
+  add("classify", "mlp-classifier", {5}, {6});
+  add("compare", "sink", {2, 6}, {}, {{"check", "equal"}});
+  ASSERT_TRUE(graph->check_complete());
+  testing::GraphRunner runner(*graph);
+  runner.begin();
+  const auto ran = runner.run();
+  ASSERT_TRUE(ran) << ran.error().detail.view();
+  EXPECT_EQ(*ran, 240U);
+  EXPECT_EQ(graph->find_operator("compare")->metrics().executions, 40U);
+  EXPECT_EQ(graph->arena().statistics().bytes_copied, 0U);
+  EXPECT_EQ(graph->arena().statistics().live, 0U);
+}
+
+TEST(BuiltinKinds, are_complete_and_described) {
+  std::vector<std::string_view> names;
+  for (const OperatorKind& kind : builtin_kinds()) {
+    names.push_back(kind.name);
+    EXPECT_FALSE(kind.help.empty()) << kind.name;
+    for (const ParameterSpec& parameter : kind.parameters) {
+      EXPECT_FALSE(parameter.help.empty()) << kind.name << " " << parameter.name;
+      const bool has_range = parameter.type == ParameterSpec::Type::Choice || parameter.max > parameter.min;
+      EXPECT_TRUE(has_range) << kind.name << " " << parameter.name;
+    }
+  }
+  EXPECT_EQ(names.size(), 18U);
+}
+
+/// The text between two marks of a page; none where one is missing.
+std::string between(const std::string& page, const std::string& begin, const std::string& end) {
+  const std::size_t from = page.find(begin);
+  const std::size_t to = from == std::string::npos ? from : page.find(end, from + begin.size());
+  return to == std::string::npos ? "" : page.substr(from + begin.size(), to - from - begin.size());
+}
+
+TEST(BuiltinKinds, are_in_the_documentation_with_their_ports_and_parameters) {
+  std::ifstream file(SIS_GRAPH_OPERATORS_PAGE);
+  const std::string page((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  const auto ports = [](unsigned min, unsigned max) {
+    return min == max ? std::to_string(min) : std::to_string(min) + " to " + std::to_string(max);
+  };
+  for (const OperatorKind& kind : builtin_kinds()) {
+    const std::string row = between(page, "| `" + std::string(kind.name) + "` |", "|\n");
+    EXPECT_TRUE(row.starts_with(" " + ports(kind.min_inputs, kind.max_inputs) + " | " +
+                                ports(kind.min_outputs, kind.max_outputs) + " |"))
+        << kind.name << row;
+    for (const ParameterSpec& parameter : kind.parameters) {
+      EXPECT_NE(row.find("`" + std::string(parameter.name) + "`"), std::string::npos)
+          << kind.name << " " << parameter.name;
+    }
+  }
 }
 
 }  // namespace
