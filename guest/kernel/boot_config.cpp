@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cstring>
 
+#include "graph_reader.hpp"
 #include "guest/kernel/heap.hpp"
+#include "property_reader.hpp"
 #include "tree_cursor.hpp"
 
 namespace guest::kernel {
@@ -14,22 +16,22 @@ using Bytes = std::span<const std::byte>;
 
 enum class Node : std::uint8_t { Root, Boot, Control, Scheduler, Server, Tasks, Task };
 
-class ScenarioReader {
+class ScenarioReader final : private PropertyReader {
  public:
-  ScenarioReader(TreeCursor& cursor, BootConfig& out) : cursor_(cursor), out_(out) {}
+  ScenarioReader(TreeCursor& cursor, BootConfig& out) : PropertyReader(cursor), out_(out), graphs_(cursor, nullptr) {}
 
   Outcome read() {
     for (;;) {
       Outcome outcome;
       switch (cursor_.next()) {
         case TreeToken::BeginNode:
-          outcome = begin_node();
+          outcome = is_of_graphs() ? graphs_.begin_node() : begin_node();
           break;
         case TreeToken::Property:
-          outcome = property();
+          outcome = graphs_.is_inside() ? graphs_.property() : property();
           break;
         case TreeToken::EndNode:
-          outcome = end_node();
+          outcome = graphs_.is_inside() ? graphs_.end_node() : end_node();
           break;
         case TreeToken::End:
           return finish();
@@ -55,7 +57,12 @@ class ScenarioReader {
     constexpr std::string_view kPaths[] = {"/", "/boot", "/control", "/scheduler", "a server", "/tasks", "a task"};
     return kPaths[static_cast<std::size_t>(node)];
   }
-  [[nodiscard]] std::string_view path() const { return path(node_); }
+  [[nodiscard]] std::string_view path() const override { return path(node_); }
+
+  /// The node that begins is read by graphs_.
+  [[nodiscard]] bool is_of_graphs() const {
+    return graphs_.is_inside() || (cursor_.depth() == 2 && GraphReader::is_mine(cursor_.node_name()));
+  }
 
   Outcome begin_node() {
     if (cursor_.depth() == 1) {
@@ -63,10 +70,10 @@ class ScenarioReader {
     }
     const std::string_view name = cursor_.node_name();
     if (cursor_.depth() == 3 && node_ == Node::Scheduler) {
-      return begin_item(name, Node::Server, names::kServerNode, out_.servers);
+      return begin_item(Node::Server, names::kServerNode, out_.servers);
     }
     if (cursor_.depth() == 3 && node_ == Node::Tasks) {
-      return begin_item(name, Node::Task, names::kTaskNode, out_.tasks);
+      return begin_item(Node::Task, names::kTaskNode, out_.tasks);
     }
     constexpr struct {
       std::string_view name;
@@ -86,17 +93,14 @@ class ScenarioReader {
         return {};
       }
     }
-    return fail("tree-unknown-node", "'{}' in {}; known are 'boot', 'control', 'scheduler' and 'tasks' in /",
-                escaped(name.substr(0, 64)), path());
+    return unknown_node();
   }
 
   /// The next server or task: they are numbered from 0.
   template <typename Items>
-  Outcome begin_item(std::string_view name, Node node, std::string_view prefix, Items& items) {
-    FixedText<32> wanted;
-    format_to(wanted, "{}{}", prefix, items.size());
-    if (name != wanted.view()) {
-      return fail("tree-unknown-node", "'{}' in {}, expected '{}'", escaped(name.substr(0, 64)), path(), wanted.view());
+  Outcome begin_item(Node node, std::string_view prefix, Items& items) {
+    if (const Outcome numbered = check_numbered(prefix, items.size()); !numbered) {
+      return numbered;
     }
     if (!items.push_back({})) {
       return fail("tree-bad-value", "more than {} nodes in {}", items.capacity(), path());
@@ -113,36 +117,8 @@ class ScenarioReader {
   }
 
   Outcome property() {
-    const std::string_view name = cursor_.property_name();
-    std::uint64_t& seen = node_ == Node::Server || node_ == Node::Task ? item_seen_ : seen_;
-    std::uint64_t bit = 1;
-    for (const Known* known = kKnown; known->read != nullptr; ++known, bit <<= 1) {
-      if (known->node != node_ || known->name != name) {
-        continue;
-      }
-      if ((seen & bit) != 0) {
-        return fail("tree-duplicate", "property '{}' of {} is there twice", name, path());
-      }
-      seen |= bit;
-      return (this->*known->read)();
-    }
-    return fail("tree-unknown-property", "'{}' of {}", escaped(name.substr(0, 64)), path());
-  }
-
-  /// The value as one NUL-terminated text.
-  std::expected<std::string_view, NamedError> text() {
-    const Bytes bytes = cursor_.value();
-    const std::string_view all(reinterpret_cast<const char*>(bytes.data()), bytes.size());  // char aliases anything
-    if (all.empty() || all.find('\0') != all.size() - 1) {
-      return bad_value("one text ended by a NUL");
-    }
-    return all.substr(0, all.size() - 1);
-  }
-
-  /// Does not show the value: it may be secret.
-  std::unexpected<NamedError> bad_value(std::string_view expected) {
-    return fail("tree-bad-value", "'{}' of {} ({} bytes): expected {}", cursor_.property_name(), path(),
-                cursor_.value().size(), expected);
+    const bool of_item = node_ == Node::Server || node_ == Node::Task;
+    return read_known(kKnown, *this, node_, of_item ? item_seen_ : seen_);
   }
 
   Outcome read_compatible() {
@@ -205,50 +181,14 @@ class ScenarioReader {
     return {};
   }
 
-  Outcome number(std::size_t bytes, std::uint64_t& out, std::uint64_t min, std::uint64_t max) {
-    if (cursor_.value().size() != bytes) {
-      return bytes == 4 ? bad_value("4 bytes") : bad_value("8 bytes");
-    }
-    out = bytes == 4 ? read_be32(cursor_.value().data()) : read_be64(cursor_.value().data());
-    if (out < min || out > max) {
-      return fail("tree-bad-value", "'{}' of {} is {}: expected {} to {}", cursor_.property_name(), path(), out, min,
-                  max);
-    }
-    return {};
-  }
-
-  /// A time, in nanoseconds.
-  Outcome time(std::uint64_t& out, std::uint64_t min = 1) { return number(8, out, min, names::kMaxPeriodNs); }
-
-  template <typename Target>
-  Outcome small(Target& out, std::uint64_t min, std::uint64_t max) {
-    std::uint64_t value = 0;
-    const Outcome outcome = number(4, value, min, max);
-    if (outcome) {
-      out = static_cast<std::uint32_t>(value);
-    }
-    return outcome;
-  }
-
-  Outcome item_name(FixedText<names::kMaxItemName>& out) {
-    const auto value = text();
+  Outcome set_name(FixedText<names::kMaxItemName>& out) {
+    const Text value = item_name();
     if (!value) {
       return std::unexpected(value.error());
-    }
-    // As the monitor checks them: they are shown in replies and in reports.
-    const auto is_allowed = [](char c) {
-      return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
-             c == '-';
-    };
-    if (value->empty() || value->size() > names::kMaxItemName ||
-        !std::all_of(value->begin(), value->end(), is_allowed)) {
-      return bad_value("1 to 32 of A-Z a-z 0-9 . _ -");
     }
     out.write(*value);
     return {};
   }
-
-  Outcome flag() { return cursor_.value().empty() ? Outcome() : bad_value("no value"); }
 
   ServerConfig& server() { return out_.servers[out_.servers.size() - 1]; }
   TaskConfig& task() { return out_.tasks[out_.tasks.size() - 1]; }
@@ -258,7 +198,7 @@ class ScenarioReader {
     out_.manual_start = true;
     return flag();
   }
-  Outcome read_server_name() { return item_name(server().name); }
+  Outcome read_server_name() { return set_name(server().name); }
   Outcome read_server_budget() { return time(server().budget_ns); }
   Outcome read_server_period() { return time(server().period_ns); }
   Outcome read_server_deadline() { return time(server().deadline_ns); }
@@ -271,7 +211,7 @@ class ScenarioReader {
     server().reclaim = true;
     return flag();
   }
-  Outcome read_task_name() { return item_name(task().name); }
+  Outcome read_task_name() { return set_name(task().name); }
   Outcome read_task_server() { return small(task().server, 0, names::kMaxServers - 1); }
   Outcome read_task_cpu() { return small(task().cpu, 0, names::kMaxCpus - 1); }
   Outcome read_task_period() { return time(task().period_ns); }
@@ -393,8 +333,8 @@ class ScenarioReader {
     return {};
   }
 
-  TreeCursor& cursor_;
   BootConfig& out_;
+  GraphReader graphs_;
   Node node_ = Node::Root;
   std::uint64_t seen_ = 0;
   std::uint64_t item_seen_ = 0;   ///< of the server or task that is read
@@ -460,6 +400,38 @@ Outcome read_scenario_tree(std::span<const std::byte> tree, BootConfig& out) {
   return outcome;
 }
 
+namespace {
+
+/// The scenario tree of an archive, copied: files in a cpio archive are aligned to 4, libfdt wants 8.
+class TreeCopy {
+ public:
+  explicit TreeCopy(Heap& heap) : heap_(heap) {}
+  TreeCopy(const TreeCopy&) = delete;
+  TreeCopy& operator=(const TreeCopy&) = delete;
+  ~TreeCopy() { heap_.free(bytes_); }
+
+  Outcome take(std::span<const std::byte> file) {
+    if (file.size() > names::kMaxTreeBytes) {
+      return fail("tree-too-large", "{} bytes, at most {}", file.size(), names::kMaxTreeBytes);
+    }
+    bytes_ = heap_.allocate(file.size());
+    if (bytes_ == nullptr) {
+      return fail("config-no-memory", "{} bytes for '{}'", file.size(), std::string_view(names::kScenarioFile));
+    }
+    size_ = file.size();
+    std::copy(file.begin(), file.end(), static_cast<std::byte*>(bytes_));
+    return {};
+  }
+  [[nodiscard]] Bytes bytes() const { return {static_cast<const std::byte*>(bytes_), size_}; }
+
+ private:
+  Heap& heap_;
+  void* bytes_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+}  // namespace
+
 Outcome read_boot_config(std::span<const std::byte> bytes, Heap& heap, Archive& archive, BootConfig& out) {
   reset(out);
   if (Outcome outcome = archive.open(bytes); !outcome) {
@@ -469,18 +441,19 @@ Outcome read_boot_config(std::span<const std::byte> bytes, Heap& heap, Archive& 
   if (!file) {
     return fail("config-missing", "the archive has no '{}'", std::string_view(names::kScenarioFile));
   }
-  if (file->data.size() > names::kMaxTreeBytes) {
-    return fail("tree-too-large", "{} bytes, at most {}", file->data.size(), names::kMaxTreeBytes);
+  TreeCopy copy(heap);
+  const Outcome taken = copy.take(file->data);
+  return taken ? read_scenario_tree(copy.bytes(), out) : taken;
+}
+
+Outcome visit_graphs(const Archive& archive, Heap& heap, GraphConfigVisitor& visitor) {
+  const auto file = archive.find(names::kScenarioFile);
+  if (!file) {
+    return {};
   }
-  // Files in a cpio archive are aligned to 4, libfdt wants 8.
-  void* const copy = heap.allocate(file->data.size());
-  if (copy == nullptr) {
-    return fail("config-no-memory", "{} bytes for '{}'", file->data.size(), std::string_view(names::kScenarioFile));
-  }
-  std::copy(file->data.begin(), file->data.end(), static_cast<std::byte*>(copy));
-  Outcome outcome = read_scenario_tree({static_cast<const std::byte*>(copy), file->data.size()}, out);
-  heap.free(copy);
-  return outcome;
+  TreeCopy copy(heap);
+  const Outcome taken = copy.take(file->data);
+  return taken ? visit_graphs(copy.bytes(), visitor) : taken;
 }
 
 }  // namespace guest::kernel

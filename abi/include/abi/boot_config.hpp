@@ -33,7 +33,7 @@ inline constexpr char kControlTestServices[] = "test-services";  ///< empty prop
 inline constexpr char kSchedulerNode[] = "scheduler";
 inline constexpr char kServerNode[] = "server@";
 inline constexpr char kBoundPpm[] = "bound-ppm";  ///< u32: of each CPU that servers may be promised
-inline constexpr char kManual[] = "manual";       ///< empty property: nothing starts before `det on`
+inline constexpr char kManual[] = "manual";       ///< empty property: servers and tasks do not start before `det on`
 inline constexpr char kItemName[] = "name";       ///< string of 1 to kMaxItemName bytes, of servers and tasks
 inline constexpr char kBudgetNs[] = "budget-ns";
 inline constexpr char kPeriodNs[] = "period-ns";
@@ -73,6 +73,70 @@ inline constexpr std::uint32_t kMaxCpus = 8;
 inline constexpr std::uint32_t kDefaultBoundPpm = 850'000;
 inline constexpr std::uint32_t kWholeCpuPpm = 1'000'000;
 inline constexpr std::uint64_t kMaxPeriodNs = 1'000'000'000'000;
+
+/// /schemas: a node "schema@N" for each schema, with kItemName and maybe kId; before /graphs. Those that say their id
+/// come first, so that none that the kernel chooses is in their way.
+inline constexpr char kSchemasNode[] = "schemas";
+inline constexpr char kSchemaNode[] = "schema@";
+/// Schemas that the kernel knows without being told.
+struct KnownSchema {
+  const char* name;
+  std::uint32_t id;
+};
+inline constexpr KnownSchema kKnownSchemas[] = {{"text", 1001}, {"tokens", 1002}};
+inline constexpr char kId[] = "id";  ///< u32: of a schema (absent: the kernel chooses), a channel, an operator
+
+/// /graphs: a node "graph@N" for each graph (docs/graph.md). kItemName, kMemoryBytes: of its tensors. kBudgetNs,
+/// kPeriodNs, kDeadlineNs, kSoft: of its servers; all absent: it runs best effort. kManual: it does not start with the
+/// machine.
+inline constexpr char kGraphsNode[] = "graphs";
+inline constexpr char kGraphNode[] = "graph@";
+inline constexpr char kTensors[] = "tensors";  ///< u32: how many at a time
+inline constexpr char kSteps[] = "steps";      ///< u32: executions of each source; absent: for ever
+
+/// In a graph: a node "channel@N" for each channel, then a node "operator@N" for each operator; both count from 0.
+inline constexpr char kChannelNode[] = "channel@";
+inline constexpr char kCapacity[] = "capacity";  ///< u32: tensors
+inline constexpr char kPolicy[] = "policy";      ///< string: one of kPolicies; absent: the first
+inline constexpr char kSchema[] = "schema";      ///< string: name of a schema; absent: the first writer says
+inline constexpr const char* kPolicies[] = {"block", "drop-oldest", "drop-newest"};
+
+/// kItemName, kId, kCpu.
+inline constexpr char kOperatorNode[] = "operator@";
+inline constexpr char kKind[] = "kind";          ///< string: what it does
+inline constexpr char kStage[] = "stage";        ///< string: one of kStages
+inline constexpr char kPriority[] = "priority";  ///< u32, to kMaxPriority; absent: 0
+inline constexpr char kWcetNs[] = "wcet-ns";     ///< u64: of one execution; absent: not stated
+inline constexpr char kInputs[] = "inputs";      ///< u32 each: ids of channels; absent: none
+inline constexpr char kOutputs[] = "outputs";
+inline constexpr char kInSchema[] = "in-schema";  ///< string: name of a schema; absent: what the channels carry
+inline constexpr char kOutSchema[] = "out-schema";
+/// Strings one after the other, each ended by a NUL: name, value, name, value; absent: none.
+inline constexpr char kParameters[] = "parameters";
+inline constexpr const char* kStages[] = {"acquire", "clean", "explore", "model", "explain"};
+/// Folder of the files in the archive that operators name; the value of a parameter is the name with the folder.
+inline constexpr char kFilesFolder[] = "files/";
+/// The parameter that names one.
+inline constexpr char kFileParameter[] = "file";
+
+inline constexpr std::size_t kMaxSchemas = 62;  ///< beside those that the kernel knows
+inline constexpr std::size_t kMaxSchemaName = 32;
+inline constexpr std::size_t kMaxGraphs = 8;
+inline constexpr std::uint64_t kMinGraphMemory = 4096;
+inline constexpr std::uint64_t kMaxGraphMemory = std::uint64_t{1} << 30;
+inline constexpr std::uint64_t kGraphMemoryUnit = 4096;
+inline constexpr std::uint32_t kMaxTensors = 65'535;
+inline constexpr std::uint32_t kMaxSteps = 1'000'000'000;
+inline constexpr std::size_t kMaxChannels = 128;  ///< of a graph
+inline constexpr std::uint32_t kMaxChannelId = 65'534;
+inline constexpr std::uint32_t kMaxChannelCapacity = 65'535;
+inline constexpr std::size_t kMaxOperators = 64;  ///< of a graph
+inline constexpr std::size_t kMaxKindName = 32;
+inline constexpr std::uint32_t kMaxPriority = 255;
+inline constexpr std::size_t kMaxPorts = 8;  ///< inputs of an operator, and outputs
+inline constexpr std::size_t kMaxParameters = 8;
+inline constexpr std::size_t kMaxParameterName = 32;
+inline constexpr std::size_t kMaxParameterText = 64;
 
 /// vsock ports of the test services (RFC 862, RFC 863, RFC 864).
 inline constexpr std::uint32_t kEchoPort = 7;
