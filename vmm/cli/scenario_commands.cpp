@@ -2,8 +2,8 @@
 #include <cstdio>
 
 #include "commands.hpp"
+#include "vmm/scenario/files.hpp"
 #include "vmm/scenario/load.hpp"
-#include "vmm/scenario/programs.hpp"
 #include "vmm/scenario/schema.hpp"
 
 namespace vmm::cli {
@@ -13,8 +13,8 @@ namespace {
 Result<scenario::Scenario> load_with_files(const std::string& file) {
   auto scenario = scenario::load_file(file);
   if (!scenario) return scenario;
-  if (auto programs = scenario::read_programs(*scenario); !programs) {
-    return std::unexpected(std::move(programs.error()));
+  if (auto files = scenario::read_files(*scenario); !files) {
+    return std::unexpected(std::move(files.error()));
   }
   return scenario;
 }

@@ -6,7 +6,9 @@
 
 #include "abi/boot_config.hpp"
 #include "cpio_writer.hpp"
-#include "vmm/scenario/programs.hpp"
+#include "graphs_tree.hpp"
+#include "tree_writer.hpp"
+#include "vmm/scenario/files.hpp"
 
 namespace vmm::scenario {
 namespace {
@@ -24,41 +26,6 @@ const char* word(Verbosity verbosity) {
   }
   return "quiet";
 }
-
-/// libfdt's sequential writer, which keeps the first error: the calls after it do nothing.
-class TreeWriter {
- public:
-  explicit TreeWriter(std::vector<std::byte>& buffer) : tree_(buffer.data()) {
-    step(fdt_create(tree_, static_cast<int>(buffer.size())));
-    step(error_ == 0 ? fdt_finish_reservemap(tree_) : 0);
-  }
-
-  void begin(const char* name) { step(error_ == 0 ? fdt_begin_node(tree_, name) : 0); }
-  void end() { step(error_ == 0 ? fdt_end_node(tree_) : 0); }
-  void text(const char* name, const std::string& value) {
-    bytes(name, std::as_bytes(std::span(value.c_str(), value.size() + 1)));
-  }
-  void u64(const char* name, std::uint64_t value) { step(error_ == 0 ? fdt_property_u64(tree_, name, value) : 0); }
-  void u32(const char* name, std::uint32_t value) { step(error_ == 0 ? fdt_property_u32(tree_, name, value) : 0); }
-  void ns(const char* name, std::chrono::nanoseconds value) { u64(name, static_cast<std::uint64_t>(value.count())); }
-  void bytes(const char* name, std::span<const std::byte> value) {
-    step(error_ == 0 ? fdt_property(tree_, name, value.data(), static_cast<int>(value.size())) : 0);
-  }
-
-  /// Completes the tree. 0, or libfdt's error.
-  int finish() {
-    step(error_ == 0 ? fdt_finish(tree_) : 0);
-    return error_;
-  }
-
- private:
-  void step(int result) {
-    if (error_ == 0) error_ = result;
-  }
-
-  void* tree_;
-  int error_ = 0;
-};
 
 void write_server(TreeWriter& tree, std::size_t index, const Server& server) {
   tree.begin((names::kServerNode + std::to_string(index)).c_str());
@@ -93,7 +60,7 @@ void write_task(TreeWriter& tree, std::size_t index, const Task& task, const std
     if (load->length) tree.ns(names::kLengthNs, *load->length);
   }
   if (const auto& load = task.program) {
-    tree.text(names::kProgram, archive_name(*load));
+    tree.text(names::kProgram, archive_name(NamedFile::Use::Program, load->file));
     std::string arguments;
     for (const std::string& argument : load->arguments) arguments.append(argument).push_back('\0');
     if (!arguments.empty()) tree.bytes(names::kArguments, std::as_bytes(std::span(arguments)));
@@ -132,6 +99,7 @@ int write_tree(std::vector<std::byte>& buffer, const Scenario& scenario, const R
   if (scenario.test_services) tree.bytes(names::kControlTestServices, {});
   tree.end();
   if (scenario.scheduler != Scheduler{} || !scenario.tasks.empty()) write_scheduler(tree, scenario);
+  write_graphs(tree, scenario);
   tree.end();
   return tree.finish();
 }
@@ -160,9 +128,9 @@ Result<std::vector<std::byte>> make_archive(const Scenario& scenario, const RunV
   if (!tree) return tree;
   CpioWriter archive;
   if (auto added = archive.add(names::kScenarioFile, *tree); !added) return std::unexpected(std::move(added.error()));
-  const auto programs = read_programs(scenario);
-  if (!programs) return std::unexpected(programs.error());
-  for (const auto& [name, bytes] : *programs) {
+  const auto files = read_files(scenario);
+  if (!files) return std::unexpected(files.error());
+  for (const auto& [name, bytes] : *files) {
     if (auto added = archive.add(name, std::as_bytes(std::span(bytes))); !added) {
       return std::unexpected(std::move(added.error()));
     }

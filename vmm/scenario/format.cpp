@@ -2,6 +2,7 @@
 
 #include "abi/boot_config.hpp"
 #include "condition_type.hpp"
+#include "graphs_type.hpp"
 #include "section.hpp"
 #include "tasks_type.hpp"
 
@@ -192,12 +193,18 @@ TypePtr<Scenario> make_scenario_type() {
           option("scheduler", &Scenario::scheduler, scheduler_type(),
                  "What is promised of the CPUs' time, and to whom. A machine that cannot promise it refuses to start."),
           option("tasks", &Scenario::tasks, tasks_type(), "Loads to try the scheduler with."),
+          option("schemas", &Scenario::schemas, schemas_type(), "What tensors mean, by name, for graphs."),
+          option("graphs", &Scenario::graphs, graphs_type(),
+                 "Dataflow graphs. A machine that cannot build one refuses to start."),
           option("steps", &Scenario::steps, list<Step>(std::make_shared<StepType>(), 0, 1000),
                  "Control requests, in this order. Without any, the machine runs until it is stopped."),
           option("expect", &Scenario::expect, expect_type(), "What must hold when the steps are done."),
           option("timeouts", &Scenario::timeouts, timeouts_type(), "How long things may take."),
       },
-      check_tasks);
+      [](Problems& problems, const std::string& /*key*/, const Node& node, Scenario& scenario) {
+        check_tasks(problems, node, scenario);
+        check_graphs(problems, node, scenario);
+      });
 }
 
 }  // namespace

@@ -2,7 +2,8 @@
 
 #include <filesystem>
 
-#include "program_problems.hpp"
+#include "file_problems.hpp"
+#include "items.hpp"
 #include "types.hpp"
 
 namespace vmm::scenario {
@@ -40,16 +41,27 @@ void resolve_paths(Problems& problems, const Node& root, const std::string& file
   Resolver resolver(problems, file_name);
   if (!scenario.kernel.empty())
     resolver.resolve(place(*value_of(root, "boot"), "kernel"), "boot.kernel", scenario.kernel);
-  std::vector<Position> places(scenario.tasks.size());
+  const std::vector<NamedFile> files = named_files(scenario);
+  std::vector<Position> places;  // of `files`, in their order
+  const auto resolve = [&](const Node& map, std::string& path, std::string& path_place) {
+    const std::string& key = files[places.size()].key;
+    const Position at = places.emplace_back(place(map, "file"));
+    resolver.resolve(at, key, path);
+    path_place = place_text(file_name, at, key);
+  };
   for (std::size_t i = 0; i < scenario.tasks.size(); ++i) {
-    if (!scenario.tasks[i].program) continue;
-    UserProgram& program = *scenario.tasks[i].program;
-    places[i] = place(*value_of(value_of(root, "tasks")->items[i], "program"), "file");
-    resolver.resolve(places[i], program_key(i), program.file);
-    program.place = place_text(file_name, places[i], program_key(i));
+    auto& program = scenario.tasks[i].program;
+    if (program) resolve(*value_of(items_of(root, "tasks")[i], "program"), program->file, program->place);
   }
-  for (const ProgramProblem& problem : name_problems(scenario.tasks)) {
-    problems.add(places[problem.task], program_key(problem.task), problem.found, problem.allowed);
+  for (std::size_t i = 0; i < scenario.graphs.size(); ++i) {
+    const std::vector<Node>& nodes = items_of(items_of(root, "graphs")[i], "operators");
+    for (std::size_t j = 0; j < nodes.size(); ++j) {
+      OperatorParameters& parameters = scenario.graphs[i].operators[j].parameters;
+      if (!parameters.file.empty()) resolve(*value_of(nodes[j], "parameters"), parameters.file, parameters.place);
+    }
+  }
+  for (const FileProblem& problem : name_problems(named_files(scenario))) {
+    problems.add(places[problem.file], files[problem.file].key, problem.found, problem.allowed);
   }
 }
 

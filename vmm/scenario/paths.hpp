@@ -8,7 +8,7 @@
 
 namespace vmm::scenario {
 
-/// Makes the paths of `scenario` absolute, notes where its programs are named and checks how their files are called.
+/// Makes the paths of `scenario` absolute, notes where its files are named and checks how their files are called.
 /// No file is looked at. `root` is the file, from which `scenario` was read without a problem.
 void resolve_paths(Problems& problems, const Node& root, const std::string& file_name, Scenario& scenario);
 

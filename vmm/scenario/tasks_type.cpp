@@ -1,8 +1,7 @@
 #include "tasks_type.hpp"
 
-#include <map>
-
 #include "abi/boot_config.hpp"
+#include "items.hpp"
 #include "section.hpp"
 
 namespace vmm::scenario {
@@ -14,28 +13,10 @@ using std::chrono_literals::operator""us;
 
 constexpr std::chrono::nanoseconds kMaxPeriod(names::kMaxPeriodNs);
 
-TypePtr<std::string> item_name() {
-  return text({.max_bytes = names::kMaxItemName,
-               .pattern = "[A-Za-z0-9][A-Za-z0-9._-]*",
-               .words = "a name of A-Z a-z 0-9 . _ -"});
-}
-
-TypePtr<std::optional<unsigned>> cpu_number() { return maybe(integer<unsigned>(0, names::kMaxCpus - 1)); }
-
-std::string fine_text(std::chrono::nanoseconds value) {
-  return fine_duration(0ns, kMaxPeriod)->write(value).get<std::string>();
-}
-
-/// 0 < budget <= deadline <= period; the types have seen to it that none is 0.
 void check_server(Problems& problems, const std::string& key, const Node& node, const Server& server) {
-  const std::chrono::nanoseconds deadline = server.deadline.value_or(server.period);
-  if (deadline > server.period) {
-    problems.add(place(node, "deadline"), key + ".deadline", fine_text(deadline),
-                 "at most the period of " + fine_text(server.period));
-  } else if (server.budget > deadline) {
-    problems.add(place(node, "budget"), key + ".budget", fine_text(server.budget),
-                 "at most the deadline of " + fine_text(deadline));
-  }
+  check_promise(
+      problems, key, node,
+      {.budget = server.budget, .period = server.period, .deadline = server.deadline.value_or(server.period)});
 }
 
 void check_task(Problems& problems, const std::string& key, const Node& node, const Task& task) {
@@ -71,16 +52,14 @@ void check_program(Problems& problems, const std::string& key, const Node& node,
 }
 
 TypePtr<Server> server_type() {
-  const auto time = fine_duration(1us, kMaxPeriod);
   return section<Server>(
       {
           option("name", &Server::name, item_name(), "Name in reports, unique.", Presence::Required),
-          option("budget", &Server::budget, time, "Processor time in each period.", Presence::Required),
-          option("period", &Server::period, fine_duration(10us, kMaxPeriod), "How often the budget comes anew.",
-                 Presence::Required),
-          option("deadline", &Server::deadline, maybe(time),
+          option("budget", &Server::budget, budget_type(), "Processor time in each period.", Presence::Required),
+          option("period", &Server::period, period_type(), "How often the budget comes anew.", Presence::Required),
+          option("deadline", &Server::deadline, maybe(budget_type()),
                  "By when after the start of a period the budget is to be had. Without it: the period."),
-          option("cpu", &Server::cpu, cpu_number(), "Without it: the first CPU that the server fits on."),
+          option("cpu", &Server::cpu, maybe(cpu_number()), "Without it: the first CPU that the server fits on."),
           option("reservation", &Server::reservation,
                  choice<Reservation>({{"hard", Reservation::Hard}, {"soft", Reservation::Soft}}),
                  "hard: without budget its tasks wait for the next period. soft: they go on, with a later deadline."),
@@ -128,39 +107,6 @@ TypePtr<UserProgram> program_type() {
       check_program);
 }
 
-/// The places of the items of a list in the file.
-const std::vector<Node>& items_of(const Node& root, std::string_view section, std::string_view key) {
-  static const std::vector<Node> kNone;
-  const Node* node = value_of(root, section);
-  if (node != nullptr && !key.empty()) node = value_of(*node, key);
-  return node == nullptr ? kNone : node->items;
-}
-
-template <typename Item>
-void check_names(Problems& problems, const std::string& key, const std::vector<Node>& nodes,
-                 const std::vector<Item>& items) {
-  std::map<std::string, std::size_t, std::less<>> line_of;
-  for (std::size_t i = 0; i < items.size(); ++i) {
-    const Position at = place(nodes[i], "name");
-    const auto [first, is_new] = line_of.try_emplace(items[i].name, at.line);
-    if (!is_new) {
-      problems.add(at, key + '[' + std::to_string(i) + "].name", quote(items[i].name),
-                   "a name of its own (line " + std::to_string(first->second) + " has this one)");
-    }
-  }
-}
-
-template <typename Item>
-void check_cpus(Problems& problems, const std::string& key, const std::vector<Node>& nodes,
-                const std::vector<Item>& items, unsigned cpus) {
-  for (std::size_t i = 0; i < items.size(); ++i) {
-    if (items[i].cpu && *items[i].cpu >= cpus) {
-      problems.add(place(nodes[i], "cpu"), key + '[' + std::to_string(i) + "].cpu", std::to_string(*items[i].cpu),
-                   "a CPU below machine.cpus, which is " + std::to_string(cpus));
-    }
-  }
-}
-
 }  // namespace
 
 TypePtr<Scheduler> scheduler_type() {
@@ -175,33 +121,38 @@ TypePtr<Scheduler> scheduler_type() {
 }
 
 TypePtr<std::vector<Task>> tasks_type() {
-  return list(section<Task>(
-                  {
-                      option("name", &Task::name, item_name(), "Name in reports, unique.", Presence::Required),
-                      option("server", &Task::server, item_name(),
-                             "Name of the server that it runs in. Without it: best effort."),
-                      option("cpu", &Task::cpu, cpu_number(), "Of a task without server. Without it: the first CPU."),
-                      option("periodic", &Task::periodic, maybe(periodic_type()),
-                             "Takes so much processor time in every period, and measures when it gets it."),
-                      option("greedy", &Task::greedy, maybe(greedy_type()), "Wants the CPU all the time."),
-                      option("program", &Task::program, maybe(program_type()), "Runs a user program at EL0."),
-                  },
-                  check_task),
-              0, names::kMaxTasks);
+  return list(
+      section<Task>(
+          {
+              option("name", &Task::name, item_name(), "Name in reports, unique.", Presence::Required),
+              option("server", &Task::server, item_name(),
+                     "Name of the server that it runs in. Without it: best effort."),
+              option("cpu", &Task::cpu, maybe(cpu_number()), "Of a task without server. Without it: the first CPU."),
+              option("periodic", &Task::periodic, maybe(periodic_type()),
+                     "Takes so much processor time in every period, and measures when it gets it."),
+              option("greedy", &Task::greedy, maybe(greedy_type()), "Wants the CPU all the time."),
+              option("program", &Task::program, maybe(program_type()), "Runs a user program at EL0."),
+          },
+          check_task),
+      0, names::kMaxTasks);
 }
 
-void check_tasks(Problems& problems, const std::string& /*key*/, const Node& node, const Scenario& scenario) {
+void check_tasks(Problems& problems, const Node& root, const Scenario& scenario) {
+  static const Node kNothing;
+  const Node* const scheduler = value_of(root, "scheduler");
   const std::vector<Server>& servers = scenario.scheduler.servers;
-  const std::vector<Node>& server_nodes = items_of(node, "scheduler", "servers");
-  const std::vector<Node>& task_nodes = items_of(node, "tasks", "");
+  const std::vector<Node>& server_nodes = items_of(scheduler == nullptr ? kNothing : *scheduler, "servers");
+  const std::vector<Node>& task_nodes = items_of(root, "tasks");
   check_names(problems, "scheduler.servers", server_nodes, servers);
-  check_cpus(problems, "scheduler.servers", server_nodes, servers, scenario.machine.cpus);
+  for (std::size_t i = 0; i < servers.size(); ++i) {
+    check_cpu(problems, item_key("scheduler.servers", i), server_nodes[i], servers[i].cpu, scenario.machine.cpus);
+  }
   check_names(problems, "tasks", task_nodes, scenario.tasks);
-  check_cpus(problems, "tasks", task_nodes, scenario.tasks, scenario.machine.cpus);
   for (std::size_t i = 0; i < scenario.tasks.size(); ++i) {
-    const std::string& wanted = scenario.tasks[i].server;
-    if (!wanted.empty() && std::ranges::find(servers, wanted, &Server::name) == servers.end()) {
-      problems.add(place(task_nodes[i], "server"), "tasks[" + std::to_string(i) + "].server", quote(wanted),
+    const Task& task = scenario.tasks[i];
+    check_cpu(problems, item_key("tasks", i), task_nodes[i], task.cpu, scenario.machine.cpus);
+    if (!task.server.empty() && std::ranges::find(servers, task.server, &Server::name) == servers.end()) {
+      problems.add(place(task_nodes[i], "server"), item_key("tasks", i) + ".server", quote(task.server),
                    "the name of one of scheduler.servers");
     }
   }

@@ -9,7 +9,7 @@ namespace vmm::scenario {
 TypePtr<Scheduler> scheduler_type();
 TypePtr<std::vector<Task>> tasks_type();
 
-/// What must hold between them and the machine: names are unique, servers are there, CPUs too. `node` is the file's.
-void check_tasks(Problems& problems, const std::string& key, const Node& node, const Scenario& scenario);
+/// What must hold between them and the machine: names are unique, servers are there, CPUs too. `root` is the file.
+void check_tasks(Problems& problems, const Node& root, const Scenario& scenario);
 
 }  // namespace vmm::scenario

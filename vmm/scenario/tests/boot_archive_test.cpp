@@ -15,7 +15,7 @@
 #include "guest/kernel/archive.hpp"
 #include "guest/kernel/boot_config.hpp"
 #include "vmm/base/file.hpp"
-#include "vmm/scenario/programs.hpp"
+#include "vmm/scenario/files.hpp"
 
 namespace vmm::scenario {
 namespace {
@@ -122,8 +122,8 @@ class ProgramsTest : public testing::Test {
     }
     return result;
   }
-  static std::string error_of(const std::vector<std::string>& files, const ProgramLimits& limits = {}) {
-    const auto programs = read_programs(with(files), limits);
+  static std::string error_of(const std::vector<std::string>& files, const FileLimits& limits = {}) {
+    const auto programs = read_files(with(files), limits);
     if (programs) return "no error";
     EXPECT_EQ(programs.error().exit_code, abi::ExitCode::Usage);
     return programs.error().message;
@@ -194,13 +194,13 @@ TEST_F(ProgramsTest, every_bad_file_is_named_with_its_place) {
 TEST_F(ProgramsTest, files_have_as_many_bytes_as_is_allowed) {
   const std::string one = file("one", elf());
   const std::string two = file("two", elf());
-  EXPECT_EQ(error_of({one}, {.file_bytes = sizeof(Elf64_Ehdr)}), "no error");
-  EXPECT_THAT(error_of({one}, {.file_bytes = sizeof(Elf64_Ehdr) - 1}),
+  EXPECT_EQ(error_of({one}, {.program_bytes = sizeof(Elf64_Ehdr)}), "no error");
+  EXPECT_THAT(error_of({one}, {.program_bytes = sizeof(Elf64_Ehdr) - 1}),
               HasSubstr("it has more than the 63 bytes that are allowed), allowed: an ELF executable for AArch64 of at "
                         "most 63B"));
   EXPECT_EQ(error_of({one, two, one}, {.total_bytes = 2 * sizeof(Elf64_Ehdr)}), "no error");
   EXPECT_EQ(error_of({one, two}, {.total_bytes = 2 * sizeof(Elf64_Ehdr) - 1}),
-            "tasks[1].program.file: found 128 bytes with the programs before it, allowed: at most 127B of all programs "
+            "tasks[1].program.file: found 128 bytes with the files before it, allowed: at most 127B of all files "
             "together");
 }
 

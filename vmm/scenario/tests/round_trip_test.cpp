@@ -84,6 +84,8 @@ class Generator {
     s.test_services = coin();
     s.scheduler = scheduler();
     for (std::uint64_t i = number(0, 4); i > 0; --i) s.tasks.push_back(task(s));
+    for (std::uint64_t i = number(0, 3); i > 0; --i) s.schemas.push_back(schema(s.schemas.size()));
+    for (std::uint64_t i = number(0, 2); i > 0; --i) s.graphs.push_back(graph(s));
     for (std::uint64_t i = number(0, 6); i > 0; --i) s.steps.push_back(step());
     for (std::uint64_t i = number(0, 3); i > 0; --i) {
       s.expect.metrics.push_back({"metric_" + std::to_string(i), condition()});
@@ -191,6 +193,61 @@ class Generator {
     return p;
   }
 
+  Schema schema(std::size_t index) {
+    static const char* const kNames[] = {"5s", "1e3", "true", ".", "-", "3000"};
+    Schema s{.name = coin() ? kNames[index] : "schema." + std::to_string(index)};
+    if (coin()) s.id = static_cast<unsigned>(4294967295 - index);
+    return s;
+  }
+
+  SchemaName schema_name(const Scenario& of) {
+    if (coin() || of.schemas.empty()) return {.name = coin() ? "" : "text"};
+    return {.name = of.schemas[number(0, of.schemas.size() - 1)].name};
+  }
+
+  /// A line of operators, each with a channel to the next.
+  Graph graph(const Scenario& of) {
+    Graph g{.name = "g" + std::to_string(of.graphs.size()) + name(20)};
+    g.memory_bytes = number(1, 1 << 18) * 4096;
+    g.tensors = static_cast<unsigned>(number(1, 65535));
+    if (coin()) g.server = GraphServer{.budget = time(1, 9), .period = time(100, 1'000'000)};
+    if (g.server && coin()) g.server->deadline = time(10, 99);
+    if (g.server && coin()) g.server->reservation = Reservation::Soft;
+    if (coin()) g.start = GraphStart::Manual;
+    if (coin()) g.steps = static_cast<unsigned>(number(1, 1'000'000'000));
+    const std::uint64_t count = number(1, 5);
+    for (unsigned i = 0; i < count; ++i) {
+      Operator op{.id = i + 1, .name = "o" + std::to_string(i), .kind = "kind-" + std::to_string(number(0, 9))};
+      op.stage = static_cast<Stage>(number(0, 4));
+      op.priority = static_cast<unsigned>(number(0, 255));
+      if (coin()) op.wcet = time(0, 9) + std::chrono::nanoseconds(1);
+      if (i > 0) op.in = {65534 - i + 1};
+      if (i + 1 < count) op.out = {65534 - i};
+      op.in_schema = schema_name(of);
+      op.out_schema = schema_name(of);
+      op.parameters = parameters();
+      g.operators.push_back(op);
+      if (op.out.empty()) continue;
+      g.channels.push_back({.id = 65534 - i,
+                            .capacity = static_cast<unsigned>(number(1, 65535)),
+                            .policy = static_cast<ChannelPolicy>(number(0, 2)),
+                            .schema = schema_name(of)});
+    }
+    return g;
+  }
+
+  OperatorParameters parameters() {
+    OperatorParameters p;
+    for (std::uint64_t n = number(0, 7); n > 0; --n) {
+      std::string value =
+          coin() ? text(20).substr(0, 64) : std::to_string(static_cast<std::int64_t>(number(0, UINT64_MAX)));
+      std::erase_if(value, [](char c) { return (c >= 0 && c < ' ') || c == 127; });
+      if (!value.empty()) p.values.push_back({"p_" + std::to_string(n), value});
+    }
+    if (coin()) p.file = "/a b/shapes.pgm";
+    return p;
+  }
+
   Json value(unsigned depth) {
     switch (number(0, depth == 0 ? 5 : 7)) {
       case 0:
@@ -276,6 +333,9 @@ void forget_places(Scenario& scenario) {
   }
   for (Task& task : scenario.tasks) {
     if (task.program) task.program->place.clear();
+  }
+  for (Graph& graph : scenario.graphs) {
+    for (Operator& op : graph.operators) op.parameters.place.clear();
   }
 }
 

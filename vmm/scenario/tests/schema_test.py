@@ -23,7 +23,8 @@ BEYOND = {
     "memory-overflow", "timeout-zero", "timeout-too-long", "duplicate-key", "duplicate-top-key", "duplicate-args-key",
     "args-octal", "args-hex", "args-underscore", "args-overflow", "args-infinite", "cpus-octal", "cpus-hex", "cpus-float",
     "merge-key", "tagged-value", "test-services-word", "long-key", "unclosed-quote", "yaml-version", "recursive-alias",
-    "utf16", "server-references", "task-program-names",
+    "utf16", "server-references", "task-program-names", "schemas", "graph-channels",
+    "graph-operators", "graph-operator-names", "graph-files",
 }
 
 

@@ -154,6 +154,85 @@ struct Scheduler {
   bool operator==(const Scheduler&) const = default;
 };
 
+/// What the tensors of a channel mean.
+struct Schema {
+  std::string name;                 ///< unique, and none of those that the kernel knows
+  std::optional<unsigned> id = {};  ///< unique likewise; absent: the kernel chooses
+  bool operator==(const Schema&) const = default;
+};
+
+/// One of the scenario's schemas, or "text" or "tokens"; empty: none.
+struct SchemaName {
+  std::string name = {};
+  unsigned id = 0;  ///< while the file is read: of one that is meant by its id; then 0
+  bool operator==(const SchemaName&) const = default;
+};
+
+enum class ChannelPolicy { Block, DropOldest, DropNewest };
+
+/// Room for `capacity` tensors between two operators.
+struct Channel {
+  unsigned id = 0;  ///< unique in the graph
+  unsigned capacity = 0;
+  ChannelPolicy policy = ChannelPolicy::Block;
+  SchemaName schema = {};  ///< none: the first writer says
+  bool operator==(const Channel&) const = default;
+};
+
+enum class Stage { Acquire, Clean, Explore, Model, Explain };
+
+/// What an operator is told: numbers and texts, as texts. Which there are is the guest's to say.
+struct OperatorParameters {
+  struct Value {
+    std::string name;
+    std::string value;
+    bool operator==(const Value&) const = default;
+  };
+  std::vector<Value> values = {};  ///< in the order of the file
+  std::string file = {};           ///< "file": path of a file for the boot archive, absolute once loaded; empty: none
+  std::string place = {};          ///< where `file` is said, for messages
+  bool operator==(const OperatorParameters&) const = default;
+};
+
+struct Operator {
+  unsigned id = 0;   ///< unique in the graph
+  std::string name;  ///< unique in the graph
+  std::string kind;  ///< the guest knows which there are
+  Stage stage = Stage::Acquire;
+  unsigned priority = 0;
+  std::optional<std::chrono::nanoseconds> wcet = {};  ///< of one execution; absent: not stated
+  unsigned cpu = 0;
+  std::vector<unsigned> in = {};   ///< ids of channels
+  std::vector<unsigned> out = {};  ///< ids of channels
+  SchemaName in_schema = {};       ///< of all inputs; none: what the channels carry
+  SchemaName out_schema = {};      ///< of all outputs, likewise
+  OperatorParameters parameters = {};
+  bool operator==(const Operator&) const = default;
+};
+
+/// Of the servers, one on each CPU that a graph uses.
+struct GraphServer {
+  std::chrono::nanoseconds budget{};
+  std::chrono::nanoseconds period{};
+  std::optional<std::chrono::nanoseconds> deadline = {};  ///< absent: the period
+  Reservation reservation = Reservation::Hard;
+  bool operator==(const GraphServer&) const = default;
+};
+
+enum class GraphStart { Auto, Manual };
+
+struct Graph {
+  std::string name;                                     ///< unique
+  std::uint64_t memory_bytes = std::uint64_t{1} << 20;  ///< of its tensors
+  unsigned tensors = 256;                               ///< at a time
+  std::optional<GraphServer> server = {};               ///< absent: best effort
+  GraphStart start = GraphStart::Auto;
+  std::optional<unsigned> steps = {};  ///< executions of each source; absent: for ever
+  std::vector<Channel> channels = {};
+  std::vector<Operator> operators = {};
+  bool operator==(const Graph&) const = default;
+};
+
 struct Scenario {
   std::string name;  ///< default: the file's name without its ending
   std::string description;
@@ -163,6 +242,8 @@ struct Scenario {
   bool test_services = false;              ///< control.test_services
   Scheduler scheduler;
   std::vector<Task> tasks;
+  std::vector<Schema> schemas;
+  std::vector<Graph> graphs;
   std::vector<Step> steps;
   Expectations expect;
   Timeouts timeouts;
