@@ -203,7 +203,7 @@ TypePtr<std::vector<Schema>> schemas_type() {
 TypePtr<std::vector<Graph>> graphs_type() {
   const auto graph = section<Graph>(
       {
-          option("name", &Graph::name, item_name(), "Name in reports, unique.", Presence::Required),
+          option("name", &Graph::name, item_name(names::kMaxGraphName), "Name in reports, unique.", Presence::Required),
           option("memory", &Graph::memory_bytes,
                  size(names::kMinGraphMemory, names::kMaxGraphMemory, names::kGraphMemoryUnit),
                  "For its tensors and the books on them."),

@@ -1,7 +1,5 @@
 #include "items.hpp"
 
-#include "abi/boot_config.hpp"
-
 namespace vmm::scenario {
 namespace {
 
@@ -17,10 +15,9 @@ std::string fine_text(std::chrono::nanoseconds value) {
 
 }  // namespace
 
-TypePtr<std::string> item_name() {
-  return text({.max_bytes = names::kMaxItemName,
-               .pattern = "[A-Za-z0-9][A-Za-z0-9._-]*",
-               .words = "a name of A-Z a-z 0-9 . _ -"});
+TypePtr<std::string> item_name(std::size_t max_bytes) {
+  return text(
+      {.max_bytes = max_bytes, .pattern = "[A-Za-z0-9][A-Za-z0-9._-]*", .words = "a name of A-Z a-z 0-9 . _ -"});
 }
 
 TypePtr<unsigned> cpu_number() { return integer<unsigned>(0, names::kMaxCpus - 1); }

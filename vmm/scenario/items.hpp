@@ -6,12 +6,13 @@
 #include <string_view>
 #include <vector>
 
+#include "abi/boot_config.hpp"
 #include "types.hpp"
 
 namespace vmm::scenario {
 
-/// 1 to 32 of A-Z a-z 0-9 . _ -
-TypePtr<std::string> item_name();
+/// 1 to `max_bytes` of A-Z a-z 0-9 . _ -
+TypePtr<std::string> item_name(std::size_t max_bytes = abi::boot_config::kMaxItemName);
 
 TypePtr<unsigned> cpu_number();
 

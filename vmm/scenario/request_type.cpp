@@ -72,8 +72,8 @@ TypePtr<Request> make_request_type() {
               "Name in reports, unique in the scenario. Without it: the op; \"op#2\" and so on where that is taken."),
           option("op", &Request::op,
                  text({.max_bytes = 64,
-                       .pattern = "[A-Za-z0-9][A-Za-z0-9._-]*",
-                       .words = "the name of a command of the guest (A-Z a-z 0-9 . _ -)"}),
+                       .pattern = "[A-Za-z0-9][A-Za-z0-9._-]*( [A-Za-z0-9][A-Za-z0-9._-]*)?",
+                       .words = "the name of a command of the guest (one or two words of A-Z a-z 0-9 . _ -)"}),
                  "The guest's command; \"sisctl shell help\" lists them.", Presence::Required),
           option(
               "args", &Request::args, value_map("a map of the command's arguments"),

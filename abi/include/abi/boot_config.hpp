@@ -86,7 +86,7 @@ struct KnownSchema {
 inline constexpr KnownSchema kKnownSchemas[] = {{"text", 1001}, {"tokens", 1002}};
 inline constexpr char kId[] = "id";  ///< u32: of a schema (absent: the kernel chooses), a channel, an operator
 
-/// /graphs: a node "graph@N" for each graph (docs/graph.md). kItemName, kMemoryBytes: of its tensors. kBudgetNs,
+/// /graphs: a node "graph@N" for each graph (docs/graph.md). kItemName, to kMaxGraphName bytes; kMemoryBytes: of its tensors. kBudgetNs,
 /// kPeriodNs, kDeadlineNs, kSoft: of its servers; all absent: it runs best effort. kManual: it does not start with the
 /// machine.
 inline constexpr char kGraphsNode[] = "graphs";
@@ -122,6 +122,7 @@ inline constexpr char kFileParameter[] = "file";
 inline constexpr std::size_t kMaxSchemas = 62;  ///< beside those that the kernel knows
 inline constexpr std::size_t kMaxSchemaName = 32;
 inline constexpr std::size_t kMaxGraphs = 8;
+inline constexpr std::size_t kMaxGraphName = 24;
 inline constexpr std::uint64_t kMinGraphMemory = 4096;
 inline constexpr std::uint64_t kMaxGraphMemory = std::uint64_t{1} << 30;
 inline constexpr std::uint64_t kGraphMemoryUnit = 4096;

@@ -106,6 +106,12 @@ TEST(LoadTest, requests_without_name_get_one_of_their_own) {
   EXPECT_EQ(names, (std::vector<std::string>{"a", "a#2", "a#3", "a#4", "b"}));
 }
 
+TEST(LoadTest, command_of_two_words_is_one) {
+  const Scenario scenario = load("steps: [{op: graph show}, {op: graph show}]");
+  EXPECT_EQ(scenario.steps.at(0).requests.at(0).op, "graph show");
+  EXPECT_EQ(scenario.steps.at(1).requests.at(0).name, "graph show#2");
+}
+
 TEST(LoadTest, scenario_without_name_is_called_like_its_file) {
   EXPECT_EQ(load_text("apiVersion: sis/v1", "/a b/My scenario!.v2.yaml")->name, "My-scenario-.v2");
   EXPECT_EQ(load_text("apiVersion: sis/v1", "-x.yaml")->name, "scenario-x");

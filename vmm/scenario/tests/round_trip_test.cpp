@@ -207,7 +207,7 @@ class Generator {
 
   /// A line of operators, each with a channel to the next.
   Graph graph(const Scenario& of) {
-    Graph g{.name = "g" + std::to_string(of.graphs.size()) + name(20)};
+    Graph g{.name = "g" + std::to_string(of.graphs.size()) + name(16)};
     g.memory_bytes = number(1, 1 << 18) * 4096;
     g.tensors = static_cast<unsigned>(number(1, 65535));
     if (coin()) g.server = GraphServer{.budget = time(1, 9), .period = time(100, 1'000'000)};
