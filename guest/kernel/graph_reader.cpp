@@ -191,8 +191,8 @@ Outcome GraphReader::end_operator() {
   return visitor_ == nullptr ? Outcome() : visitor_->operator_(operator_);
 }
 
-Outcome GraphReader::set_name(std::string_view& out) {
-  const Text value = item_name();
+Outcome GraphReader::set_name(std::string_view& out, std::size_t max_bytes) {
+  const Text value = item_name(max_bytes);
   if (!value) {
     return std::unexpected(value.error());
   }

@@ -49,7 +49,7 @@ class GraphReader final : private PropertyReader {
   Outcome end_channel();
   Outcome end_operator();
 
-  Outcome set_name(std::string_view& out);
+  Outcome set_name(std::string_view& out, std::size_t max_bytes = abi::boot_config::kMaxItemName);
   Outcome set_schema(std::string_view& out);
   Outcome set_word(std::string_view& out, std::span<const char* const> words, std::string_view expected);
   Outcome set_ports(BoundedArray<std::uint32_t, abi::boot_config::kMaxPorts>& out);
@@ -57,7 +57,7 @@ class GraphReader final : private PropertyReader {
   Outcome read_schema_name() { return set_schema(schema_.name); }
   Outcome read_schema_id() { return small(schema_.id, 1, ~std::uint32_t{0}); }
 
-  Outcome read_graph_name() { return set_name(graph_.name); }
+  Outcome read_graph_name() { return set_name(graph_.name, abi::boot_config::kMaxGraphName); }
   Outcome read_graph_memory();
   Outcome read_graph_tensors() { return small(graph_.tensors, 1, abi::boot_config::kMaxTensors); }
   Outcome read_graph_budget() { return time(graph_.budget_ns); }

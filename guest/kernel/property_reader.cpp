@@ -4,8 +4,6 @@
 
 namespace guest::kernel {
 
-namespace names = abi::boot_config;
-
 std::unexpected<NamedError> PropertyReader::bad_value(std::string_view expected) const {
   return fail("tree-bad-value", "'{}' of {} ({} bytes): expected {}", cursor_.property_name(), path(),
               cursor_.value().size(), expected);
@@ -20,15 +18,17 @@ PropertyReader::Text PropertyReader::text() const {
   return all.substr(0, all.size() - 1);
 }
 
-PropertyReader::Text PropertyReader::item_name() const {
+PropertyReader::Text PropertyReader::item_name(std::size_t max_bytes) const {
   const Text value = text();
   const auto is_allowed = [](char c) {
     return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
            c == '-';
   };
-  if (value && (value->empty() || value->size() > names::kMaxItemName ||
-                !std::all_of(value->begin(), value->end(), is_allowed))) {
-    return bad_value("1 to 32 of A-Z a-z 0-9 . _ -");
+  if (value &&
+      (value->empty() || value->size() > max_bytes || !std::all_of(value->begin(), value->end(), is_allowed))) {
+    FixedText<48> expected;
+    format_to(expected, "1 to {} of A-Z a-z 0-9 . _ -", max_bytes);
+    return bad_value(expected.view());
   }
   return value;
 }

@@ -31,7 +31,7 @@ class PropertyReader {
   /// One NUL-terminated text, without the NUL.
   [[nodiscard]] Text text() const;
   /// The name of an item, as the monitor checks them: they are shown in replies and in reports.
-  [[nodiscard]] Text item_name() const;
+  [[nodiscard]] Text item_name(std::size_t max_bytes = abi::boot_config::kMaxItemName) const;
   [[nodiscard]] Outcome flag() const;
   /// Of 4 or 8 bytes.
   Outcome number(std::size_t bytes, std::uint64_t& out, std::uint64_t min, std::uint64_t max) const;

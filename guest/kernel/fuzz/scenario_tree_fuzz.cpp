@@ -33,7 +33,7 @@ class Checker final : public GraphConfigVisitor {
     expect(config.tensors >= 1 && config.tensors <= names::kMaxTensors && config.steps <= names::kMaxSteps);
     expect(config.budget_ns <= config.deadline_ns && config.deadline_ns <= config.period_ns);
     expect((config.budget_ns == 0) == (config.period_ns == 0) && config.period_ns <= names::kMaxPeriodNs);
-    return name(config.name, names::kMaxItemName);
+    return name(config.name, names::kMaxGraphName);
   }
   Outcome channel(const ChannelConfig& config) override {
     expect(++channels_ <= names::kMaxChannels && in_graph_ && operators_ == 0);

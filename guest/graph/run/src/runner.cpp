@@ -139,7 +139,7 @@ void Runner::dismiss_workers() {
   }
 }
 
-kernel::Outcome Runner::start(std::uint64_t steps) {
+kernel::Outcome Runner::start(std::uint64_t steps, RunState as) {
   for (const auto& checked : {need(RunState::Idle, "graph-busy"), graph_.check_complete(), check_cpus()}) {
     if (!checked) {
       return checked;
@@ -151,11 +151,10 @@ kernel::Outcome Runner::start(std::uint64_t steps) {
     return made;
   }
   graph_.drain_channels();
-  began_ns_ = now_ns();
   for (Place& place : places_) {
     place.steps_left = steps;
-    place.code->code().begin(began_ns_);
   }
+  begin();
   end_ = RunEnd::None;
   why_.clear();
   failed_.store(false, std::memory_order_relaxed);
@@ -174,9 +173,19 @@ kernel::Outcome Runner::start(std::uint64_t steps) {
       return fail("graph-no-memory", "no memory for the threads of graph '{}'", graph_.name());
     }
   }
-  set_state(RunState::Running);
+  held_ = as == RunState::Paused;
+  if (!held_) {
+    set_state(RunState::Running);
+  }
   become_idle();
   return {};
+}
+
+void Runner::begin() {
+  began_ns_ = now_ns();
+  for (const Place& place : places_) {
+    place.code->code().begin(began_ns_);
+  }
 }
 
 void Runner::set_state(RunState state) {
@@ -222,6 +231,10 @@ kernel::Outcome Runner::pause() {
 kernel::Outcome Runner::resume() {
   if (const auto paused = need(RunState::Paused, "graph-not-paused"); !paused) {
     return paused;
+  }
+  if (held_) {
+    begin();  // sources that keep to a time have missed nothing
+    held_ = false;
   }
   set_state(RunState::Running);
   return {};

@@ -43,7 +43,7 @@ struct ChannelConfig {
   std::uint32_t id = 0;
   std::uint32_t capacity = 0;
   std::string_view policy = abi::boot_config::kPolicies[0];  ///< one of kPolicies
-  std::string_view schema;                                   ///< empty: none
+  std::string_view schema = {};                              ///< empty: none
 };
 
 struct ParameterConfig {
@@ -59,11 +59,11 @@ struct OperatorConfig {
   std::uint8_t priority = 0;
   std::uint64_t wcet_ns = 0;  ///< 0: not stated
   std::uint32_t cpu = 0;
-  BoundedArray<std::uint32_t, abi::boot_config::kMaxPorts> inputs;
-  BoundedArray<std::uint32_t, abi::boot_config::kMaxPorts> outputs;
-  std::string_view in_schema;   ///< empty: none
-  std::string_view out_schema;  ///< empty: none
-  BoundedArray<ParameterConfig, abi::boot_config::kMaxParameters> parameters;
+  BoundedArray<std::uint32_t, abi::boot_config::kMaxPorts> inputs = {};
+  BoundedArray<std::uint32_t, abi::boot_config::kMaxPorts> outputs = {};
+  std::string_view in_schema = {};   ///< empty: none
+  std::string_view out_schema = {};  ///< empty: none
+  BoundedArray<ParameterConfig, abi::boot_config::kMaxParameters> parameters = {};
 };
 
 /// Is told of everything in the order in which it can be built: schemas first; then each graph, with its channels and

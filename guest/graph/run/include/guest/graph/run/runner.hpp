@@ -80,8 +80,9 @@ class Runner {
   Runner& operator=(const Runner&) = delete;
 
   /// Each source executes `steps` times, or kForEver. Errors: graph-busy, graph-incomplete, graph-bad-cpu,
-  /// graph-not-admitted (with the arithmetic), graph-no-memory. All or nothing.
-  kernel::Outcome start(std::uint64_t steps);
+  /// graph-not-admitted (with the arithmetic), graph-no-memory. All or nothing. `as`: Running, or Paused: the
+  /// run begins with resume(), and is under way until then.
+  kernel::Outcome start(std::uint64_t steps, RunState as = RunState::Running);
   /// Executions that are under way end, no others begin; what is in the channels is dropped. Errors: graph-not-running.
   kernel::Outcome stop();
   /// No source begins any more; what is there goes on to its end. Errors: graph-not-running.
@@ -112,6 +113,7 @@ class Runner {
     std::uint64_t due_ns = 0;      ///< of a source that waits for a time
   };
 
+  void begin();
   void take_places();
   kernel::Outcome make_workers();
   kernel::Outcome check_cpus() const;
@@ -137,6 +139,7 @@ class Runner {
   std::optional<sched::ServerParameters> server_;
   std::atomic<RunState> state_{RunState::Idle};
   std::atomic<bool> draining_{false};
+  bool held_ = false;  ///< started as paused, and not resumed yet
   RunEnd end_ = RunEnd::None;
   kernel::FixedText<256> why_;
   std::uint64_t runs_ = 0;
