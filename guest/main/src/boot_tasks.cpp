@@ -97,7 +97,7 @@ void add_task(const kernel::TaskConfig& config, const kernel::BootConfig& of) {
 
 }  // namespace
 
-void start_tasks(const kernel::BootConfig& config) {
+void declare_tasks(const kernel::BootConfig& config) {
   if (config.servers.empty() && config.tasks.empty()) {
     return;
   }
@@ -108,7 +108,10 @@ void start_tasks(const kernel::BootConfig& config) {
   for (const kernel::TaskConfig& task : config.tasks) {
     add_task(task, config);
   }
-  if (config.manual_start) {
+}
+
+void start_tasks(const kernel::BootConfig& config) {
+  if (config.manual_start || (config.servers.empty() && config.tasks.empty())) {
     return;
   }
   if (const auto started = tasks::task_set().start(); !started) {

@@ -5,8 +5,11 @@
 
 namespace guest {
 
+/// Declares them, or refuses the boot. When every CPU has threads; before anybody else can ask for servers and tasks.
+void declare_tasks(const kernel::BootConfig& config);
+
 /// Promises the servers their budgets and starts the tasks, or refuses the boot with the arithmetic; with manual_start
-/// declares them only. When every CPU has threads.
+/// does nothing.
 void start_tasks(const kernel::BootConfig& config);
 
 }  // namespace guest

@@ -7,6 +7,7 @@
 #include "boot_console.hpp"
 #include "boot_control.hpp"
 #include "boot_error.hpp"
+#include "boot_graphs.hpp"
 #include "boot_interrupts.hpp"
 #include "boot_memory.hpp"
 #include "boot_operators.hpp"
@@ -131,6 +132,8 @@ extern "C" [[noreturn]] void kernel_main() {
   start_work_thread();
   arch::start_secondary_cpus(machine, run_secondary);
   start_operators();
+  declare_tasks(config);
+  build_graphs();
   control::Services& services = start_services(machine, config);
   start_control(services, config);
   kernel::log().metric("clock_resolution_ns", arch::virtual_timer().resolution_ns());
@@ -138,6 +141,7 @@ extern "C" [[noreturn]] void kernel_main() {
   start_watchdog();
   start_tasks(config);
   start_shell(services, machine.console, console, boot_shell_line());
+  run_graphs();
   // Not earlier: what the host does meanwhile would be part of the times above.
   idle();
 }
