@@ -41,19 +41,20 @@ class ChannelUses {
       if (std::ranges::find(graph_.channels, ids[i], &Channel::id) == graph_.channels.end()) {
         problems_.add(nodes[i].at, port, std::to_string(ids[i]), "the id of one of the graph's channels");
       } else if (const auto [first, is_new] = lines.try_emplace(ids[i], nodes[i].at.line); !is_new) {
-        problems_.add(
-            nodes[i].at, port, std::to_string(ids[i]),
-            "a channel without a " + role + " (line " + std::to_string(first->second) + " has its " + role + ")");
+        std::string allowed = "a channel without a ";
+        allowed.append(role).append(" (line ").append(std::to_string(first->second)).append(" has its ");
+        problems_.add(nodes[i].at, port, std::to_string(ids[i]), allowed.append(role).append(")"));
       }
     }
   }
 
   void check_channel(std::size_t index, const std::string& role, const std::string& side, const Lines& lines) {
     const unsigned id = graph_.channels[index].id;
-    if (!lines.contains(id)) {
-      problems_.add(items_of(graph_node_, "channels")[index].at, item_key(key_ + ".channels", index),
-                    "channel " + std::to_string(id) + " without a " + role, "an operator with it in its " + side);
-    }
+    if (lines.contains(id)) return;
+    std::string found = "channel ";
+    found.append(std::to_string(id)).append(" without a ").append(role);
+    problems_.add(items_of(graph_node_, "channels")[index].at, item_key(key_ + ".channels", index), found,
+                  "an operator with it in its " + side);
   }
 
   Problems& problems_;

@@ -3,6 +3,7 @@
 
 #include <libfdt.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -29,8 +30,8 @@ class TreeWriter {
   void u32(const char* name, std::uint32_t value) { step(error_ == 0 ? fdt_property_u32(tree_, name, value) : 0); }
   /// Several u32.
   void cells(const char* name, const std::vector<unsigned>& values) {
-    std::vector<fdt32_t> cells;
-    for (const unsigned value : values) cells.push_back(cpu_to_fdt32(value));
+    std::vector<fdt32_t> cells(values.size());
+    std::ranges::transform(values, cells.begin(), [](unsigned value) { return cpu_to_fdt32(value); });
     bytes(name, std::as_bytes(std::span(cells)));
   }
   void ns(const char* name, std::chrono::nanoseconds value) { u64(name, static_cast<std::uint64_t>(value.count())); }
