@@ -117,6 +117,14 @@ void CpuScheduler::inherit(Task& task, Time deadline) {
   }
 }
 
+/// Where in the time it was stolen is not known: as if at its beginning.
+void CpuScheduler::skip_what_was_stolen(Time now) {
+  const Time since = accounted_until();
+  const Time stolen = stolen_.take(now - since);
+  charged_until_ += stolen;
+  reclaimed_until_ = since + stolen;
+}
+
 void CpuScheduler::charge_server(Server& server, Time ran) {
   server.counters_.ran += ran;
   if (reclaims(server)) {

@@ -83,6 +83,7 @@ void CpuScheduler::become_inactive(Server& server) {
 /// Before who is active changes, and not only through leaving.
 void CpuScheduler::charge_if_reclaiming(Time now) {
   if (running_ != nullptr && running_->server_ != nullptr && reclaims(*running_->server_)) {
+    skip_stolen(now);
     charge_reclaiming(*running_->server_, charged_until_, now);
   }
 }

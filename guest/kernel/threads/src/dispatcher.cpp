@@ -33,10 +33,10 @@ Thread* Inbox::take() {
   return oldest;
 }
 
-Dispatcher::Dispatcher(kernel::TimerQueue& timers, sched::Ppm bound)
+Dispatcher::Dispatcher(kernel::TimerQueue& timers, sched::Ppm bound, const sched::StolenCounter* stolen)
     : current_(&idle_),
       timers_(timers),
-      scheduler_(bound),
+      scheduler_(bound, stolen),
       idle_({.name = "idle", .cpu = kernel::cpu_index()}, nullptr, nullptr) {
   adopt_stack(idle_.context_);
   idle_.state_ = ThreadState::Ready;
@@ -48,7 +48,14 @@ Dispatcher::Dispatcher(kernel::TimerQueue& timers, sched::Ppm bound)
 
 sched::Time Dispatcher::current_ran() const {
   const kernel::CriticalSection section;
-  return scheduler_.running_ran(now());
+  // Clock and counter of one moment, or the time that a thread has had would seem to go back.
+  for (;;) {
+    const std::optional<std::uint64_t> stolen_ns = scheduler_.stolen().total_ns();
+    const sched::Time ran = scheduler_.running_ran(now());
+    if (scheduler_.stolen().total_ns() == stolen_ns) [[likely]] {
+      return ran;
+    }
+  }
 }
 
 void Dispatcher::run_inbox() {

@@ -107,6 +107,30 @@ TEST(Dispatcher, an_unpark_before_the_park_counts_once) {
   EXPECT_EQ(parked, 2);
 }
 
+// Of 100 in each 1,000 it uses 20. Charged with what was stolen it would wait for 500 periods.
+TEST(Dispatcher, stolen_time_is_not_charged) {
+  sched::Server server(0, implicit(100, 1'000));
+  admit(server);
+  sched::Time ran = 0;
+  std::uint64_t took = 0;
+  start(
+      "robbed",
+      [&] {
+        const std::uint64_t begin = now_ns();
+        work(10);
+        steal(50'000);
+        work(10);
+        ran = dispatcher().current_ran();
+        took = now_ns() - begin;
+      },
+      0, &server);
+  run_until_idle();
+  EXPECT_EQ(took, 50'020U);
+  EXPECT_EQ(ran, 20);
+  EXPECT_EQ(server.counters().throttles, 0U);
+  find_dispatcher(0)->admissions().remove(server, find_dispatcher(0)->now());
+}
+
 TEST(Dispatcher, a_budget_is_enforced_by_the_timer) {
   sched::Server server(0, implicit(2'000, 10'000));
   admit(server);

@@ -25,7 +25,8 @@ class FakeTimer final : public kernel::HardwareTimer {
 struct FakeCpu {
   FakeTimer timer;
   kernel::TimerQueue timers{timer, kernel::work_queue()};
-  Dispatcher dispatcher{timers};
+  sched::StolenCounter stolen{0};
+  Dispatcher dispatcher{timers, sched::kDefaultBound, &stolen};
   bool kicked = false;
 };
 
@@ -76,6 +77,12 @@ void work(std::uint64_t ns) {
     clock_ns += step;
     ns -= step;
   }
+  take_interrupts();
+}
+
+void steal(std::uint64_t ns) {
+  clock_ns += ns;
+  this_cpu().stolen += ns;
   take_interrupts();
 }
 

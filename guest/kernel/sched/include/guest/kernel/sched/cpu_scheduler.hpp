@@ -3,7 +3,8 @@
 //   wake(), block(), yield(), and the timer's interrupt  ->  choose()  ->  run that task; set the timer to next_event()
 //
 // It has no clock and no lock: every call is told the time, which never goes back, and the caller keeps the CPU's
-// interrupts and the other CPUs out. So simulations can run it as it is.
+// interrupts and the other CPUs out. So simulations can run it as it is. How much of that time a hypervisor stole it
+// looks up itself, where somebody tells: in each call that charges a task.
 #pragma once
 
 #include <algorithm>
@@ -15,6 +16,7 @@
 #include "guest/kernel/panic.hpp"
 #include "guest/kernel/sched/admission.hpp"
 #include "guest/kernel/sched/server.hpp"
+#include "guest/kernel/sched/stolen_time.hpp"
 
 namespace guest::sched {
 
@@ -23,7 +25,9 @@ class CpuScheduler {
   /// Turn of a best-effort task when others of them wait.
   static constexpr Time kSlice = 10'000'000;
 
-  explicit constexpr CpuScheduler(Ppm bound = kDefaultBound) : bound_(bound) {}
+  /// `stolen` lives for ever; null: nobody tells what is stolen from this CPU.
+  explicit constexpr CpuScheduler(Ppm bound = kDefaultBound, const StolenCounter* stolen = nullptr)
+      : stolen_(stolen), bound_(bound) {}
   CpuScheduler(const CpuScheduler&) = delete;
   CpuScheduler& operator=(const CpuScheduler&) = delete;
 
@@ -56,13 +60,27 @@ class CpuScheduler {
   [[nodiscard]] Task* running() const { return running_; }
   /// Time for which the running task has had a CPU, up to `now`; 0 if none runs.
   [[nodiscard]] Time running_ran(Time now) const {
-    return running_ == nullptr ? 0 : running_->ran_ + now - charged_until_;
+    if (running_ == nullptr) {
+      return 0;
+    }
+    const Time stolen = stolen_.is_told() ? stolen_.pending(now - accounted_until()) : 0;
+    return running_->ran_ + now - charged_until_ - stolen;
   }
+  [[nodiscard]] const StolenTime& stolen() const { return stolen_; }
   [[nodiscard]] Ppm bound() const { return bound_; }
   [[nodiscard]] Ppm admitted() const { return admitted_; }
   [[nodiscard]] std::size_t servers() const { return servers_; }
 
  private:
+  /// The time before has been charged to whom it belongs, be it only by charge_reclaiming().
+  [[nodiscard]] Time accounted_until() const { return std::max(charged_until_, reclaimed_until_); }
+  /// Before a task is charged for the time up to `now`.
+  void skip_stolen(Time now) {
+    if (stolen_.is_told()) [[unlikely]] {
+      skip_what_was_stolen(now);
+    }
+  }
+  void skip_what_was_stolen(Time now);
   void charge(Time now);
   void charge_running(Time ran);
   void charge_server(Server& server, Time ran);
@@ -93,6 +111,7 @@ class CpuScheduler {
   Task::List best_effort_;
   Task* running_ = nullptr;
   Time charged_until_ = 0;
+  StolenTime stolen_;
   Time slice_left_ = kSlice;  ///< of the first best-effort task
   Ppm bound_;
   // For servers that reclaim. While there is none nobody is watched, and nobody is active or leaving.
@@ -122,6 +141,7 @@ inline void CpuScheduler::charge_running(Time ran) {
 
 /// Rules 1 and 2.
 inline void CpuScheduler::charge(Time now) {
+  skip_stolen(now);
   const Time ran = now - charged_until_;
   charged_until_ = now;
   if (running_ != nullptr && ran != 0) [[likely]] {
@@ -173,6 +193,7 @@ inline void CpuScheduler::yield(Time now) {
   kernel::require(running_ != nullptr, "nothing runs that could yield");
   if (running_->server_ == nullptr) {
     // As charge(), but for the slice, which ends here anyway.
+    skip_stolen(now);
     running_->ran_ += now - charged_until_;
     charged_until_ = now;
     best_effort_.move_to_back(*running_);

@@ -29,8 +29,10 @@ class Inbox {
 /// masked.
 class Dispatcher {
  public:
-  /// The caller, on the stack that its CPU has had so far, becomes the CPU's idle thread.
-  explicit Dispatcher(kernel::TimerQueue& timers, sched::Ppm bound = sched::kDefaultBound);
+  /// The caller, on the stack that its CPU has had so far, becomes the CPU's idle thread. `stolen` lives for ever;
+  /// null: nobody tells what is stolen from this CPU.
+  explicit Dispatcher(kernel::TimerQueue& timers, sched::Ppm bound = sched::kDefaultBound,
+                      const sched::StolenCounter* stolen = nullptr);
   Dispatcher(const Dispatcher&) = delete;
   Dispatcher& operator=(const Dispatcher&) = delete;
 

@@ -21,6 +21,9 @@ inline constexpr std::uint64_t kSpinNs = 100;
 /// The running thread needs the CPU for so long. Interrupts come meanwhile, and others may run.
 void work(std::uint64_t ns);
 
+/// For so long the CPU of the running thread does not run, and it is told so. No interrupt comes meanwhile.
+void steal(std::uint64_t ns);
+
 /// The CPU `cpu` runs its threads, and time passes, until all of them are blocked for good. CPUs 0 and 1 exist.
 void run_until_idle(std::uint32_t cpu = 0);
 
