@@ -70,6 +70,10 @@ class Sisvmm(OnKvm):
             return self.run_tests("tests/integration", WHOLE_LIST, guest_files(), 95, limit_s=2400)
         return self.run_tests("tests/integration", LIST, guest_files(), 34)
 
+    def test_stolen_time(self):
+        # On a real host not everybody may provoke it.
+        self.run_tests("tests/kvm/inside", ("test_stolen_time",), guest_files(), 0 if nested_host.has_kvm() else 1)
+
     def test_vsock_of_a_linux_guest(self):
         folder = pathlib.Path(tempfile.mkdtemp(prefix="sis-linux-"))
         self.addCleanup(shutil.rmtree, folder)

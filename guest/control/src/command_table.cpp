@@ -172,10 +172,12 @@ constexpr Command kTable[] = {
      .rights = Rights::Observe,
      .handler = handle_counters},
     {.name = "cpus",
-     .help = "CPUs: online or why not, interrupts taken, interrupts between CPUs, heartbeats",
-     .details = "left_off: CPUs of the machine that the kernel has no room for. Heartbeats are the watchdog's: with "
-                "one CPU there "
-                "are none, and while all CPUs are idle there are no new ones.",
+     .help = "CPUs: online or why not, interrupts taken, interrupts between CPUs, heartbeats, stolen time",
+     .details =
+         "left_off: CPUs of the machine that the kernel has no room for. Heartbeats are the watchdog's: with "
+         "one CPU there "
+         "are none, and while all CPUs are idle there are no new ones. stolen_ns: for so long the hypervisor let "
+         "the CPU wait that wanted to run; not there where none tells.",
      .arguments = {},
      .rights = Rights::Observe,
      .handler = handle_cpus},

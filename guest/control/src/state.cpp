@@ -116,6 +116,9 @@ HandlerResult handle_cpus(Services& services, const Arguments&, Caller&, ResultM
     item.add("ipis_received", services.interrupts.software_taken(i));
     item.add("heartbeats", cpu.heartbeat.beats);
     item.add("last_heartbeat_ns", cpu.heartbeat.last_ns);
+    if (cpu.stolen_ns) {
+      item.add("stolen_ns", *cpu.stolen_ns);
+    }
     item.finish();
   }
   result.add("left_off",

@@ -98,6 +98,11 @@ TEST_F(CommandTest, cpus_lists_each_with_its_state) {
   EXPECT_EQ(run("info")["cpus_in_use"], 1);
 }
 
+TEST_F(CommandTest, cpus_tells_what_was_stolen_if_a_hypervisor_does) {
+  machine.cpus.cpus[0].stolen_ns = 4'711;
+  EXPECT_EQ(run("cpus")["cpus"][0]["stolen_ns"], 4'711);
+}
+
 TEST_F(CommandTest, irq_counts_what_was_taken) {
   class Controller final : public kernel::InterruptController {
    public:

@@ -15,6 +15,7 @@
 #include "guest/bench/machine/machine_benchmarks.hpp"
 #include "guest/kernel/format.hpp"
 #include "guest/kernel/panic.hpp"
+#include "guest/kernel/threads/dispatcher.hpp"
 
 namespace guest {
 namespace {
@@ -76,11 +77,13 @@ class MachineCpus final : public control::Cpus {
     const arch::CpuLocal& local = arch::cpu_locals[cpu];
     // Acquire: with Off, why_off is there.
     const bool online = local.state.load(std::memory_order_acquire) == arch::CpuState::Online;
+    const threads::Dispatcher* const dispatcher = threads::find_dispatcher(cpu);
     return {.mpidr = local.mpidr,
             .online = online,
             .why_off = online ? std::string_view() : local.why_off,
             .ipis_sent = local.ipis_sent.load(std::memory_order_relaxed),
-            .heartbeat = watchdog().heartbeat(cpu)};
+            .heartbeat = watchdog().heartbeat(cpu),
+            .stolen_ns = dispatcher == nullptr ? std::nullopt : dispatcher->scheduler().stolen().total_ns()};
   }
 };
 

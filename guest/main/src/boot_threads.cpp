@@ -5,6 +5,7 @@
 #include "boot_watchdog.hpp"
 #include "guest/arch/cpu.hpp"
 #include "guest/arch/fp.hpp"
+#include "guest/arch/stolen_time.hpp"
 #include "guest/kernel/panic.hpp"
 #include "guest/kernel/threads/threads.hpp"
 #include "guest/kernel/work.hpp"
@@ -21,7 +22,9 @@ void run_work(void*) {
 
 }  // namespace
 
-void start_threads_here(sched::Ppm bound) { dispatchers[kernel::cpu_index()].emplace(kernel::timers(), bound); }
+void start_threads_here(sched::Ppm bound) {
+  dispatchers[kernel::cpu_index()].emplace(kernel::timers(), bound, arch::find_stolen_time_here());
+}
 
 void start_work_thread() {
   auto thread = threads::spawn({.name = "work", .cpu = kernel::cpu_index()}, run_work, nullptr);

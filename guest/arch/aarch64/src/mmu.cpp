@@ -24,11 +24,12 @@ std::uint64_t physical_limit() {
   return std::uint64_t{1} << kBits[std::min(range, id_aa64mmfr0_el1::kPaRange48)];
 }
 
-/// A device window that exists.
+/// A device window, or one of shared memory among them, that exists.
 struct Window {
   std::uint64_t pa;
   std::uint64_t bytes;
   std::uint64_t va;
+  Attributes attributes;
 };
 
 constexpr std::size_t kMaxWindows = 64;
@@ -98,6 +99,42 @@ bool provide_tables() {
   return true;
 }
 
+std::byte* map_window(std::uint64_t pa, std::uint64_t bytes, Attributes attributes, MapStatus& status) {
+  status = MapStatus::OutOfRange;
+  const std::uint64_t limit = physical_limit();
+  if (bytes == 0 || bytes > kDeviceEnd - kDeviceBase || pa >= limit || bytes > limit - pa) {
+    return nullptr;
+  }
+  const std::uint64_t first = round_down(pa);
+  const std::uint64_t size = round_up(pa + bytes) - first;
+  const kernel::SpinGuard guard(lock);
+  for (std::size_t i = 0; i < window_count; ++i) {
+    const Window& window = windows[i];
+    if (window.attributes == attributes && first >= window.pa && first - window.pa <= window.bytes &&
+        size <= window.bytes - (first - window.pa)) {
+      status = MapStatus::Ok;
+      return reinterpret_cast<std::byte*>(window.va + (pa - window.pa));  // inside a window
+    }
+  }
+  // Large windows keep their place in a 2 MiB block, so that blocks map them.
+  std::uint64_t va = next_device_va;
+  if (size >= level_bytes(2)) {
+    va += (first - va) % level_bytes(2);
+  }
+  if (window_count == kMaxWindows || va > kDeviceEnd || size > kDeviceEnd - va) {
+    status = MapStatus::OutOfTables;
+    return nullptr;
+  }
+  status = map(va, first, size, attributes);
+  if (status != MapStatus::Ok) {
+    return nullptr;
+  }
+  windows[window_count++] = {.pa = first, .bytes = size, .va = va, .attributes = attributes};
+  // One page stays unmapped between windows.
+  next_device_va = va + size + kPageBytes;
+  return reinterpret_cast<std::byte*>(va + (pa - first));  // inside the window just mapped
+}
+
 }  // namespace
 
 std::span<const std::byte> dtb() {
@@ -136,38 +173,11 @@ MapStatus map_ram(std::uint64_t pa, std::uint64_t bytes) {
 }
 
 std::byte* map_device(std::uint64_t pa, std::uint64_t bytes, MapStatus& status) {
-  status = MapStatus::OutOfRange;
-  const std::uint64_t limit = physical_limit();
-  if (bytes == 0 || bytes > kDeviceEnd - kDeviceBase || pa >= limit || bytes > limit - pa) {
-    return nullptr;
-  }
-  const std::uint64_t first = round_down(pa);
-  const std::uint64_t size = round_up(pa + bytes) - first;
-  const kernel::SpinGuard guard(lock);
-  for (std::size_t i = 0; i < window_count; ++i) {
-    const Window& window = windows[i];
-    if (first >= window.pa && first - window.pa <= window.bytes && size <= window.bytes - (first - window.pa)) {
-      status = MapStatus::Ok;
-      return reinterpret_cast<std::byte*>(window.va + (pa - window.pa));  // inside a device window
-    }
-  }
-  // Large windows keep their place in a 2 MiB block, so that blocks map them.
-  std::uint64_t va = next_device_va;
-  if (size >= level_bytes(2)) {
-    va += (first - va) % level_bytes(2);
-  }
-  if (window_count == kMaxWindows || va > kDeviceEnd || size > kDeviceEnd - va) {
-    status = MapStatus::OutOfTables;
-    return nullptr;
-  }
-  status = map(va, first, size, kDevice);
-  if (status != MapStatus::Ok) {
-    return nullptr;
-  }
-  windows[window_count++] = {.pa = first, .bytes = size, .va = va};
-  // One page stays unmapped between windows.
-  next_device_va = va + size + kPageBytes;
-  return reinterpret_cast<std::byte*>(va + (pa - first));  // inside the window just mapped
+  return map_window(pa, bytes, kDevice, status);
+}
+
+const void* map_shared(std::uint64_t pa, std::uint64_t bytes, MapStatus& status) {
+  return map_window(pa, bytes, kReadOnly, status);
 }
 
 MapStatus map_stack(StackSlot slot, std::uint64_t pa) {

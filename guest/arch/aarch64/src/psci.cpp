@@ -25,9 +25,9 @@ struct Parameters {
   std::uint64_t third = 0;
 };
 
-std::int32_t call(PsciConduit conduit, Function function, const Parameters& parameters = {}) {
-  // SMC Calling Convention (Arm DEN 0028): function in w0, parameters from x1, result in w0, x1 to x17 may change.
-  register std::uint64_t x0 asm("x0") = static_cast<std::uint32_t>(function);
+/// SMC Calling Convention (Arm DEN 0028): function in w0, parameters from x1, result in x0, x1 to x17 may change.
+std::uint64_t call(PsciConduit conduit, std::uint32_t function, const Parameters& parameters) {
+  register std::uint64_t x0 asm("x0") = function;
   register std::uint64_t x1 asm("x1") = parameters.first;
   register std::uint64_t x2 asm("x2") = parameters.second;
   register std::uint64_t x3 asm("x3") = parameters.third;
@@ -44,7 +44,11 @@ std::int32_t call(PsciConduit conduit, Function function, const Parameters& para
                  : "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13", "x14", "x15", "x16", "x17",
                    "memory");
   }
-  return static_cast<std::int32_t>(x0);
+  return x0;
+}
+
+std::int32_t call(PsciConduit conduit, Function function, const Parameters& parameters = {}) {
+  return static_cast<std::int32_t>(call(conduit, static_cast<std::uint32_t>(function), parameters));
 }
 
 [[noreturn]] void leave(Function function) {
@@ -85,6 +89,10 @@ PsciStatus cpu_on(std::uint64_t mpidr, std::uint64_t entry_pa, std::uint64_t con
     return PsciStatus::NotSupported;
   }
   return PsciStatus{call(conduit_in_use, Function::CpuOn, {.first = mpidr, .second = entry_pa, .third = context})};
+}
+
+std::uint64_t smccc_call(std::uint32_t function, std::uint64_t argument) {
+  return call(conduit_in_use, function, {.first = argument});
 }
 
 void cpu_off() { leave(Function::CpuOff); }

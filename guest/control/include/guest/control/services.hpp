@@ -51,6 +51,7 @@ struct CpuReport {
   std::string_view why_off;  ///< static storage; empty when online
   std::uint64_t ipis_sent = 0;
   kernel::Heartbeat heartbeat{};
+  std::optional<std::uint64_t> stolen_ns = std::nullopt;  ///< nothing: no hypervisor tells
 };
 
 /// The machine's CPUs.

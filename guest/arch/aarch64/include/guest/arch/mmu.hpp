@@ -21,6 +21,9 @@ MapStatus map_ram(std::uint64_t pa, std::uint64_t bytes);
 /// Maps device registers (Device-nGnRE). Pages that were mapped before are shared. Null: `status` says why.
 std::byte* map_device(std::uint64_t pa, std::uint64_t bytes, MapStatus& status);
 
+/// The same for memory outside RAM that a hypervisor writes and this kernel only reads.
+const void* map_shared(std::uint64_t pa, std::uint64_t bytes, MapStatus& status);
+
 /// Maps [pa, pa + kStackSize) as the stack of `slot`, between pages that stay unmapped.
 MapStatus map_stack(StackSlot slot, std::uint64_t pa);
 

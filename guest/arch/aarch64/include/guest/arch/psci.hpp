@@ -31,6 +31,10 @@ enum class [[nodiscard]] PsciStatus : std::int32_t {
 /// The document's name of it, "INVALID_PARAMETERS".
 std::string_view to_string(PsciStatus status);
 
+/// A fast call of the SMC Calling Convention (Arm DEN0028) by PSCI's conduit; what it returns in x0. There is one:
+/// psci_version() is not 0.
+std::uint64_t smccc_call(std::uint32_t function, std::uint64_t argument);
+
 /// CPU_ON: the CPU with the affinity fields `mpidr` starts at `entry_pa` with its MMU off and `context` in x0. Success
 /// says that it was asked to.
 PsciStatus cpu_on(std::uint64_t mpidr, std::uint64_t entry_pa, std::uint64_t context);
