@@ -35,8 +35,9 @@ class ChannelUses {
   void add_ports(const Node& op, const std::string& key, const std::string& side, const std::vector<unsigned>& ids,
                  Lines& lines) {
     const std::vector<Node>& nodes = items_of(op, side);
+    const std::string ports = key + '.' + side;
     for (std::size_t i = 0; i < ids.size(); ++i) {
-      const std::string port = item_key(key + '.' + side, i);
+      const std::string port = item_key(ports, i);
       const std::string role = side == "in" ? "consumer" : "producer";
       if (std::ranges::find(graph_.channels, ids[i], &Channel::id) == graph_.channels.end()) {
         problems_.add(nodes[i].at, port, std::to_string(ids[i]), "the id of one of the graph's channels");
