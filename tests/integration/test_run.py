@@ -62,7 +62,7 @@ class Outcomes(harness.MachineTest):
 
     @unittest.skipUnless(harness.BACKEND == "qemu", "guest time that is a count of instructions takes an emulated CPU")
     def test_what_is_promised_is_kept_whatever_others_do(self):
-        for name in ("temporal-isolation", "edf-overload", "user-tasks", "reclaiming"):
+        for name in ("temporal-isolation", "edf-overload", "user-tasks", "reclaiming", "vision-pipeline"):
             with self.subTest(name):
                 done = harness.run(harness.SISVMM, "run", harness.ROOT / f"configs/{name}.yaml", "--run-dir",
                                    self.folder / name, "--name", f"{name}-{self.folder.name}")
@@ -84,6 +84,40 @@ class Outcomes(harness.MachineTest):
         self.assertEqual(done.returncode, 5, done.stdout + done.stderr)
         self.assertRegex((run_dir / "console.log").read_text(),
                          r"(?m)^BOOT CONFIG ERROR: scheduler-refused: server 'a': there is no CPU 1, or it is off\r?$")
+
+    def test_a_graph_that_cannot_be_built_is_refused_at_boot_with_the_reason(self):
+        done, run_dir = self.run_scenario(SHORT + """graphs:
+  - name: vision
+    channels: [{id: 1, capacity: 1}]
+    operators:
+      - {id: 1, name: camera, kind: image-source, stage: acquire, out: [1], parameters: {pattern: spots}}
+      - {id: 2, name: end, kind: sink, stage: explain, in: [1]}
+""")
+        self.assertEqual(done.returncode, 5, done.stdout + done.stderr)
+        self.assertRegex((run_dir / "console.log").read_text(),
+                         r"(?m)^BOOT CONFIG ERROR: graph-refused: graph 'vision': graph-bad-parameter: operator 'camera' "
+                         r"\(image-source\): parameter 'pattern' is 'spots': expected gradient\|")
+
+    def test_a_scenario_s_graphs_start_with_the_machine_and_have_their_files(self):
+        (self.folder / "eight.pgm").write_bytes(b"P5\n4 2\n255\nabcdefgh")
+        done, _ = self.run_scenario("""apiVersion: sis/v1
+boot: {verbosity: info}
+schemas: [{name: picture, id: 4000}]
+graphs:
+  - name: show
+    steps: 3
+    server: {budget: 5ms, period: 10ms}
+    channels: [{id: 1, capacity: 1, schema: 4000}]
+    operators:
+      - {id: 1, name: file, kind: image-source, stage: acquire, out: [1], parameters: {file: eight.pgm}}
+      - {id: 2, name: log, kind: log-sink, stage: explain, in: [1], in_schema: picture}
+steps:
+  - {op: graph wait, args: {graph: show}, expect: {reply: {result.runs: 1, result.end: finished}}}
+  - {op: graph show, args: {graph: show}, expect: {reply: {result.operators.0.parameters.file: files/eight.pgm}}}
+expect:
+  console: [{contains: "tensor 2 of operator 1: u8 [2, 4] 61 62 63 64 65 66 67 68"}, {absent: tensor 3}]
+""")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
     def test_a_scenario_s_tasks_start_with_the_machine(self):
         done, _ = self.run_scenario("""apiVersion: sis/v1
