@@ -5,6 +5,7 @@
 #include <iterator>
 
 #include "abi/console.hpp"
+#include "guest/kernel/log_history.hpp"
 
 namespace guest::kernel {
 namespace {
@@ -39,7 +40,7 @@ void Log::unlock(Line::Locked locked) {
 
 void Log::begin_line() {
   if (in_line_ && line_cpu_ != cpu_index()) {
-    put("\n");
+    (void)put("\n");
   }
 }
 
@@ -56,15 +57,15 @@ void Log::set_output(TextOutput& output) {
 
 void Log::write(std::string_view text) {
   const Line::Locked locked = lock();
-  put(text);
+  (void)put(text);
   unlock(locked);
 }
 
-void Log::put(std::string_view text) {
+bool Log::put(std::string_view text) {
   const std::uint32_t only = only_cpu_.load(std::memory_order_relaxed);
   // Whoever holds the lock is in the middle of a line, which is written to its end.
   if (only != kAnyCpu && only != cpu_index() && !lock_.held_here()) {
-    return;
+    return false;
   }
   if (!text.empty()) {
     in_line_ = text.back() != '\n';
@@ -72,15 +73,28 @@ void Log::put(std::string_view text) {
   }
   if (output_ != nullptr) {
     output_->write(text);
-    return;
+    return true;
   }
   const std::size_t room = sizeof(early_) - early_size_;
   if (text.size() > room) {
     early_overflow_ = true;
-    return;
+    return true;
   }
   std::copy(text.begin(), text.end(), early_ + early_size_);
   early_size_ += text.size();
+  return true;
+}
+
+void Log::put_of_line(std::string_view text) {
+  if (put(text) && history_ != nullptr) {
+    history_->append(text);
+  }
+}
+
+void Log::keep_lines(LogHistory& history) {
+  const Line::Locked locked = lock();
+  history_ = &history;
+  unlock(locked);
 }
 
 void Log::line(Verbosity level, std::string_view text) {

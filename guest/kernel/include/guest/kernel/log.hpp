@@ -11,6 +11,8 @@
 
 namespace guest::kernel {
 
+class LogHistory;
+
 /// Somewhere text can go. write() takes all of it.
 class TextOutput {
  public:
@@ -40,6 +42,8 @@ class Log {
   /// From now on text goes to `output`; what was kept before is written first.
   void set_output(TextOutput& output);
   [[nodiscard]] bool has_output() const { return output_ != nullptr; }
+  /// From now on the lines (not what write() writes) go to `history`, too, which outlives the log.
+  void keep_lines(LogHistory& history);
   // Relaxed: the level orders nothing.
   void set_verbosity(Verbosity verbosity) { verbosity_.store(verbosity, std::memory_order_relaxed); }
   [[nodiscard]] Verbosity verbosity() const { return verbosity_.load(std::memory_order_relaxed); }
@@ -51,12 +55,12 @@ class Log {
     explicit Line(Log& log) : log_(log), locked_(log.lock()) { log_.begin_line(); }
     /// Ends the line.
     ~Line() {
-      log_.put("\n");
+      log_.put_of_line("\n");
       log_.unlock(locked_);
     }
     Line(const Line&) = delete;
     Line& operator=(const Line&) = delete;
-    void write(std::string_view text) override { log_.put(text); }
+    void write(std::string_view text) override { log_.put_of_line(text); }
 
    private:
     Log& log_;
@@ -93,12 +97,15 @@ class Log {
   void unlock(Line::Locked locked);
   /// Under the lock, as the rest below.
   void begin_line();
-  void put(std::string_view text);
+  /// False: another CPU has the log for itself, and nothing was written.
+  bool put(std::string_view text);
+  void put_of_line(std::string_view text);
 
   SpinLock lock_{"log", LockRank::Log};
   std::atomic<std::uint32_t> only_cpu_{kAnyCpu};
   std::atomic<Verbosity> verbosity_{Verbosity::Quiet};
   TextOutput* output_ = nullptr;
+  LogHistory* history_ = nullptr;
   std::uint32_t line_cpu_ = 0;  ///< who wrote last
   char early_[2048] = {};
   std::size_t early_size_ = 0;
