@@ -5,21 +5,17 @@
 namespace guest::kernel {
 
 void LogHistory::append(std::string_view text) {
-  while (!text.empty()) {
-    const std::string_view piece = text.substr(0, kBytes / 2);
-    text.remove_prefix(piece.size());
-    const std::uint64_t begin = end_.load(std::memory_order_relaxed);  // the writer's own
-    const std::uint64_t after = begin + piece.size();
-    writing_to_.store(after, std::memory_order_relaxed);
-    // Who reads one of the bytes below sees the store above, after its own fence (try_read()).
-    std::atomic_thread_fence(std::memory_order_release);
-    for (std::size_t i = 0; i < piece.size(); ++i) {
-      ring_[(begin + i) % kBytes].store(piece[i], std::memory_order_relaxed);
-    }
-    end_.store(after, std::memory_order_release);
-    if (const std::size_t last = piece.rfind('\n'); last != std::string_view::npos) {
-      lines_end_.store(begin + last + 1, std::memory_order_release);  // pairs with end() and try_read()
-    }
+  const std::uint64_t begin = end_.load(std::memory_order_relaxed);  // the writer's own
+  const std::uint64_t after = begin + text.size();
+  writing_to_.store(after, std::memory_order_relaxed);
+  // Who reads one of the bytes below sees the store above, after its own fence (try_read()).
+  std::atomic_thread_fence(std::memory_order_release);
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    ring_[(begin + i) % kBytes].store(text[i], std::memory_order_relaxed);
+  }
+  end_.store(after, std::memory_order_relaxed);
+  if (const std::size_t last = text.rfind('\n'); last != std::string_view::npos) {
+    lines_end_.store(begin + last + 1, std::memory_order_release);  // pairs with end() and try_read()
   }
 }
 

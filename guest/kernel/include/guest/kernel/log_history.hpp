@@ -43,7 +43,7 @@ class LogHistory {
   Attempt try_read(std::uint64_t from, std::span<char> into, Line& line) const;
   /// What is at `place` now.
   [[nodiscard]] char at(std::uint64_t place) const {
-    return ring_[place % kBytes].load(std::memory_order_relaxed);  // ordered by `end_` and `writing_to_`
+    return ring_[place % kBytes].load(std::memory_order_relaxed);  // ordered by `lines_end_` and `writing_to_`
   }
   /// The oldest place that nobody is writing over.
   [[nodiscard]] std::uint64_t oldest() const {
@@ -53,7 +53,7 @@ class LogHistory {
 
   std::atomic<char> ring_[kBytes] = {};
   std::atomic<std::uint64_t> writing_to_{0};  ///< bytes behind the ones that are being written
-  std::atomic<std::uint64_t> end_{0};         ///< bytes that are written
+  std::atomic<std::uint64_t> end_{0};         ///< the writer's own: bytes that are written
   std::atomic<std::uint64_t> lines_end_{0};   ///< behind the last line end in them
 };
 
