@@ -70,9 +70,9 @@ void normalise_range(const Elements& from, std::span<std::byte> to) {
 
 void normalise_mean_std(const Elements& from, std::span<std::byte> to) {
   const Summary summary = summarise(from);
-  // Where all are equal the mean may be rounded, and would leave a tiny deviation that is no more than that.
-  const double deviation = summary.min < summary.max ? __builtin_sqrt(variance(from, summary)) : 0.0;
-  normalise(from, summary.mean, deviation, to.data());
+  // Where all are equal it is 0: their sum, of at most 2^28 elements with 24 bits, and so their mean are exact; with 32
+  // bits, too, since a tensor of those is at most 1 GiB as well.
+  normalise(from, summary.mean, __builtin_sqrt(variance(from, summary)), to.data());
 }
 
 void threshold(const Elements& from, std::int64_t level, std::int64_t divisor, std::span<std::byte> to) {

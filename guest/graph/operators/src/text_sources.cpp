@@ -45,7 +45,7 @@ class LogSource final : public OperatorCode {
     if (!line) {
       return {};  // forgotten in the meantime, or the time of a look has come
     }
-    next_line_ = line->number + 1;
+    next_line_ = line->next;
     auto made = firing.allocate(DType::U8, {.rank = 1, .dims = {static_cast<std::uint32_t>(line->bytes)}});
     if (!made) {
       return std::unexpected(made.error());

@@ -44,7 +44,7 @@ class ModelFile {
 
 ModelFile small() {
   ModelFile file(2);
-  file.layer(2, 3, 0.5F, {1, -1, 2, 3, 4, -128}, {0, 1, -1}).layer(3, 2, 1, {1, 0, 0, 0, 1, 1}, {0, 0.5F});
+  file.layer(2, 3, 0.5F, {1, -1, 2, 3, 4, -128}, {0, 1, -1}).layer(3, 2, 1, {0, 1, 0, 1, 1, 1}, {0, 0.5F});
   return file;
 }
 
@@ -103,12 +103,12 @@ TEST_F(Classifier, computes_layers_and_rectifies_all_but_the_last) {
   ASSERT_EQ(with.refusal, "");
   with.put(0, with.tensor<float>(DType::F32, {1, 2}, {1, 2}));
   ASSERT_EQ(with.fire(), "ok");
-  // Layer 1: 0.5 * (1 - 2) = -0.5 -> 0; 0.5 * (2 + 6) + 1 = 5; 0.5 * (4 - 256) - 1 = -127 -> 0. Layer 2: 0; 5 + 0 +
-  // 0.5.
+  // Layer 1: 0.5 * (1 - 2) = -0.5 -> 0; 0.5 * (2 + 6) + 1 = 5; 0.5 * (4 - 256) - 1 = -127 -> 0.
+  // Layer 2: 5; 0 + 5 + 0 + 0.5. It reads what layer 1 wrote when it has written its first output.
   EXPECT_EQ(KindFixture::values<std::uint32_t>(with.take(0)), (std::vector<std::uint32_t>{1}));
   const TensorRef scores = with.take(1);
   EXPECT_EQ(KindFixture::dims(scores), (std::vector<std::uint32_t>{2}));
-  EXPECT_EQ(KindFixture::values<float>(scores), (std::vector<float>{0, 5.5F}));
+  EXPECT_EQ(KindFixture::values<float>(scores), (std::vector<float>{5, 5.5F}));
 }
 
 TEST_F(Classifier, takes_bytes_as_0_to_1) {

@@ -143,6 +143,8 @@ void check_threshold(DType dtype, std::int64_t level, std::int64_t divisor) {
       EXPECT_EQ(bytes[i], reaches ? 255 : 0) << i;
     }
     EXPECT_EQ(with.graph->arena().statistics().allocated, is_shared ? 2U : 1U);
+    EXPECT_EQ(made.info().origin, KindFixture::kId);
+    EXPECT_EQ(made.info().timestamp_ns, 1U);
     if (is_shared) {
       EXPECT_EQ(KindFixture::values<T>(other), values);
     }

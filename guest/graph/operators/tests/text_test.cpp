@@ -5,6 +5,7 @@
 #include <deque>
 #include <string>
 
+#include "guest/graph/operators/kernel_services.hpp"
 #include "guest/graph/operators/services.hpp"
 #include "guest/kernel/log.hpp"
 #include "kind_fixture.hpp"
@@ -28,7 +29,7 @@ class FakeKernel final : public LogLines, public MetricText {
     const std::string& line = lines[number - first];
     const std::size_t bytes = std::min(line.size(), into.size());
     std::copy_n(line.begin(), bytes, into.begin());
-    return Line{.number = number, .bytes = bytes};
+    return Line{.next = number + 1, .bytes = bytes};
   }
   void write(kernel::TextOutput& output) override {
     for (const std::string& part : metrics) {
@@ -53,7 +54,7 @@ class KernelText : public ::testing::Test {
 };
 
 TEST_F(KernelText, of_the_log_are_the_lines_from_the_beginning_of_the_run) {
-  KindFixture with("log-source", {{"count", "2"}}, 0, 1);
+  KindFixture with("log-source", {{"count", "3"}}, 0, 1);
   OperatorCode& code = with.op->code();
   EXPECT_EQ(code.ready_at(500), 500U + 10'000'000);
   fake.lines.emplace_back("first");
@@ -69,8 +70,13 @@ TEST_F(KernelText, of_the_log_are_the_lines_from_the_beginning_of_the_run) {
   for (int i = 0; i < 3; ++i) {
     fake.forget();
   }
-  EXPECT_EQ(with.fire(), "finished");
+  EXPECT_EQ(with.fire(), "ok");
   EXPECT_EQ(text_of(with.take()), std::string(256, 'x'));
+  EXPECT_EQ(with.fire(), "ok");  // not the same once more
+  EXPECT_FALSE(with.take());
+  fake.lines.emplace_back("last");
+  EXPECT_EQ(with.fire(), "finished");
+  EXPECT_EQ(text_of(with.take()), "last");
   EXPECT_EQ(code.ready_at(500), OperatorCode::kAsleep);
 }
 
@@ -102,6 +108,33 @@ TEST_F(KernelText, is_not_to_be_had_of_every_kernel) {
             "graph-unavailable: operator 'it' (log-source): this kernel does not keep the lines of its log");
   EXPECT_EQ(KindFixture("metric-source", {}, 0, 1).refusal,
             "graph-unavailable: operator 'it' (metric-source): this kernel does not write its metrics as text");
+}
+
+TEST(KernelServices, are_the_lines_that_a_log_has_kept_and_the_counters) {
+  const auto history = std::make_unique<kernel::LogHistory>();
+  HistoryLines lines(*history);
+  kernel::Log log;
+  log.keep_lines(*history);
+  log.error("before");
+  kernel::Counter one("one"), two("two");
+  kernel::CounterRegistry counters;
+  ASSERT_TRUE(counters.add(one) && counters.add(two));
+  two.add(22);
+  CounterText metrics(counters);
+  set_operator_services({.log_lines = &lines, .metrics = &metrics});
+  KindFixture log_source("log-source", {}, 0, 1);
+  KindFixture metric_source("metric-source", {}, 0, 1);
+  log.error("after");
+  log.error("");
+  EXPECT_EQ(log_source.op->code().ready_at(5), OperatorCode::kNow);
+  EXPECT_EQ(log_source.fire(), "ok");
+  EXPECT_EQ(text_of(log_source.take()), "after");
+  EXPECT_EQ(log_source.fire(), "ok");
+  EXPECT_EQ(text_of(log_source.take()), "");
+  EXPECT_NE(log_source.op->code().ready_at(5), OperatorCode::kNow);
+  EXPECT_EQ(metric_source.fire(), "ok");
+  EXPECT_EQ(text_of(metric_source.take()), "one 0\ntwo 22\n");
+  set_operator_services({});
 }
 
 class Console final : public kernel::TextOutput {

@@ -22,16 +22,16 @@ class FileSource {
   ~FileSource() = default;
 };
 
-/// Lines of the kernel's log, each with a number that grows. Called in threads, from any CPU.
+/// Lines of the kernel's log, at places that grow. Called in threads, from any CPU.
 class LogLines {
  public:
-  /// The number after that of the newest line.
+  /// The place behind the newest line.
   [[nodiscard]] virtual std::uint64_t end() const = 0;
   struct Line {
-    std::uint64_t number;
-    std::size_t bytes;  ///< written to `into`; what did not fit is cut
+    std::uint64_t next;  ///< the place behind it
+    std::size_t bytes;   ///< written to `into`; what did not fit is cut
   };
-  /// The oldest line that is still known and not before `from`. Nothing: there is none yet.
+  /// The oldest line at `from` or behind it that is still known. Nothing: there is none yet.
   virtual std::optional<Line> read(std::uint64_t from, std::span<char> into) = 0;
 
  protected:
