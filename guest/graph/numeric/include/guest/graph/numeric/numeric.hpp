@@ -51,7 +51,7 @@ void resize_bilinear(const Image& size, std::span<const std::byte> from, const I
 /// 3 by 3 weights, row by row, and what the sum is divided by.
 struct Kernel {
   std::int8_t weights[9];
-  std::int8_t divisor;
+  std::uint8_t divisor;
 };
 /// Each channel for itself; outside of the image is its nearest element, or 0. The kernel is not mirrored.
 void convolve(const Image& size, const Kernel& kernel, bool replicate, std::span<const std::byte> from,
