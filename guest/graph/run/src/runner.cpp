@@ -285,7 +285,8 @@ void Runner::on_quiet() {
     end_ = RunEnd::Failed;
     why_.write(failure_.view());
     set_state(RunState::Stopping);
-    on_worker_gone();  // which may have been before this
+    // All may have gone before this. Not at once: the item may be raised already, and outlive who is destroyed then.
+    kernel::work_queue().raise(gone_);
     return;
   }
   if (now != RunState::Running || busy_.load(std::memory_order_acquire) != 0) {
