@@ -7,9 +7,11 @@ namespace guest::control {
 
 namespace error = abi::control::error;
 
-void add_run(ResultMap& result, const graph::GraphEntry& entry) {
-  const graph::RunReport report = entry.runner->report();
-  result.add("graph", entry.graph->name());
+namespace {
+
+void add_run(ResultMap& result, const graph::Graph& graph, const graph::Runner& runner) {
+  const graph::RunReport report = runner.report();
+  result.add("graph", graph.name());
   result.add("state", to_string(report.state));
   result.add("end", to_string(report.end));
   if (!report.why.empty()) {
@@ -18,6 +20,10 @@ void add_run(ResultMap& result, const graph::GraphEntry& entry) {
   result.add("runs", report.runs);
   result.add("ran_ns", report.ran_ns);
 }
+
+}  // namespace
+
+void add_run(ResultMap& result, const graph::GraphEntry& entry) { add_run(result, *entry.graph, *entry.runner); }
 
 namespace {
 
@@ -36,41 +42,45 @@ HandlerResult act(const Arguments& arguments, ResultMap& result, Action&& action
   return Handled::Now;
 }
 
-/// Answers its caller when the run has ended.
+/// Answers its caller when the run has ended: from a work item, for the caller may go on at once and start or destroy
+/// the graph, whose runner must be through with its observers by then. Frees itself there, or when it is cancelled
+/// before.
 class Wait final : public Operation, public graph::RunObserver {
  public:
-  Wait(graph::GraphEntry& entry, Caller& caller) : runner_(*entry.runner), graph_(*entry.graph), caller_(caller) {
+  Wait(graph::GraphEntry& entry, Caller& caller) : runner_(*entry.runner), graph_(*entry.graph), caller_(&caller) {
     runner_.observe(*this);
   }
   void cancel() override {
-    runner_.forget(*this);
-    delete this;
-  }
-  void run_ended() override {
-    std::byte memory[512];
-    CborWriter writer(memory);
-    {
-      ResultMap result(writer);
-      const graph::RunReport report = runner_.report();
-      result.add("graph", graph_.name());
-      result.add("state", to_string(report.state));
-      result.add("end", to_string(report.end));
-      if (!report.why.empty()) {
-        result.add("why", report.why);
-      }
-      result.add("runs", report.runs);
-      result.add("ran_ns", report.ran_ns);
-      result.finish();
+    caller_ = nullptr;
+    if (!has_ended_) {
+      runner_.forget(*this);
+      delete this;
     }
-    Caller& caller = caller_;
-    delete this;
-    caller.complete(writer.written());
+  }
+  /// What there is to say is written down now: the next run may begin before it is said.
+  void run_ended() override {
+    has_ended_ = true;
+    ResultMap result(writer_);
+    add_run(result, graph_, runner_);
+    result.finish();
+    kernel::work_queue().raise(answer_);
   }
 
  private:
+  void answer() {
+    if (caller_ != nullptr) {
+      caller_->complete(writer_.written());
+    }
+    delete this;
+  }
+
   graph::Runner& runner_;
   graph::Graph& graph_;
-  Caller& caller_;
+  Caller* caller_;
+  bool has_ended_ = false;
+  std::byte memory_[512];
+  CborWriter writer_{memory_};
+  kernel::WorkItem answer_{[](void* self) { static_cast<Wait*>(self)->answer(); }, this};
 };
 
 }  // namespace

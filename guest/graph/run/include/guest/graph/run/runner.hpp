@@ -8,7 +8,7 @@
 //
 // A thread, of all of its operators that may fire, takes one of the highest priority, those of one priority in turn.
 // Which may fire it knows from a bit for each: set when the channel on which the operator was stuck lets it know,
-// cleared when it is found stuck (docs/graph.md, "Who runs when"). So an execution costs the same however many
+// cleared when it is found stuck (docs/graph-run.md, "Who runs when"). So an execution costs the same however many
 // operators there are.
 //
 // When no thread has anything left to do, the run is over: every source has executed as often as it was to, and what
@@ -59,7 +59,8 @@ class RunObserver {
   RunObserver() = default;
   RunObserver(const RunObserver&) = delete;
   RunObserver& operator=(const RunObserver&) = delete;
-  /// In the control loop's thread. It is linked no more, and may be gone when this returns.
+  /// In the control loop's thread. It is linked no more, and may be gone when this returns. The runner is in the middle
+  /// of it: what starts or destroys the graph comes later, from a work item.
   virtual void run_ended() = 0;
   kernel::ListLink<RunObserver> link;
 
