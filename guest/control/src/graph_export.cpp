@@ -113,15 +113,21 @@ void add_operators(ResultMap& into, const graph::Graph& graph) {
   }
 }
 
+/// Control characters are escaped, those above 0x7e too: JSON would not ask for that, but a terminal acts on them.
 void write_json_text(TextOutput& output, std::string_view text) {
   output.write("\"");
-  for (const char c : text) {
-    if (c == '"' || c == '\\') {
-      format_to(output, "\\{}", std::string_view(&c, 1));
-    } else if (static_cast<unsigned char>(c) < 0x20) {
-      format_to(output, "\\u{:04x}", static_cast<unsigned>(c));
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    const auto next = static_cast<unsigned char>(i + 1 < text.size() ? text[i + 1] : '\0');
+    if (byte == '"' || byte == '\\') {
+      format_to(output, "\\{}", text.substr(i, 1));
+    } else if (byte < 0x20 || byte == 0x7F) {
+      format_to(output, "\\u{:04x}", static_cast<unsigned>(byte));
+    } else if (byte == 0xC2 && next < 0xA0) {  // U+0080 to U+009F as UTF-8
+      format_to(output, "\\u{:04x}", static_cast<unsigned>(next));
+      ++i;
     } else {
-      output.write({&c, 1});
+      output.write(text.substr(i, 1));
     }
   }
   output.write("\"");
