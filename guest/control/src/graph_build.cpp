@@ -1,4 +1,5 @@
 // Making graphs.
+#include <algorithm>
 #include <charconv>
 
 #include "graph_common.hpp"
@@ -26,14 +27,15 @@ std::expected<std::uint32_t, Refusal> find_schema(const Arguments& arguments, st
   }
   const std::string_view text = arguments.text(argument);
   const graph::SchemaRegistry& schemas = graph::graph_set().schemas();
+  // A name may consist of digits: it goes before a number, so that what 'graph export' says is taken back as it was.
+  if (const auto named = schemas.find(text)) {
+    return *named;
+  }
   std::uint32_t id = 0;
   const char* const end = text.data() + text.size();
   const auto [rest, failed] = std::from_chars(text.data(), end, id);
   if (failed == std::errc() && rest == end && !schemas.name_of(id).empty()) {
     return id;
-  }
-  if (const auto named = schemas.find(text)) {
-    return *named;
   }
   return refuse("graph-unknown-schema", argument, "there is no schema '{}'; 'graph list' lists them",
                 kernel::escaped(text));
@@ -76,8 +78,10 @@ std::expected<Given, Refusal> parse_parameters(std::string_view text) {
     const std::size_t comma = left.find(',');
     const std::string_view one = left.substr(0, comma);
     const std::size_t equals = one.find('=');
-    if (equals == std::string_view::npos || equals == 0) {
-      return refuse(error::kBadArgument, "parameters", "'{}': expected NAME=VALUE", kernel::escaped(one.substr(0, 40)));
+    const bool ends_in_comma = comma != std::string_view::npos && comma + 1 == left.size();
+    if (equals == std::string_view::npos || equals == 0 || ends_in_comma) {
+      return refuse(error::kBadArgument, "parameters", "'{}': expected NAME=VALUE[,NAME=VALUE]...",
+                    kernel::escaped((ends_in_comma ? left : one).substr(0, 40)));
     }
     if (!given.push_back({.name = one.substr(0, equals), .value = one.substr(equals + 1)})) {
       return refuse(error::kBadArgument, "parameters", "at most {} parameters", Given::capacity());
@@ -89,13 +93,15 @@ std::expected<Given, Refusal> parse_parameters(std::string_view text) {
 
 /// The budget, if there is one.
 std::expected<std::optional<sched::ServerParameters>, Refusal> parse_server(const Arguments& arguments) {
-  if (!arguments.has("budget_us") || !arguments.has("period_us")) {
-    for (const std::string_view name : {"budget_us", "period_us", "deadline_us", "reservation"}) {
-      if (arguments.has(name)) {
-        return refuse(error::kMissingArgument, name, "{}: a server needs both budget_us and period_us", name);
-      }
-    }
+  const auto is_given = [&](std::string_view name) { return arguments.has(name); };
+  constexpr std::string_view kOfServer[] = {"budget_us", "period_us", "deadline_us", "reservation"};
+  if (std::ranges::none_of(kOfServer, is_given)) {
     return std::nullopt;
+  }
+  for (const std::string_view name : {"budget_us", "period_us"}) {
+    if (!is_given(name)) {
+      return refuse(error::kMissingArgument, name, "{} is missing: a server has a budget_us and a period_us", name);
+    }
   }
   const auto us = [&](std::string_view name, std::uint64_t fallback) {
     return static_cast<sched::Time>(arguments.number(name, fallback)) * 1000;
@@ -147,6 +153,9 @@ HandlerResult handle_graph_create(Services&, const Arguments& arguments, Caller&
 }
 
 HandlerResult handle_graph_destroy(Services&, const Arguments& arguments, Caller&, ResultMap& result) {
+  if (const auto entry = find_graph(arguments); !entry) {
+    return std::unexpected(entry.error());
+  }
   const auto destroyed = graph::graph_set().destroy(arguments.text("graph"));
   if (!destroyed) {
     return refuse_graph(destroyed.error());
