@@ -225,6 +225,10 @@ HandlerResult remove(const Arguments& arguments, ResultMap& result) {
     return refuse(error::kMissingArgument, "name", "det remove needs the name of a server");
   }
   const std::string_view name = arguments.text("name");
+  if (const tasks::Server* const server = tasks::task_set().find_server(name);
+      server != nullptr && server->standing()) {
+    return refuse(error::kBusy, "name", "'{}' belongs to a graph, which has it as long as it runs", name);
+  }
   switch (tasks::task_set().remove_server(name)) {
     case kernel::Status::Ok:
       return show_state(result);
