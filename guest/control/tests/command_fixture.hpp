@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
@@ -28,10 +29,33 @@ class NoCaller final : public Caller {
   void defer(Operation&) override { ADD_FAILURE() << "deferred"; }
 };
 
+/// Of commands that may answer later.
+class LaterCaller final : public Caller {
+ public:
+  void complete(std::span<const std::byte> encoded) override {
+    EXPECT_TRUE(answer.is_null()) << "answered twice";
+    answer = json::from_cbor(encoded);
+    operation = nullptr;
+    if (then) {
+      then();
+    }
+  }
+  void fail(const Refusal& refusal) override { ADD_FAILURE() << refusal.message.view(); }
+  void defer(Operation& with) override { operation = &with; }
+  json answer;
+  Operation* operation = nullptr;  ///< null: it was not deferred, or has been answered
+  std::function<void()> then;      ///< what the caller does when it has its answer
+};
+
 class CommandTest : public ::testing::Test {
  protected:
   /// Runs a command with words; its result as JSON, or {"code", "message"}.
   json run(std::string_view name, const std::vector<std::string_view>& words = {}) {
+    NoCaller caller;
+    return run_for(caller, name, words);
+  }
+  /// The same; null if it answers later.
+  json run_for(Caller& caller, std::string_view name, const std::vector<std::string_view>& words) {
     const Command* command = find_command(name);
     if (command == nullptr) {
       return nullptr;
@@ -39,14 +63,18 @@ class CommandTest : public ::testing::Test {
     std::vector<char> scratch(1024);
     const auto arguments = Arguments::parse_words(command->arguments, words, scratch);
     if (!arguments) {
+      field = arguments.error().field.view();
       return {{"code", arguments.error().code}, {"message", arguments.error().message.view()}};
     }
     CborWriter writer(memory);
     ResultMap result(writer);
-    NoCaller caller;
     const auto handled = command->handler(machine.services, *arguments, caller, result);
     if (!handled) {
+      field = handled.error().field.view();
       return {{"code", handled.error().code}, {"message", handled.error().message.view()}};
+    }
+    if (*handled == Handled::Later) {
+      return nullptr;
     }
     result.finish();
     EXPECT_FALSE(writer.overflowed());
@@ -61,6 +89,7 @@ class CommandTest : public ::testing::Test {
   FakeMachine machine;
   std::vector<std::byte> memory = std::vector<std::byte>(65536);
   std::string text;
+  std::string field;  ///< of the last refusal
 };
 
 }  // namespace guest::control::testing
