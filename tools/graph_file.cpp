@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <cstdint>
 #include <initializer_list>
+#include <optional>
+#include <set>
 #include <string_view>
+#include <utility>
 
 #include "tools/text.hpp"
 #include "vmm/base/file.hpp"
@@ -14,6 +17,7 @@ namespace {
 using nlohmann::json;
 
 constexpr std::size_t kMaxFileBytes = std::size_t{1} << 20;
+constexpr int kMaxDepth = 8;  ///< a graph has 4
 
 Failure usage(const std::string& message) {
   return {.exit_code = ExitCode::Usage, .kind = "usage", .message = message};
@@ -35,13 +39,23 @@ std::string_view name_of(Type type) {
     case Type::Ids:
       return "an array of integers";
     case Type::Parameters:
-      return "an object of integers and texts without ','";
+      return "an object of integers and texts without ',', their names without '=' and ','";
   }
   return "";
 }
 
-bool is_parameter(const json& value) {
-  return value.is_number_integer() || (value.is_string() && value.get<std::string>().find(',') == std::string::npos);
+/// What can be said in the text "name=value,name=value".
+bool is_parameter(const std::string& name, const json& value) {
+  return !name.empty() && name.find_first_of("=,") == std::string::npos &&
+         (value.is_number_integer() || (value.is_string() && value.get<std::string>().find(',') == std::string::npos));
+}
+
+bool are_parameters(const json& value) {
+  if (!value.is_object()) return false;
+  for (const auto& [name, inner] : value.items()) {
+    if (!is_parameter(name, inner)) return false;
+  }
+  return true;
 }
 
 bool has_type(const json& value, Type type) {
@@ -53,7 +67,7 @@ bool has_type(const json& value, Type type) {
     case Type::Ids:
       return value.is_array() && std::ranges::all_of(value, [](const json& id) { return id.is_number_unsigned(); });
     case Type::Parameters:
-      return value.is_object() && std::ranges::all_of(value, is_parameter);
+      return are_parameters(value);
   }
   return false;
 }
@@ -98,10 +112,10 @@ class Reader {
  public:
   Outcome<GraphRequests> read(json graph) {
     if (!graph.is_object()) return std::unexpected(usage("expected an object, as 'sisctl graph export' writes it"));
-    json channels = take(graph, "channels");
-    json operators = take(graph, "operators");
-    json schemas = take(graph, "schemas");
-    json server = take(graph, "server");
+    const auto channels = take(graph, "channels");
+    const auto operators = take(graph, "operators");
+    const auto schemas = take(graph, "schemas");
+    const auto server = take(graph, "server");
     auto create = arguments_of(graph, "graph",
                                {{.name = "name", .type = Type::Text, .required = true},
                                 {.name = "memory", .type = Type::Number},
@@ -109,8 +123,8 @@ class Reader {
     if (!create) return std::unexpected(create.error());
     result_.graph = (*create)["name"].get<std::string>();
     create->erase("name");
-    if (!server.is_null()) {
-      auto budget = arguments_of(server, "server",
+    if (server) {
+      auto budget = arguments_of(*server, "server",
                                  {{.name = "budget_us", .type = Type::Number, .required = true},
                                   {.name = "period_us", .type = Type::Number, .required = true},
                                   {.name = "deadline_us", .type = Type::Number},
@@ -146,9 +160,11 @@ class Reader {
   }
 
  private:
-  static json take(json& object, const std::string& name) {
-    json value = object.value(name, json());
-    object.erase(name);
+  static std::optional<json> take(json& object, const std::string& name) {
+    const auto found = object.find(name);
+    if (found == object.end()) return std::nullopt;
+    json value = std::move(*found);
+    object.erase(found);
     return value;
   }
 
@@ -158,12 +174,12 @@ class Reader {
     return {};
   }
 
-  Outcome<void> add_all(const json& items, const std::string& name, const std::string& op,
+  Outcome<void> add_all(const std::optional<json>& items, const std::string& name, const std::string& op,
                         std::initializer_list<Key> keys) {
-    if (items.is_null()) return {};
-    if (!items.is_array()) return std::unexpected(usage(name + ": expected an array"));
-    for (std::size_t i = 0; i < items.size(); ++i) {
-      auto args = arguments_of(items[i], name + "[" + std::to_string(i) + "]", keys);
+    if (!items) return {};
+    if (!items->is_array()) return std::unexpected(usage(name + ": expected an array"));
+    for (std::size_t i = 0; i < items->size(); ++i) {
+      auto args = arguments_of((*items)[i], name + "[" + std::to_string(i) + "]", keys);
       if (!args) return std::unexpected(args.error());
       (void)add(op, std::move(*args));
     }
@@ -176,14 +192,30 @@ class Reader {
 }  // namespace
 
 Outcome<GraphRequests> parse_graph(const std::string& text) {
-  json graph = json::parse(text, nullptr, false);
-  if (graph.is_discarded()) return std::unexpected(usage("not JSON"));
+  // Of a key that is given twice the parser would keep the last value, without a word.
+  std::vector<std::set<std::string>> keys;
+  std::optional<std::string> twice;
+  bool too_deep = false;
+  const auto note = [&](int depth, json::parse_event_t event, const json& value) {
+    // What is dropped is not built.
+    if (depth > kMaxDepth) too_deep = true;
+    if (too_deep) return false;
+    if (event == json::parse_event_t::object_start) keys.emplace_back();
+    if (event == json::parse_event_t::object_end) keys.pop_back();
+    if (event == json::parse_event_t::key && !keys.back().insert(value.get<std::string>()).second) twice = value;
+    return true;
+  };
+  json graph = json::parse(text, note, false);
+  // A zero byte would end what the parser looks at.
+  if (graph.is_discarded() || text.contains('\0')) return std::unexpected(usage("not JSON"));
+  if (too_deep) return std::unexpected(usage("nested deeper than a graph is"));
+  if (twice) return std::unexpected(usage("key '" + printable(*twice) + "' is given twice"));
   return Reader().read(std::move(graph));
 }
 
 Outcome<GraphRequests> read_graph_file(const std::string& path) {
   const auto text = vmm::read_file(path, kMaxFileBytes);
-  if (!text) return std::unexpected(usage(text.error().message));
+  if (!text) return std::unexpected(usage(printable(text.error().message)));
   auto requests = parse_graph(*text);
   if (!requests) requests.error().message = printable(path) + ": " + requests.error().message;
   return requests;
