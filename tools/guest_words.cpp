@@ -4,7 +4,6 @@
 #include <charconv>
 #include <cstdint>
 #include <limits>
-#include <optional>
 
 #include "tools/text.hpp"
 
@@ -42,11 +41,25 @@ struct Spec {
   std::string type;
 };
 
-Outcome<std::vector<Spec>> specs_of(const json& help) {
+/// What the guest says need not be what it should.
+Outcome<std::vector<Spec>> specs_of(const std::string& op, const json& help) {
+  const auto arguments = help.find("arguments");
   std::vector<Spec> specs;
-  for (const json& argument : help.value("arguments", json::array())) {
-    if (!argument.is_object()) return usage("the guest does not say which arguments its command has");
-    specs.push_back({.name = argument.value("name", ""), .type = argument.value("type", "")});
+  if (help.is_object() && arguments == help.end()) return specs;
+  const auto text = [](const json& map, const char* key) {
+    const auto found = map.is_object() ? map.find(key) : map.end();
+    return found != map.end() && found->is_string() ? found->get<std::string>() : std::string();
+  };
+  if (help.is_object() && arguments->is_array()) {
+    for (const json& argument : *arguments) {
+      specs.push_back({.name = text(argument, "name"), .type = text(argument, "type")});
+    }
+  }
+  if (specs.empty() ||
+      std::ranges::any_of(specs, [](const Spec& spec) { return spec.name.empty() || spec.type.empty(); })) {
+    return std::unexpected(Failure{.exit_code = ExitCode::Protocol,
+                                   .kind = "protocol",
+                                   .message = "the guest does not say which arguments '" + printable(op) + "' has"});
   }
   return specs;
 }
@@ -117,15 +130,19 @@ class Words {
 
 Outcome<Request> request_of(const std::vector<std::string>& words, const AskHelp& ask_help) {
   std::size_t used = std::min<std::size_t>(words.size(), 2);
-  std::string op;
-  Outcome<json> help;
-  for (; used > 0; --used) {
-    op = used == 2 ? words[0] + " " + words[1] : words[0];
-    help = ask_help(op);
-    if (help || help.error().code != "not-found") break;
+  std::string op = used == 2 ? words[0] + " " + words[1] : words[0];
+  auto help = ask_help(op);
+  // The second word may be an argument, and as such no name of a command, or longer than one may be.
+  if (used == 2 && !help && (help.error().code == "not-found" || help.error().code == "bad-argument")) {
+    auto of_one = ask_help(words[0]);
+    if (of_one || of_one.error().code != "not-found") {
+      help = std::move(of_one);
+      op = words[0];
+      used = 1;
+    }
   }
   if (!help) return std::unexpected(help.error());
-  const auto specs = specs_of(*help);
+  const auto specs = specs_of(op, *help);
   if (!specs) return std::unexpected(specs.error());
   auto args = Words(op, *specs).take(words, used);
   if (!args) return std::unexpected(args.error());
