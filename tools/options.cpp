@@ -114,8 +114,8 @@ void add_guest_commands(CLI::App& app) {
     command->footer(std::string("Arguments follow in the order in which `sisctl shell help ") + name +
                     "` lists them, or as --name VALUE. Options of\nsisctl come before the command." +
                     (std::string(name) == "graph"
-                         ? "\n\ngraph export NAME [--dot]   prints a graph as JSON, or for Graphviz\n"
-                           "graph import FILE           makes the graph of such JSON, or nothing\n"
+                         ? "\n\ngraph export NAME [--json|--dot]   prints a graph as JSON, or for Graphviz\n"
+                           "graph import FILE                  makes the graph of such JSON, or nothing\n"
                            "The guest's own are listed by `sisctl shell help`."
                          : ""));
     command->fallthrough(false)->prefix_command();
@@ -128,11 +128,14 @@ std::optional<decltype(Options::command)> graph_command(const std::vector<std::s
     if (words.size() == 3) return GraphImport{.file = words[2]};
     problem = "graph import: expected FILE";
   } else if (words[1] == "export") {
-    const bool dot = words.size() == 4 && (words[2] == "--dot" || words[3] == "--dot");
-    if (words.size() == 3 && words[2] != "--dot") return GraphExport{.graph = words[2]};
-    if (dot && words[2] != words[3])
-      return GraphExport{.graph = words[2] == "--dot" ? words[3] : words[2], .dot = true};
-    problem = "graph export: expected NAME, and --dot or nothing";
+    const auto is_format = [](const std::string& word) { return word == "--dot" || word == "--json"; };
+    const auto format = std::find_if(words.begin() + 2, words.end(), is_format);
+    const auto name = std::find_if_not(words.begin() + 2, words.end(), is_format);
+    const std::size_t needed = format == words.end() ? 3 : 4;
+    if (words.size() == needed && name != words.end()) {
+      return GraphExport{.graph = *name, .dot = format != words.end() && *format == "--dot"};
+    }
+    problem = "graph export: expected NAME, and --json, --dot or nothing";
   }
   return std::nullopt;
 }
@@ -237,8 +240,11 @@ Parsed finish(const CLI::App& app, Options options, Raw raw) {
     if (!app.got_subcommand(name)) continue;
     std::vector<std::string> words = app.get_subcommand(name)->remaining();
     words.insert(words.begin(), name);
-    if (words.size() == 2 && words[1] == "--help")
+    // Behind "--" words are arguments, whatever they look like.
+    const auto options_end = std::ranges::find(words, "--");
+    if (std::find(words.begin(), options_end, "--help") != options_end) {
       return {.options = {}, .text = app.get_subcommand(name)->help(), .exit_code = ExitCode::Ok};
+    }
     std::string problem;
     const auto graph = words[0] == "graph" && words.size() > 1 ? graph_command(words, problem) : std::nullopt;
     if (!problem.empty()) return usage_error(problem);
