@@ -81,8 +81,10 @@ TEST(Options, help_and_version_are_no_errors) {
 }
 
 TEST(Options, wrong_ones_are_named) {
-  EXPECT_THAT(usage_of({}),
-              HasSubstr("a command is missing, allowed: ping, info, shell, shutdown, top, call, snapshot, ls"));
+  EXPECT_THAT(
+      usage_of({}),
+      HasSubstr("a command is missing, allowed: ping, info, shell, shutdown, top, call, snapshot, bench, counters, "
+                "cpus, det, graph, irq, mem, pmu, ps, sched, trace, ls\n"));
   EXPECT_THAT(usage_of({"frob"}), HasSubstr("unknown command 'frob', allowed: ping"));
   EXPECT_THAT(usage_of({"ping", "-n", "0"}), HasSubstr("--count: Value 0 not in range 1 to 100000000"));
   EXPECT_THAT(usage_of({"ping", "-n", "x"}), HasSubstr("--count: Value x"));
@@ -130,6 +132,78 @@ TEST(Options, top_takes_a_time_in_range) {
   for (const char* const bad : {"9", "0", "-1", "60001", "second"}) {
     EXPECT_THAT(usage_of({"top", bad}), HasSubstr("MS")) << bad;
   }
+}
+
+std::vector<std::string> words_of(const std::vector<const char*>& words) {
+  const auto parsed = parse(words);
+  EXPECT_TRUE(parsed.run) << parsed.text;
+  const auto* const command = std::get_if<GuestCommand>(&parsed.options.command);
+  return command == nullptr ? std::vector<std::string>{"no command of the guest's"} : command->words;
+}
+
+TEST(Options, commands_of_the_guest_are_taken_in_words) {
+  using Words = std::vector<std::string>;
+  EXPECT_EQ(words_of({"det", "admit", "a", "1000", "10000"}), (Words{"det", "admit", "a", "1000", "10000"}));
+  EXPECT_EQ(words_of({"det"}), (Words{"det"}));
+  EXPECT_EQ(words_of({"graph", "show", "g"}), (Words{"graph", "show", "g"}));
+  EXPECT_EQ(words_of({"graph"}), (Words{"graph"}));
+  // From the first word on nothing is sisctl's own.
+  EXPECT_EQ(words_of({"trace", "dump", "--count", "3", "--json", "-m", "x"}),
+            (Words{"trace", "dump", "--count", "3", "--json", "-m", "x"}));
+  EXPECT_EQ(words_of({"trace", "dump", "--", "--help"}), (Words{"trace", "dump", "--", "--help"}));
+  EXPECT_TRUE(parse({"--json", "mem"}).options.json);
+  for (const char* const name :
+       {"bench", "counters", "cpus", "det", "graph", "irq", "mem", "pmu", "ps", "sched", "trace"}) {
+    EXPECT_EQ(words_of({name}), Words{name});
+  }
+}
+
+TEST(Options, commands_of_the_guest_have_help) {
+  for (const char* const name :
+       {"bench", "counters", "cpus", "det", "graph", "irq", "mem", "pmu", "ps", "sched", "trace"}) {
+    const auto parsed = parse({name, "--help"});
+    EXPECT_FALSE(parsed.run);
+    EXPECT_EQ(parsed.exit_code, ExitCode::Ok);
+    EXPECT_THAT(parsed.text, HasSubstr("sisctl shell help " + std::string(name)));
+  }
+  // Regression test: it was taken for the name of a graph.
+  for (const auto& words :
+       {std::vector<const char*>{"graph", "export", "--help"}, std::vector<const char*>{"graph", "import", "--help"},
+        std::vector<const char*>{"graph", "show", "g", "--help"}}) {
+    const auto parsed = parse(words);
+    EXPECT_FALSE(parsed.run);
+    EXPECT_EQ(parsed.exit_code, ExitCode::Ok);
+    EXPECT_THAT(parsed.text, HasSubstr("graph import FILE"));
+  }
+}
+
+TEST(Options, graph_export_takes_a_name_and_a_format) {
+  const auto exported = [](const std::vector<const char*>& words) {
+    const auto parsed = parse(words);
+    const auto* const command = parsed.run ? std::get_if<GraphExport>(&parsed.options.command) : nullptr;
+    return command == nullptr ? "none: " + parsed.text : command->graph + (command->dot ? " dot" : " json");
+  };
+  EXPECT_EQ(exported({"graph", "export", "g"}), "g json");
+  EXPECT_EQ(exported({"graph", "export", "g", "--json"}), "g json");
+  EXPECT_EQ(exported({"graph", "export", "--json", "g"}), "g json");
+  EXPECT_EQ(exported({"graph", "export", "g", "--dot"}), "g dot");
+  EXPECT_EQ(exported({"graph", "export", "--dot", "g"}), "g dot");
+  EXPECT_EQ(exported({"--json", "graph", "export", "g"}), "g json");
+  for (const auto& words :
+       {std::vector<const char*>{"graph", "export"}, std::vector<const char*>{"graph", "export", "--dot"},
+        std::vector<const char*>{"graph", "export", "--dot", "--dot"},
+        std::vector<const char*>{"graph", "export", "--dot", "--json", "g"},
+        std::vector<const char*>{"graph", "export", "g", "h"},
+        std::vector<const char*>{"graph", "export", "g", "dot", "--dot"}}) {
+    EXPECT_EQ(usage_of(words),
+              "sisctl: graph export: expected NAME, and --json, --dot or nothing\nTry `sisctl --help`.\n");
+  }
+}
+
+TEST(Options, graph_import_takes_a_file) {
+  EXPECT_EQ(std::get<GraphImport>(parse({"graph", "import", "f.json"}).options.command).file, "f.json");
+  EXPECT_EQ(usage_of({"graph", "import"}), "sisctl: graph import: expected FILE\nTry `sisctl --help`.\n");
+  EXPECT_EQ(usage_of({"graph", "import", "f", "g"}), "sisctl: graph import: expected FILE\nTry `sisctl --help`.\n");
 }
 
 }  // namespace
