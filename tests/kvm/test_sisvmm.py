@@ -28,8 +28,9 @@ LIST = ("test_run.Outcomes.test_hello_scenario_passes_and_is_recorded",
         "test_run.Deaths.test_name_of_a_killed_machine_can_be_used_again",
         "test_run.Panics",
         "test_run.Interactive.test_console_attaches_to_the_shell",
+        "test_graph.Runs.test_a_pipeline_over_two_cpus",
         "test_streams", "test_sisctl", "test_user_tasks")
-WHOLE_LIST = ("test_run", "test_control", "test_streams", "test_sisctl", "test_terminal", "test_monitor", "test_user_tasks")
+WHOLE_LIST = ("test_run", "test_control", "test_graph", "test_streams", "test_sisctl", "test_terminal", "test_monitor", "test_user_tasks")
 ENVIRONMENT = ("export SIS_BUILD=$PWD/build SIS_KERNEL=$PWD/sis.Image SIS_LINUX=$PWD/linux SIS_INJECT=$PWD/inject_call "
                "SIS_HOSTILE=$PWD/hostile.Image SIS_BACKEND=kvm SIS_PROGRAMS=$PWD/programs PYTHONDONTWRITEBYTECODE=1; ")
 
@@ -67,8 +68,8 @@ class Sisvmm(OnKvm):
     def test_integration_list(self):
         if os.environ.get("SIS_KVM_ALL"):
             # A guest that loops for some seconds, and 3,000 lines of console output, are many emulated instructions.
-            return self.run_tests("tests/integration", WHOLE_LIST, guest_files(), 95, limit_s=2400)
-        return self.run_tests("tests/integration", LIST, guest_files(), 34)
+            return self.run_tests("tests/integration", WHOLE_LIST, guest_files(), 111, limit_s=2400)
+        return self.run_tests("tests/integration", LIST, guest_files(), 35)
 
     def test_stolen_time(self):
         # On a real host not everybody may provoke it.
