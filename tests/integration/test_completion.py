@@ -1,0 +1,114 @@
+"""The shells' completion of sisctl, and its manual page: both name what the program has."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import unittest
+
+import harness
+
+COMPLETION = harness.ROOT / "tools/completion"
+PAGE = harness.ROOT / "docs/man/sisctl.1"
+# What bash has set when it calls the function: the words, and which of them is completed.
+DRIVER = """
+source "$1"; shift
+COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
+_sisctl
+[ ${#COMPREPLY[@]} -eq 0 ] || printf '%s\\n' "${COMPREPLY[@]}"
+"""
+
+
+def commands():
+    """Those that sisctl knows: it lists them when one is missing."""
+    return set(re.search(r"allowed: (.*)", harness.run(harness.SISCTL).stderr)[1].split(", "))
+
+
+def options(*words):
+    """The long options that `sisctl [COMMAND] --help` lists."""
+    text = harness.run(harness.SISCTL, *words, "--help").stdout
+    return set(re.findall(r"^  (?:-\w,)?(--[a-z]+)", text, re.MULTILINE))
+
+
+@unittest.skipUnless(shutil.which("bash"), "there is no bash here")
+class Bash(harness.MachineTest):
+    def complete(self, *words, **extra):
+        done = harness.run("bash", "--norc", "-c", DRIVER, "bash", COMPLETION / "sisctl.bash", harness.SISCTL, *words,
+                           env=harness.environment(**extra), cwd=self.folder)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        return done.stdout.splitlines()
+
+    def test_commands_and_options_are_those_of_the_program(self):
+        offered = self.complete("")
+        self.assertEqual({word for word in offered if not word.startswith("-")}, commands())
+        self.assertEqual({word for word in offered if word.startswith("--")}, options())
+        self.assertEqual(self.complete("sn"), ["snapshot"])
+        self.assertEqual(self.complete("--json", "--timeout", "5", "sh"), ["shell", "shutdown"])
+        for command in ("ping", "shutdown", "call"):
+            offered = {word for word in self.complete(command, "") if word.startswith("--")}
+            self.assertEqual(offered, options() - {"--version"} | options(command), command)
+
+    def test_values_of_options(self):
+        (self.folder / "some.key").touch()
+        (self.folder / "saved").mkdir()
+        self.assertEqual(self.complete("--key", "so"), ["some.key"])
+        self.assertEqual(self.complete("--timeout", ""), [])
+        self.assertEqual(self.complete("ping", "-n", ""), [])
+        self.assertEqual(self.complete("snapshot", "s"), ["saved"])
+        self.assertEqual(self.complete("graph", "import", "some"), ["some.key"])
+        self.assertEqual(self.complete("graph", "export", "g", "--d"), ["--dot"])
+        self.assertEqual(self.complete("det", "re"), ["reset", "remove"])
+        self.assertEqual(self.complete("det", "admit", "re"), [])
+        self.assertEqual(self.complete("shell", "--js"), [])
+
+    def test_machines_by_their_names(self):
+        machine = self.machine().wait_ready()
+        self.assertIn(machine.name, self.complete("--machine", ""))
+        self.assertEqual(self.complete("-m", machine.name[:-1]), [machine.name])
+        self.assertEqual(self.complete("--machine", "=", machine.name), [machine.name])
+        self.assertEqual(self.complete("--machine", "="), self.complete("--machine", ""))
+        self.assertEqual(self.complete("ping", "-m", machine.name), [machine.name])
+        self.assertEqual(self.complete("-m", "", XDG_RUNTIME_DIR=str(self.folder)), [])
+        # Behind it a command comes.
+        self.assertEqual(self.complete("-m", machine.name, "pin"), ["ping"])
+        self.assertEqual(self.complete("--machine", "=", machine.name, "pin"), ["ping"])
+
+        listed = json.loads(machine.ctl("--json", "call", "help").stdout)["commands"]
+        actions = {each["name"].split()[1] for each in listed if each["name"].startswith("graph ")}
+        offered = {word for word in self.complete("graph", "") if not word.startswith("-")}
+        self.assertEqual(offered, actions | {"export", "import"})
+        zsh = (COMPLETION / "_sisctl").read_text()
+        self.assertEqual(set(re.search(r"actions=\(([^)]*)\)", zsh)[1].split()), offered)
+
+
+class Texts(unittest.TestCase):
+    def test_zsh_names_the_same_commands(self):
+        text = (COMPLETION / "_sisctl").read_text()
+        self.assertEqual(set(re.findall(r"^    '([a-z]+):", text, re.MULTILINE)), commands())
+        for option in options():
+            self.assertIn(option, text)
+
+    @unittest.skipUnless(shutil.which("zsh"), "there is no zsh here")
+    def test_zsh_reads_it(self):
+        done = harness.run("zsh", "-n", COMPLETION / "_sisctl")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+
+    def test_the_page_names_all_that_the_program_has(self):
+        text = PAGE.read_text().replace("\\-", "-")
+        for command in commands():
+            self.assertRegex(text, rf'(?m)^\.BI?R? "?{command}\b', command)
+        for option in options() | options("ping") | options("shutdown") | options("call"):
+            self.assertIn(option, text)
+        for code in re.findall(r"^  (\d+)  ", harness.run(harness.SISCTL, "--help").stdout, re.MULTILINE):
+            self.assertIn(f"\n.B {code}\n", text)
+
+    @unittest.skipUnless(shutil.which("man"), "there is no man here")
+    def test_the_page_is_formatted_without_a_warning(self):
+        done = subprocess.run(["man", "--warnings", "-E", "UTF-8", "-l", "-Tutf8", "-Z", PAGE], capture_output=True,
+                              env={**os.environ, "MANROFFSEQ": "", "LC_ALL": "C.UTF-8"}, check=False)
+        self.assertEqual((done.returncode, done.stderr), (0, b""))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,76 @@
+# shellcheck shell=bash
+# Completion of sisctl for bash: source this file, or install it as bash-completion/completions/sisctl.
+
+# Names of machines, those that have ended too: `snapshot` and the others say so themselves.
+_sisctl_machines() {
+  "$1" ls --json 2>/dev/null | grep -o '"name":"[^"]*"' | cut -d '"' -f 4
+}
+
+# Sets `command`, the first word that is neither an option nor its value, and `at`, where it is.
+_sisctl_find_command() {
+  command=
+  for ((at = 1; at < COMP_CWORD; ++at)); do
+    case ${COMP_WORDS[at]} in
+      -m | --machine | --socket | --key | --timeout) [ "${COMP_WORDS[at + 1]}" = '=' ] && ((++at)); ((++at)) ;;
+      -*) ;;
+      *)
+        command=${COMP_WORDS[at]}
+        return
+        ;;
+    esac
+  done
+}
+
+_sisctl() {
+  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command at words=
+  local options='-m --machine --socket --key --timeout --json --help'
+  COMPREPLY=()
+  # "--machine=x" comes as three words.
+  [ "$current" = '=' ] && current=
+  [ "$previous" = '=' ] && previous=${COMP_WORDS[COMP_CWORD - 2]}
+  _sisctl_find_command
+  # Behind the commands of the guest and `shell` nothing is for sisctl.
+  case $command in
+    '' | ping | info | shutdown | top | call | snapshot | ls)
+      case $previous in
+        -m | --machine)
+          mapfile -t COMPREPLY < <(compgen -W "$(_sisctl_machines "${COMP_WORDS[0]}")" -- "$current")
+          return
+          ;;
+        --socket | --key)
+          mapfile -t COMPREPLY < <(compgen -f -- "$current")
+          return
+          ;;
+        --timeout | -n | --count | --payload | --code | --args) return ;;
+      esac
+      ;;
+  esac
+  case $command in
+    '') words="ping info shell shutdown top call snapshot bench counters cpus det graph irq mem pmu ps sched trace ls"
+      words+=" $options --version" ;;
+    ping) words="-n --count --payload $options" ;;
+    info | top | ls) words=$options ;;
+    shutdown) words="--code $options" ;;
+    call) words="--args $options" ;;
+    snapshot)
+      mapfile -t COMPREPLY < <(compgen -d -- "$current")
+      [[ $current == -* ]] && words=$options
+      ;;
+    det) ((COMP_CWORD == at + 1)) && words='on off status reset admit remove --help' ;;
+    trace) ((COMP_CWORD == at + 1)) && words='on off dump clear status --help' ;;
+    graph)
+      if ((COMP_CWORD == at + 1)); then
+        words='add-channel add-operator create destroy drain export import kinds list pause resume schema show start stats'
+        words+=' stop wait --help'
+      elif [ "${COMP_WORDS[at + 1]}" = export ]; then
+        words='--json --dot'
+      elif [ "${COMP_WORDS[at + 1]}" = import ]; then
+        mapfile -t COMPREPLY < <(compgen -f -- "$current")
+      fi
+      ;;
+    bench | counters | cpus | irq | mem | pmu | ps | sched) words=--help ;;
+  esac
+  [ -n "$words" ] && mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
+}
+
+complete -F _sisctl sisctl
