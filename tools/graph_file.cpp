@@ -96,7 +96,8 @@ Outcome<json> arguments_of(const json& object, const std::string& place, std::in
     const auto* const key = std::ranges::find(keys, name, &Key::name);
     if (key == keys.end()) return std::unexpected(usage(place + ": unknown key '" + printable(name) + "'"));
     if (!has_type(value, key->type)) {
-      return std::unexpected(usage(place + "." + name + ": expected " + std::string(name_of(key->type))));
+      return std::unexpected(
+          usage(std::string(place).append(".").append(name).append(": expected ").append(name_of(key->type))));
     }
     args[name] = argument_of(value, key->type);
   }
