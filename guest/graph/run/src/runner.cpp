@@ -237,6 +237,8 @@ kernel::Outcome Runner::resume() {
     held_ = false;
   }
   set_state(RunState::Running);
+  // All may have come to their end before the pause, which nobody has judged since.
+  kernel::work_queue().raise(quiet_);
   return {};
 }
 

@@ -296,6 +296,24 @@ TEST_F(GraphSetTest, a_graph_starts_again_after_each_end) {
   EXPECT_EQ(entry.runner->report().runs, 6U);
 }
 
+/// Regression test: nobody looked again whether a run was over that had come to its end just before it was paused.
+TEST_F(GraphSetTest, a_run_that_has_nothing_left_to_do_when_it_is_paused_ends_when_it_is_resumed) {
+  GraphEntry& entry = create_pipeline("g");
+  in_thread([&] {
+    EXPECT_EQ(error(entry.runner->start(3)), "none");
+    // Comes when the graph's thread has done all, and before the control loop.
+    threads::start("pauses", [&] {
+      EXPECT_EQ(executions(entry, "sink"), 3U);
+      EXPECT_EQ(error(entry.runner->pause()), "none");
+    });
+  });
+  run_both();
+  EXPECT_EQ(end_of(entry), "paused none");
+  in_thread([&] { EXPECT_EQ(error(entry.runner->resume()), "none"); });
+  run_both();
+  EXPECT_EQ(end_of(entry), "idle finished");
+}
+
 /// Regression test: the run was over before the item of its threads had run, which then was one of a graph that was
 /// gone. The order of the queue makes it so: a thread that died before has raised the item that buries threads, which
 /// so comes before the failure; the failure was found, the graph destroyed, and only then came the item of its threads.
