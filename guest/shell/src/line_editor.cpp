@@ -310,18 +310,16 @@ void LineEditor::browse(bool older) {
 
 // ---- completion ----
 
-/// Completes the word before the cursor where a command's name stands: first in the line or after ';'.
+/// Completes what is before the cursor where it is the beginning of a command's name, of one word or two: first in the
+/// line or after ';'.
 void LineEditor::complete() {
+  // From the beginning of the command: behind a name no other one begins with what is there.
   std::size_t start = cursor_;
-  while (start > 0 && line_[start - 1] != ' ' && line_[start - 1] != ';') {
+  while (start > 0 && line_[start - 1] != ';') {
     --start;
   }
-  std::size_t before = start;
-  while (before > 0 && line_[before - 1] == ' ') {
-    --before;
-  }
-  if (before > 0 && line_[before - 1] != ';') {
-    return bell();
+  while (start < cursor_ && line_[start] == ' ') {
+    ++start;
   }
   const std::string_view prefix = line().substr(start, cursor_ - start);
   std::string_view common;

@@ -88,7 +88,8 @@ class Names final : public NameList {
   [[nodiscard]] std::string_view name(std::size_t index) const override { return kNames[index]; }
 
  private:
-  static constexpr std::string_view kNames[] = {"clear", "help", "shell", "shutdown", "sleep"};
+  static constexpr std::string_view kNames[] = {"clear", "graph show", "graph start", "graph stop",
+                                                "help",  "shell",      "shutdown",    "sleep"};
 };
 
 constexpr char kUp[] = "\x1b[A", kDown[] = "\x1b[B", kRight[] = "\x1b[C", kLeft[] = "\x1b[D";
@@ -258,6 +259,25 @@ TEST_F(LineEditorTest, tab_completes_names_of_commands) {
   type("s\t");  // an argument
   EXPECT_EQ(terminal.bells, bells + 1);
   EXPECT_EQ(editor.line(), "help x; shutdown s");
+}
+
+TEST_F(LineEditorTest, tab_completes_names_of_two_words) {
+  type("g\t");
+  EXPECT_EQ(editor.line(), "graph s");
+  type("\t");
+  EXPECT_THAT(terminal.above().back(), HasSubstr("graph show  graph start  graph stop"));
+  type("t\t");
+  EXPECT_EQ(editor.line(), "graph st");
+  type("a\t");
+  EXPECT_EQ(editor.line(), "graph start ");
+  const unsigned bells = terminal.bells;
+  type("g\t");  // the name of a graph
+  EXPECT_EQ(terminal.bells, bells + 1);
+  type(";  graph sh\t");
+  EXPECT_EQ(editor.line(), "graph start g;  graph show ");
+  expect_consistent();
+  type("\x15graph  s\t");  // two blanks: no name has them
+  EXPECT_EQ(editor.line(), "graph  s");
 }
 
 TEST_F(LineEditorTest, interrupt_drops_the_line) {
