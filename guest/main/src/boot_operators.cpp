@@ -2,6 +2,7 @@
 
 #include "boot_config_step.hpp"
 #include "guest/graph/operators/builtin.hpp"
+#include "guest/graph/operators/kernel_services.hpp"
 #include "guest/graph/operators/services.hpp"
 #include "guest/graph/run/graph_set.hpp"
 #include "guest/kernel/threads/threads.hpp"
@@ -25,11 +26,16 @@ class ThreadTime final : public graph::ProcessorTime {
 
 constinit ArchiveFiles files;
 constinit ThreadTime processor;
+constinit kernel::LogHistory kept_lines;
+constinit graph::HistoryLines log_lines(kept_lines);
 
 }  // namespace
 
 void start_operators() {
-  graph::set_operator_services({.files = &files, .processor = &processor});
+  static graph::CounterText counter_text(kernel::counters());
+  kernel::log().keep_lines(kept_lines);
+  graph::set_operator_services(
+      {.files = &files, .log_lines = &log_lines, .metrics = &counter_text, .processor = &processor});
   graph::graph_set().kinds().add(graph::builtin_kinds());
 }
 
