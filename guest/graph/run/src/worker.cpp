@@ -21,9 +21,12 @@ bool Worker::start(std::string_view name, kernel::WorkItem& gone) {
 void Worker::raise(std::size_t place) {
   // Acquire-release: what made the operator able to fire is seen by who takes the bit. Only the first bit tells the
   // worker, which takes all at once, and counts as one piece of work that nobody has taken up.
+  // It is counted before it can be taken: the worker may have done it, and be idle again, before the next line.
+  run_.busy_.fetch_add(1, std::memory_order_relaxed);
   if (raised_.fetch_or(bit(place), std::memory_order_acq_rel) == 0) {
-    run_.busy_.fetch_add(1, std::memory_order_relaxed);  // the caller is counted, so it was not 0
     wake();
+  } else {
+    run_.busy_.fetch_sub(1, std::memory_order_relaxed);  // not to 0: the caller is counted
   }
 }
 
