@@ -31,15 +31,16 @@ TEST_F(Graphs, are_made_with_what_the_spec_says) {
 }
 
 TEST_F(Graphs, need_a_name) {
-  EXPECT_EQ(refusal({.name = ""}), "graph-bad-name: graph '': expected 1 to 32 of A-Z a-z 0-9 . _ -");
-  EXPECT_EQ(refusal({.name = "a b"}), "graph-bad-name: graph 'a b': expected 1 to 32 of A-Z a-z 0-9 . _ -");
+  EXPECT_EQ(refusal({.name = ""}), "graph-bad-name: graph '': expected 1 to 24 of A-Z a-z 0-9 . _ -");
+  EXPECT_EQ(refusal({.name = "a b"}), "graph-bad-name: graph 'a b': expected 1 to 24 of A-Z a-z 0-9 . _ -");
   EXPECT_EQ(refusal({.name = "\x1b[0m\n"}),
-            "graph-bad-name: graph '\\x1b[0m\\n': expected 1 to 32 of A-Z a-z 0-9 . _ -");
+            "graph-bad-name: graph '\\x1b[0m\\n': expected 1 to 24 of A-Z a-z 0-9 . _ -");
   EXPECT_EQ(refusal({.name = kLongName}),
-            "graph-bad-name: graph '" + kLongName + "': expected 1 to 32 of A-Z a-z 0-9 . _ -");
+            "graph-bad-name: graph '" + kLongName + "': expected 1 to 24 of A-Z a-z 0-9 . _ -");
   EXPECT_EQ(refusal({.name = std::string(1000, 'x')}),
-            "graph-bad-name: graph '" + std::string(40, 'x') + "': expected 1 to 32 of A-Z a-z 0-9 . _ -");
-  EXPECT_NE(make({.name = std::string_view(kLongName).substr(1), .memory_bytes = 1 << 16, .tensors = 1}), nullptr);
+            "graph-bad-name: graph '" + std::string(40, 'x') + "': expected 1 to 24 of A-Z a-z 0-9 . _ -");
+  EXPECT_NE(make({.name = std::string_view(kLongName).substr(0, kMaxGraphName), .memory_bytes = 1 << 16, .tensors = 1}),
+            nullptr);
 }
 
 TEST_F(Graphs, need_memory_within_limits) {
