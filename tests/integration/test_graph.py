@@ -231,6 +231,13 @@ class Runs(GraphTest):
         tensors = self.call("graph stats", graph="g")["tensors"]
         self.assertEqual((tensors["live"], tensors["bytes_copied"]), (0, 0))
 
+    def test_no_wake_up_is_lost_between_two_cpus(self):
+        # Regression test: with room for one tensor each side sleeps all the time; a source slept for ever then.
+        self.make("g", {1: 1, 2: 1}, [("in", SOURCE, "", "1", {}),
+                                      ("work", "load", "1", "2", {"cpu": 1, "parameters": "us=1"}),
+                                      ("out", SINK, "2", "", {"parameters": "check=sequence"})])
+        self.assertEqual(self.run_to_its_end("g", steps=20000)["end"], "finished")
+
     def test_pause_resume_stop_by_sisctl(self):
         self.make_pipeline("g", "period_us=1000")
         self.ctl("graph", "start", "g")
