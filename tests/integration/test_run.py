@@ -62,7 +62,8 @@ class Outcomes(harness.MachineTest):
 
     @unittest.skipUnless(harness.BACKEND == "qemu", "guest time that is a count of instructions takes an emulated CPU")
     def test_what_is_promised_is_kept_whatever_others_do(self):
-        for name in ("temporal-isolation", "edf-overload", "user-tasks", "reclaiming", "vision-pipeline"):
+        for name in ("temporal-isolation", "edf-overload", "user-tasks", "reclaiming", "vision-pipeline",
+                     "backpressure", "graph-budget"):
             with self.subTest(name):
                 done = harness.run(harness.SISVMM, "run", harness.ROOT / f"configs/{name}.yaml", "--run-dir",
                                    self.folder / name, "--name", f"{name}-{self.folder.name}")
