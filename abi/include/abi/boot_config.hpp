@@ -86,9 +86,9 @@ struct KnownSchema {
 inline constexpr KnownSchema kKnownSchemas[] = {{"text", 1001}, {"tokens", 1002}};
 inline constexpr char kId[] = "id";  ///< u32: of a schema (absent: the kernel chooses), a channel, an operator
 
-/// /graphs: a node "graph@N" for each graph (docs/graph.md). kItemName, to kMaxGraphName bytes; kMemoryBytes: of its tensors. kBudgetNs,
-/// kPeriodNs, kDeadlineNs, kSoft: of its servers; all absent: it runs best effort. kManual: it does not start with the
-/// machine.
+/// /graphs: a node "graph@N" for each graph (docs/graph.md). kItemName, to kMaxGraphName bytes; kMemoryBytes: of its
+/// tensors. kBudgetNs, kPeriodNs, kDeadlineNs, kSoft: of its servers; all absent: it runs best effort. kManual: it does
+/// not start with the machine.
 inline constexpr char kGraphsNode[] = "graphs";
 inline constexpr char kGraphNode[] = "graph@";
 inline constexpr char kTensors[] = "tensors";  ///< u32: how many at a time

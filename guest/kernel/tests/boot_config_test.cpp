@@ -304,9 +304,11 @@ const TreeBreakage kTreeBreakages[] = {
     {"other_version", [](TreeNode& r) { r.set("compatible", text("sis,scenario-v2")); },
      "tree-bad-compatible: 'sis,scenario-v2', expected 'sis,scenario-v1'"},
     {"unknown_node", [](TreeNode& r) { r.add("models"); },
-     "tree-unknown-node: 'models' in /; known are 'boot', 'control', 'scheduler', 'tasks', 'schemas' and 'graphs' in /"},
+     "tree-unknown-node: 'models' in /; known are 'boot', 'control', 'scheduler', 'tasks', 'schemas' and 'graphs' in "
+     "/"},
     {"nested_node", [](TreeNode& r) { r.at("boot").add("control"); },
-     "tree-unknown-node: 'control' in /boot; known are 'boot', 'control', 'scheduler', 'tasks', 'schemas' and 'graphs' in /"},
+     "tree-unknown-node: 'control' in /boot; known are 'boot', 'control', 'scheduler', 'tasks', 'schemas' and 'graphs' "
+     "in /"},
     {"unknown_property", [](TreeNode& r) { r.at("control").set("verbosity", text("info")); },
      "tree-unknown-property: 'verbosity' of /control"},
     {"unknown_root_property", [](TreeNode& r) { r.set("colour\n", {}); }, "tree-unknown-property: 'colour\\n' of /"},
@@ -358,7 +360,8 @@ const TreeBreakage kScheduledTreeBreakages[] = {
     {"reclaim_value", [](TreeNode& r) { server(r).set("reclaim", text("no")); },
      "tree-bad-value: 'reclaim' of a server (3 bytes): expected no value"},
     {"node_in_server", [](TreeNode& r) { server(r).add("server@0"); },
-     "tree-unknown-node: 'server@0' in a server; known are 'boot', 'control', 'scheduler', 'tasks', 'schemas' and 'graphs' in /"},
+     "tree-unknown-node: 'server@0' in a server; known are 'boot', 'control', 'scheduler', 'tasks', 'schemas' and "
+     "'graphs' in /"},
     {"no_such_server", [](TreeNode& r) { task(r, "task@0").set("server", testing::cells({2})); },
      "tree-bad-value: task 0: there is no server 2"},
     {"server_and_cpu", [](TreeNode& r) { task(r, "task@0").set("cpu", testing::cells({0})); },
