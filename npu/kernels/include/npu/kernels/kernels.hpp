@@ -1,0 +1,41 @@
+// What runs the NPU's commands: a set of kernels, one for each opcode.
+//
+// The work of a command is a row of units, each of which computes some elements of the output that no other unit
+// computes, always in the same order of operations. So the result does not depend on how many threads share the units,
+// and whoever runs them can stop between two.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+
+#include "abi/npu.hpp"
+#include "npu/stream/checked_command.hpp"
+
+namespace npu {
+
+/// Units [first, first + count) of a command.
+struct Units {
+  std::uint64_t first;
+  std::uint64_t count;
+};
+
+/// How the work of a command may be shared out.
+struct Partition {
+  std::uint64_t units;  ///< 0: there is nothing to do
+};
+Partition partition(const Checked& command);
+
+/// Runs some units. An index that was found out of range in a tensor ends the command (Reason::IndexRange); what has
+/// been written then is unspecified, but inside the output. Any thread; units of one command may run at once.
+using Kernel = std::optional<abi::npu::Reason> (*)(const Checked& command, Units units);
+
+struct KernelSet {
+  const char* name;  ///< "scalar", "avx3", "neon"
+  std::array<Kernel, abi::npu::kOpcodes> kernels;
+};
+
+/// The specification of every command, in plain loops (docs/npu.md, Commands).
+const KernelSet& scalar_kernels();
+
+}  // namespace npu
