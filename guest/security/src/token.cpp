@@ -17,6 +17,10 @@ std::string_view to_string(TokenError error) {
       return "the token has expired";
     case TokenError::NoClock:
       return "the token has an expiry, and this machine does not know the time";
+    case TokenError::NoKey:
+      return "this machine was booted without a control key: nobody is accepted";
+    case TokenError::Revoked:
+      return "the token was revoked";
   }
   return "unknown";
 }
@@ -42,6 +46,19 @@ std::expected<abi::control::Token, TokenError> check_token(std::span<const std::
       return std::unexpected(TokenError::Expired);
     }
   }
+  return token;
+}
+
+abi::control::Token make_token(const TokenFields& fields, const Key& key) {
+  abi::control::Token token{.version = abi::control::kTokenVersion,
+                            .rights = static_cast<std::uint8_t>(fields.rights),
+                            .reserved = 0,
+                            .id = fields.id,
+                            .expires_unix_ns = fields.expires_unix_ns,
+                            .mac = {}};
+  // unsigned char may alias any object.
+  const auto* signed_part = reinterpret_cast<const unsigned char*>(&token);
+  crypto_auth_hmacsha256(token.mac, signed_part, abi::control::kTokenSignedBytes, key.data());
   return token;
 }
 
