@@ -1,5 +1,6 @@
 #include "guest/graph/graph.hpp"
 #include "handlers.hpp"
+#include "metrics.hpp"
 
 namespace guest::control {
 namespace {
@@ -340,6 +341,14 @@ constexpr Command kTable[] = {
      .arguments = {},
      .rights = Rights::Observe,
      .handler = handle_mem},
+    {.name = "metrics",
+     .help = "figures of the kernel, its servers and graphs, by flat names",
+     .details =
+         "left_off: those behind the last one shown. Percentiles are upper bounds, at most 12.5 % too large, and are "
+         "left out where there are too few samples.",
+     .arguments = kMetricsArguments,
+     .rights = Rights::Observe,
+     .handler = handle_metrics},
     {.name = "panic",
      .help = "provoke a fault, to see the report",
      .details = "The machine prints the report and powers off; the monitor exits with 4.",

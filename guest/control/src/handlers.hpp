@@ -54,6 +54,8 @@ SIS_HANDLER(handle_graph_start);
 SIS_HANDLER(handle_graph_stats);
 SIS_HANDLER(handle_graph_stop);
 SIS_HANDLER(handle_graph_wait);
+// metrics_command.cpp
+SIS_HANDLER(handle_metrics);
 // bench.cpp
 SIS_HANDLER(handle_bench);
 // trace.cpp
