@@ -45,15 +45,15 @@ void Connection::handle(const Frame& frame) {
   if (body->type != CborType::Map) {
     return bad_frame(*id, error::kMalformedCbor, "the body of a frame must be a map");
   }
+  if (find_pending(*id) != nullptr) {
+    return send_error(*id, error::kBadArgument, "a call with this request id has not been answered yet");
+  }
   if (command == ctl::Command::Hello) {
     return hello(*id, *body);
   }
   if (!authenticated_) {
     send_error(*id, error::kUnauthenticated, "say Hello with a token first");
     return strike();
-  }
-  if (find_pending(*id) != nullptr) {
-    return send_error(*id, error::kBadArgument, "a call with this request id has not been answered yet");
   }
   return command == ctl::Command::Call ? call(*id, *body) : cancel(*id, *body);
 }

@@ -246,6 +246,39 @@ TEST_F(ServerTest, nothing_is_read_behind_a_frame_that_breaks_the_stream) {
   EXPECT_TRUE(client.stream.closed);
 }
 
+TEST_F(ServerTest, wrong_frames_before_hello_are_answered_and_not_counted_as_attempts) {
+  for (unsigned i = 0; i < 2 * kMaxStrikes; ++i) {
+    EXPECT_EQ(client.ask(RawFrame{.flags = 1, .payload = payload_of(5, {{"op", "ping"}})}.bytes()).code(),
+              "malformed-frame");
+  }
+  client.hello();
+}
+
+TEST_F(ServerTest, a_call_that_completes_while_answers_are_on_their_way_is_answered) {
+  client.hello();
+  client.send(call(2, "sleep", {{"ms", 1}}));
+  client.stream.set_room(0);
+  client.send(RawFrame{.magic = 'X', .payload = {0, 0, 0, 0}}.bytes());
+  machine.advance_ns(1'000'000);
+  client.stream.grant(10'000);
+  const auto answers = client.answers();
+  ASSERT_EQ(answers.size(), 2U);
+  EXPECT_EQ(answers[0].code(), "malformed-frame");
+  EXPECT_EQ(answers[1].id, 2U);
+  EXPECT_TRUE(client.stream.closed);
+}
+
+TEST_F(ServerTest, a_call_that_completes_behind_the_end_is_not_answered) {
+  client.hello();
+  client.send(call(2, "sleep", {{"ms", 1}}));
+  EXPECT_EQ(client.ask(RawFrame{.magic = 'X', .payload = {0, 0, 0, 0}}.bytes()).code(), "malformed-frame");
+  EXPECT_TRUE(client.stream.closed);
+  machine.advance_ns(1'000'000);
+  EXPECT_TRUE(client.answers().empty());
+  client.settle();
+  EXPECT_EQ(machine.counter("control_unanswered"), 1U);
+}
+
 TEST_F(ServerTest, input_in_any_pieces) {
   for (std::size_t piece = 1; piece < 40; ++piece) {
     TestClient other;

@@ -197,10 +197,16 @@ TEST_F(ServerTest, cancel_of_what_does_not_wait_is_not_found) {
 TEST_F(ServerTest, id_of_a_waiting_call_cannot_be_used_again) {
   client.hello();
   client.send(call(2, "sleep", {{"ms", 10}}));
-  EXPECT_EQ(refusal(call(2, "ping")).first, "bad-argument");
+  const Bytes hello = request(Wire::Hello, 2, {{"token", binary(make_token(Rights::All))}});
+  for (const Bytes& again : {call(2, "ping"), request(Wire::Cancel, 2, {{"id", 2}}), hello}) {
+    const Answer reply = client.ask(again);
+    EXPECT_EQ(reply.code(), "bad-argument");
+    EXPECT_EQ(reply.message(), "a call with this request id has not been answered yet");
+  }
   machine.advance_ns(10'000'000);
   EXPECT_EQ(client.answer().command, Wire::Reply);
   EXPECT_EQ(client.ask(call(2, "ping")).command, Wire::Reply);
+  EXPECT_EQ(client.ask(hello).command, Wire::Reply);
 }
 
 TEST_F(ServerTest, calls_past_the_limit_are_busy_and_room_comes_back) {
