@@ -166,7 +166,7 @@ enum class Reason : std::uint32_t {
   MissingOperand = 9,
   UnknownRegion = 10,
   OutsideRegion = 11,
-  ReadOnlyRegion = 12,
+  ReadOnlyRegion = 12,  ///< an output in a region without kWrite, or with kImmutable
   Misaligned = 13,
   RowStride = 14,
   Overlap = 15,  ///< an output lies over another operand other than as the table allows
@@ -187,6 +187,7 @@ enum class Reason : std::uint32_t {
   GuestMemory = 30,  ///< a region is not in the guest's memory
   UnknownJob = 31,
   UnknownRequest = 32,
+  WriteOnlyRegion = 33,  ///< an input in a region without kRead
 };
 
 inline constexpr std::uint32_t kNoCommand = 0xFFFF'FFFF;

@@ -48,6 +48,7 @@ struct Model {
   std::uint32_t f32_macs_per_cycle = 64;
   std::uint32_t i8_macs_per_cycle = 256;
   std::uint32_t f32_ops_per_cycle = 16;
+  std::uint32_t start_cycles = 200;  ///< what starting a command takes
   std::uint64_t max_command_cycles = 4'000'000'000;
 };
 
