@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <memory>
+#include <utility>
 
 #include "guest/kernel/critical.hpp"
 #include "guest/kernel/format.hpp"
@@ -178,6 +179,54 @@ bool TraceReader::next(TraceEvent& out) {
   advance(newest);
   return true;
 }
+
+TraceFollower::TraceFollower(const Trace& trace) : trace_(trace) {
+  for (std::uint32_t cpu = 0; cpu < kMaxCpus; ++cpu) {
+    cursors_[cpu].at = trace.rings_[cpu].readable().end;
+  }
+}
+
+void TraceFollower::advance(std::uint32_t cpu) {
+  Cursor& cursor = cursors_[cpu];
+  for (;;) {
+    const Trace::Ring::Range range = trace_.rings_[cpu].readable();
+    if (cursor.at < range.begin) {
+      lost_ += range.begin - cursor.at;
+      cursor.at = range.begin;
+    }
+    if (cursor.at == range.end) {
+      return;
+    }
+    // Overwritten meanwhile: what is the oldest by now is tried next.
+    if (trace_.rings_[cpu].read(cursor.at, cursor.event)) {
+      break;
+    }
+  }
+  ++cursor.at;
+  cursor.event.cpu = cpu;
+  cursor.has_event = true;
+}
+
+bool TraceFollower::next(TraceEvent& out) {
+  std::uint32_t oldest = kMaxCpus;
+  for (std::uint32_t cpu = 0; cpu < kMaxCpus; ++cpu) {
+    if (!cursors_[cpu].has_event) {
+      advance(cpu);
+    }
+    if (cursors_[cpu].has_event &&
+        (oldest == kMaxCpus || cursors_[cpu].event.time_ns < cursors_[oldest].event.time_ns)) {
+      oldest = cpu;
+    }
+  }
+  if (oldest == kMaxCpus) {
+    return false;
+  }
+  out = cursors_[oldest].event;
+  cursors_[oldest].has_event = false;
+  return true;
+}
+
+std::uint64_t TraceFollower::take_lost() { return std::exchange(lost_, 0); }
 
 void write_last_events(TextOutput& output, std::size_t count) {
   TraceEvent events[kMaxLastEvents];

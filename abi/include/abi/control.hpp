@@ -43,7 +43,7 @@ enum class Command : std::uint8_t {
   Cancel = 0x02,  ///< {id: uint}: cancel the named request of this connection
   Reply = 0x80,
   Error = 0x81,  ///< {status: "error", code: text, message: text[, field: text]}
-  Event = 0x82,
+  Event = 0x82,  ///< of a Call that has not been answered yet; a map that is the command's
 };
 
 inline constexpr std::uint32_t kNoRequest = 0;

@@ -7,7 +7,7 @@
 
 namespace guest::control {
 
-bool Buffer::make_room(std::size_t count) {
+bool Buffer::reserve(std::size_t count) {
   if (count <= capacity_ - end_) {
     return true;
   }
@@ -36,7 +36,7 @@ bool Buffer::make_room(std::size_t count) {
 }
 
 bool Buffer::append(std::span<const std::byte> data) {
-  if (!make_room(data.size())) {
+  if (!reserve(data.size())) {
     return false;
   }
   if (!data.empty()) {

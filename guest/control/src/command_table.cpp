@@ -1,6 +1,7 @@
 #include "guest/graph/graph.hpp"
 #include "handlers.hpp"
 #include "metrics.hpp"
+#include "watch_arguments.hpp"
 
 namespace guest::control {
 namespace {
@@ -439,6 +440,14 @@ constexpr Command kTable[] = {
      .arguments = {},
      .rights = Rights::Observe,
      .handler = handle_version},
+    {.name = "watch trace",
+     .help = "what happens on each CPU, as it happens",
+     .details =
+         "Of a trace that is on. An event of 'watch trace' holds up to 64 of the trace; count is of the trace's.",
+     .arguments = kWatchTraceArguments,
+     .rights = Rights::Admin,
+     .handler = handle_watch_trace,
+     .render_event = render_trace_events},
 };
 
 constexpr bool is_well_formed() {

@@ -89,6 +89,7 @@ void Connection::pump() {
   }
   pumping_ = false;
   flush();
+  offer_room();
   if (!closing_ && turn_left_ == 0) {
     wants_turn_ = true;
     server_.schedule_turn();
@@ -163,7 +164,7 @@ void Connection::account(std::size_t bytes, bool delivered) {
       ctl::FrameHeader header;  // our own: whole and well-formed
       std::memcpy(&header, output_.bytes().data() + at, sizeof(header));
       frame_left_ = sizeof(header) + header.length;
-      frame_is_reply_ = header.command == static_cast<std::uint8_t>(ctl::Command::Reply);
+      frame_command_ = static_cast<ctl::Command>(header.command);
     }
     const std::size_t step = std::min(bytes - at, frame_left_);
     at += step;
@@ -174,8 +175,11 @@ void Connection::account(std::size_t bytes, bool delivered) {
     ServerCounters& counters = server_.counters_;
     if (notice_ && at == output_.size()) {
       counters.notices.add(delivered ? 1 : 0);
+    } else if (frame_command_ == ctl::Command::Event) {
+      counters.events.add(delivered ? 1 : 0);
     } else {
-      (!delivered ? counters.unanswered : frame_is_reply_ ? counters.replies_ok : counters.replies_error).add();
+      const bool is_reply = frame_command_ == ctl::Command::Reply;
+      (!delivered ? counters.unanswered : is_reply ? counters.replies_ok : counters.replies_error).add();
     }
   }
 }
@@ -198,6 +202,57 @@ void Connection::Pending::cancel() {
   Operation* operation = operation_;
   operation_ = nullptr;
   operation->cancel();
+}
+
+bool Connection::Pending::has_room() {
+  const bool room = connection_->has_event_room();
+  wants_room_ = !room;
+  return room;
+}
+
+bool Connection::Pending::emit(std::span<const std::byte> event) {
+  return has_room() && connection_->send_event(id_, event);
+}
+
+void Connection::Pending::offer_room() {
+  if (in_use() && wants_room_) {
+    wants_room_ = false;
+    operation_->on_room();
+  }
+}
+
+// ---- events ----
+
+bool Connection::has_event_room() {
+  if (!closing_ && output_.size() >= kMaxEventOutput) {
+    flush();
+  }
+  // Looked at again: it may be closing since.
+  const bool room = !closing_ && output_.size() < kMaxEventOutput;
+  wants_room_ = wants_room_ || !room;
+  return room;
+}
+
+/// Straight into the output: a reply may be half-built in the server's memory. There is room. False: no memory.
+bool Connection::send_event(std::uint32_t id, std::span<const std::byte> event) {
+  std::array<std::byte, kFramePrefixBytes> prefix;
+  write_frame_prefix(prefix, ctl::Command::Event, id, event.size());
+  if (!output_.reserve(prefix.size() + event.size()) || !output_.append(prefix) || !output_.append(event)) {
+    return false;
+  }
+  flush();
+  return true;
+}
+
+/// Half of the room must be free, so that who reads little is not asked for every little.
+void Connection::offer_room() {
+  if (!wants_room_ || closing_ || output_.size() > kMaxEventOutput / 2) {
+    return;
+  }
+  wants_room_ = false;
+  for (Pending& pending : *pending_) {
+    pending.offer_room();
+  }
 }
 
 // ---- answers ----

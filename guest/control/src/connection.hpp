@@ -47,7 +47,14 @@ class Connection final : public kernel::StreamHandler {
     }
     void complete(std::span<const std::byte> result) override;
     void fail(const Refusal& refusal) override;
-    void defer(Operation& operation) override { operation_ = &operation; }
+    void defer(Operation& operation) override {
+      operation_ = &operation;
+      wants_room_ = false;
+    }
+    bool has_room() override;
+    bool emit(std::span<const std::byte> event) override;
+    /// Tells an operation that has found no room.
+    void offer_room();
     /// Ends the operation without an answer.
     void cancel();
     [[nodiscard]] bool in_use() const { return operation_ != nullptr; }
@@ -57,6 +64,7 @@ class Connection final : public kernel::StreamHandler {
     Connection* connection_ = nullptr;
     Operation* operation_ = nullptr;
     std::uint32_t id_ = 0;
+    bool wants_room_ = false;
   };
 
   // connection.cpp: bytes in and out, life and death
@@ -64,6 +72,9 @@ class Connection final : public kernel::StreamHandler {
   void settle();
   bool take_input();
   void flush();
+  [[nodiscard]] bool has_event_room();
+  bool send_event(std::uint32_t id, std::span<const std::byte> event);
+  void offer_room();
   void account(std::size_t bytes, bool delivered);
   void set_deadline(std::uint64_t delay_ns);
   void close_after_output();
@@ -97,7 +108,7 @@ class Connection final : public kernel::StreamHandler {
   FrameAssembler input_;
   Buffer output_;  ///< starts inside a frame of which frame_left_ bytes are left, or at a frame's header
   std::size_t frame_left_ = 0;
-  bool frame_is_reply_ = false;
+  abi::control::Command frame_command_ = abi::control::Command::Reply;  ///< of that frame
   std::unique_ptr<std::array<Pending, kMaxPendingCalls>> pending_;
   abi::control::Rights rights_ = abi::control::Rights::None;
   std::uint64_t deadline_ns_ = kernel::kNoDeadline;
@@ -110,6 +121,7 @@ class Connection final : public kernel::StreamHandler {
   bool wants_power_ = false;  ///< its shutdown or reboot is carried out when it is gone
   bool pumping_ = false;
   bool wants_turn_ = false;
+  bool wants_room_ = false;  ///< some operation does
 };
 
 }  // namespace guest::control

@@ -60,6 +60,8 @@ SIS_HANDLER(handle_metrics);
 SIS_HANDLER(handle_bench);
 // trace.cpp
 SIS_HANDLER(handle_trace);
+// watch_trace.cpp
+SIS_HANDLER(handle_watch_trace);
 // machine.cpp: what changes the machine
 SIS_HANDLER(handle_log);
 SIS_HANDLER(handle_panic);
@@ -70,6 +72,9 @@ SIS_HANDLER(handle_reboot);
 /// tasks.cpp: count, extremes, and the percentiles that the samples support, under `name`.
 void add_histogram(ResultMap& into, std::string_view name, const kernel::Histogram& histogram);
 
+/// trace.cpp: a map, time, CPU and name first.
+void add_trace_event(CborWriter& writer, const kernel::TraceEvent& event);
+
 void render_bench(kernel::TextOutput& output, const CborValue& result);
 void render_echo(kernel::TextOutput& output, const CborValue& result);
 void render_graph_export(kernel::TextOutput& output, const CborValue& result);
@@ -77,5 +82,7 @@ void render_help(kernel::TextOutput& output, const CborValue& result);
 void render_clear(kernel::TextOutput& output, const CborValue& result);
 void render_history(kernel::TextOutput& output, const CborValue& result);
 void render_nothing(kernel::TextOutput& output, const CborValue& result);
+// Of events.
+void render_trace_events(kernel::TextOutput& output, const CborValue& event);
 
 }  // namespace guest::control

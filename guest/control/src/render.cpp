@@ -43,7 +43,8 @@ bool is_container(const CborValue& value) { return value.type == CborType::Map |
 
 void render_entries(TextOutput& output, const CborValue& map, unsigned depth);
 
-/// The entries of a map that are no containers, "key=value", on the line that was begun.
+}  // namespace
+
 void render_beside(TextOutput& output, const CborValue& map) {
   CborItems entries(map);
   bool first = true;
@@ -57,6 +58,8 @@ void render_beside(TextOutput& output, const CborValue& map) {
   }
   output.write("\n");
 }
+
+namespace {
 
 /// The items of an array: scalars and maps, each on a line of its own; a map's entries side by side, and below them the
 /// maps in it.

@@ -14,7 +14,7 @@ void ServerCounters::register_all(kernel::CounterRegistry& registry) {
   };
   for (kernel::Counter* counter :
        {&connections, &connections_open, &connections_refused, &requests, &replies_ok, &replies_error, &notices,
-        &unanswered, &tokens_accepted, &tokens_refused, &bad_frames, &timeouts}) {
+        &events, &unanswered, &tokens_accepted, &tokens_refused, &bad_frames, &timeouts}) {
     add(*counter);
   }
   for (kernel::Counter& counter : errors) {

@@ -37,7 +37,9 @@ HandlerResult show_status(kernel::Trace& trace, ResultMap& result) {
   return Handled::Now;
 }
 
-void add_event(CborWriter& writer, const kernel::TraceEvent& event) {
+}  // namespace
+
+void add_trace_event(CborWriter& writer, const kernel::TraceEvent& event) {
   const kernel::TraceDescription& description = kernel::describe(event.type);
   ResultMap entry(writer);
   entry.add("time_ns", event.time_ns);
@@ -56,6 +58,8 @@ void add_event(CborWriter& writer, const kernel::TraceEvent& event) {
   }
   entry.finish();
 }
+
+namespace {
 
 /// The newest `count` events but the newest `skip`, oldest first.
 HandlerResult dump(kernel::Trace& trace, std::uint64_t count, std::uint64_t skip, ResultMap& result) {
@@ -76,7 +80,7 @@ HandlerResult dump(kernel::Trace& trace, std::uint64_t count, std::uint64_t skip
   CborWriter& writer = result.key_for("events");
   writer.array(found);
   for (std::size_t i = found; i > 0; --i) {
-    add_event(writer, events[i - 1]);
+    add_trace_event(writer, events[i - 1]);
   }
   result.add("left_off", reader.size() - found);
   std::uint64_t overwritten = 0;

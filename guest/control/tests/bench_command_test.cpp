@@ -23,6 +23,8 @@ class LateCaller final : public Caller {
   }
   void fail(const Refusal& refusal) override { answer = {{"code", refusal.code}}; }
   void defer(Operation& deferred) override { operation = &deferred; }
+  bool has_room() override { return true; }
+  bool emit(std::span<const std::byte>) override { return false; }
 
   Operation* operation = nullptr;
   std::optional<json> answer;

@@ -27,6 +27,8 @@ class NoCaller final : public Caller {
   void complete(std::span<const std::byte>) override { ADD_FAILURE() << "completed later"; }
   void fail(const Refusal&) override { ADD_FAILURE() << "failed later"; }
   void defer(Operation&) override { ADD_FAILURE() << "deferred"; }
+  bool has_room() override { return true; }
+  bool emit(std::span<const std::byte>) override { return false; }
 };
 
 /// Of commands that may answer later.
@@ -42,7 +44,15 @@ class LaterCaller final : public Caller {
   }
   void fail(const Refusal& refusal) override { ADD_FAILURE() << refusal.message.view(); }
   void defer(Operation& with) override { operation = &with; }
+  bool has_room() override { return room; }
+  bool emit(std::span<const std::byte> encoded) override {
+    EXPECT_NE(operation, nullptr) << "an event of what was not deferred, or after its answer";
+    events.push_back(json::from_cbor(encoded));
+    return true;
+  }
   json answer;
+  std::vector<json> events;
+  bool room = true;                ///< for events
   Operation* operation = nullptr;  ///< null: it was not deferred, or has been answered
   std::function<void()> then;      ///< what the caller does when it has its answer
 };

@@ -110,9 +110,11 @@ class TestClient {
   bool connect(Server& server) { return stream.connect(server); }
   void send(const Bytes& bytes) { stream.deliver(bytes); }
 
-  /// Every frame that the server has sent; checks the header of each.
-  std::vector<Answer> answers() {
+  /// Every frame that the server has sent; checks the header of each, and that together they are not longer than
+  /// `max_bytes`.
+  std::vector<Answer> answers(std::size_t max_bytes = ~std::size_t{0}) {
     const Bytes sent = stream.take_sent();
+    EXPECT_LE(sent.size(), max_bytes);
     pending_.insert(pending_.end(), sent.begin(), sent.end());
     std::vector<Answer> result;
     while (pending_.size() >= 12) {

@@ -91,6 +91,47 @@ TEST_F(TraceTest, cpus_are_merged_by_time_then_by_number) {
   EXPECT_EQ(read(trace), (std::vector<std::string>{"30:0:5", "20:1:4", "10:1:1", "10:0:3", "10:0:2"}));
 }
 
+/// What comes next, as read() has it.
+std::vector<std::string> follow(TraceFollower& follower) {
+  std::vector<std::string> found;
+  for (TraceEvent event; follower.next(event);) {
+    found.push_back(std::to_string(event.time_ns) + ":" + std::to_string(event.cpu) + ":" +
+                    std::to_string(event.arguments[0]));
+  }
+  return found;
+}
+
+TEST_F(TraceTest, a_follower_gets_what_comes_after_it_oldest_first) {
+  record(0, 5, 0);
+  TraceFollower follower(trace);
+  EXPECT_TRUE(follow(follower).empty());
+  record(1, 10, 1);
+  record(0, 10, 2);
+  record(0, 20, 3);
+  record(1, 30, 4);
+  EXPECT_EQ(follow(follower), (std::vector<std::string>{"10:0:2", "10:1:1", "20:0:3", "30:1:4"}));
+  EXPECT_TRUE(follow(follower).empty());
+  record(0, 40, 5);
+  EXPECT_EQ(follow(follower), (std::vector<std::string>{"40:0:5"}));
+  EXPECT_EQ(follower.take_lost(), 0U);
+}
+
+TEST_F(TraceTest, a_follower_counts_what_was_overwritten_or_cleared_before_it_came) {
+  TraceFollower follower(trace);
+  for (std::uint32_t i = 0; i < Trace::kEvents + 3; ++i) {
+    record(0, i, i);
+  }
+  TraceEvent event{};
+  ASSERT_TRUE(follower.next(event));
+  EXPECT_EQ(event.time_ns, 3U);
+  EXPECT_EQ(follower.take_lost(), 3U);
+  EXPECT_EQ(follower.take_lost(), 0U);
+  trace.clear();
+  record(0, 9'000, 42);
+  EXPECT_EQ(follow(follower), (std::vector<std::string>{"9000:0:42"}));
+  EXPECT_EQ(follower.take_lost(), Trace::kEvents - 1);
+}
+
 TEST_F(TraceTest, nothing_is_recorded_while_it_is_off_or_where_there_is_no_ring) {
   trace.set_on(false);
   record(0, 1, 1);

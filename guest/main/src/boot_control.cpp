@@ -114,6 +114,7 @@ control::Services& start_services(const kernel::MachineInfo& info, const kernel:
   arch::write_build_id(build_id);
   services.emplace(control::Services{.clock = arch::virtual_timer(),
                                      .timers = kernel::timers(),
+                                     .work = kernel::work_queue(),
                                      .machine = info,
                                      .pages = kernel::kernel_pages(),
                                      .heap = kernel::kernel_heap(),

@@ -72,7 +72,12 @@ void LineRun::run_command(std::span<const std::string_view> words) {
   if (!arguments) {
     return refuse(arguments.error());
   }
-  watching_ = watch_ && command_->watched && words.size() == found->words;
+  const bool sends_events = command_->render_event != nullptr;
+  if (sends_events && !watch_ && !arguments->has("count")) {
+    return refuse(
+        control::refuse(error::kMissingArgument, "count", "without a count it does not end: give one").error());
+  }
+  watching_ = watch_ && (sends_events || (command_->watched && words.size() == found->words));
   run_handler(*command_, *arguments);
 }
 
@@ -105,13 +110,19 @@ void LineRun::refuse(const Refusal& refusal) {
   format_to(*output_, "{}: {}\n", command_->name, refusal.message.view());
 }
 
+bool LineRun::emit(std::span<const std::byte> event) {
+  command_->render_event(*output_, control::read_own_cbor(event));
+  return true;
+}
+
 void LineRun::complete(std::span<const std::byte> result) {
   operation_ = nullptr;
-  if (watching_) {
+  const bool again = watching_ && command_->watched;
+  if (again) {
     output_->write(kFromTop);
   }
   render(result);
-  if (watching_) {
+  if (again) {
     output_->write("q ends this\n");
     run_handler(*command_, control::Arguments(command_->arguments));
     if (suspended()) {

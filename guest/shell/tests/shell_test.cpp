@@ -38,6 +38,8 @@ class FakeCaller final : public control::Caller {
   void complete(std::span<const std::byte> encoded) override { result = json::from_cbor(encoded); }
   void fail(const control::Refusal& refusal) override { failure = refusal.code; }
   void defer(control::Operation& with) override { operation = &with; }
+  bool has_room() override { return true; }
+  bool emit(std::span<const std::byte>) override { return false; }
   json result;
   std::string failure;
   control::Operation* operation = nullptr;
@@ -179,6 +181,72 @@ TEST_F(ShellTest, top_with_a_time_and_of_a_request_is_shown_once) {
   EXPECT_EQ(request("top"), nullptr);
   machine.advance_ns(1'000'000'000);
   EXPECT_EQ(caller.result["status"], 0);
+}
+
+class ShellWatchTest : public ShellTest {
+ protected:
+  void SetUp() override {
+    ShellTest::SetUp();
+    ASSERT_TRUE(machine.trace.reserve(machine.pages, machine.timer, 1));
+    machine.trace.set_on(true);
+  }
+  void record(std::uint32_t intid) {
+    machine.trace.record(kernel::TraceType::InterruptEnter, intid);
+    machine.advance_ns(100'000'000);
+  }
+};
+
+TEST_F(ShellWatchTest, events_are_printed_as_they_come_until_q) {
+  type("watch trace; echo after\r");
+  console.output.clear();
+  record(1);
+  EXPECT_EQ(console.output, "time_ns=1000000000  cpu=0  event=irq-enter  intid=1\n");
+  record(2);
+  EXPECT_THAT(console.output, HasSubstr("intid=2\n"));
+  EXPECT_EQ(type("x"), "");
+  EXPECT_EQ(type("q"), "sis> ");
+  record(3);
+  EXPECT_EQ(console.output, "sis> ");
+}
+
+TEST_F(ShellWatchTest, interrupt_ends_it_even_where_it_has_a_count) {
+  type("watch trace --count 1\r");
+  EXPECT_EQ(type("\x03"), "^C\nsis> ");
+  record(1);
+  EXPECT_EQ(console.output, "^C\nsis> ");
+}
+
+TEST_F(ShellWatchTest, a_count_ends_it_and_the_line_goes_on) {
+  type("watch trace --count 1; echo after\r");
+  record(1);
+  EXPECT_TRUE(console.output.ends_with("intid=1\nevents: 1\nlost: 0\nend: count\nafter\nsis> ")) << console.output;
+}
+
+TEST_F(ShellWatchTest, lost_ones_are_told) {
+  type("watch trace --count 70\r");
+  console.output.clear();
+  for (std::uint32_t i = 0; i < kernel::Trace::kEvents + 5; ++i) {
+    machine.trace.record(kernel::TraceType::InterruptEnter, i);
+  }
+  record(0);
+  EXPECT_TRUE(console.output.starts_with("(6 lost)\ntime_ns=1000000000  cpu=0  event=irq-enter  intid=6\n"))
+      << console.output;
+  EXPECT_THAT(console.output, HasSubstr("events: 70\nlost: 6\n"));
+}
+
+TEST_F(ShellWatchTest, line_of_a_request_or_of_the_boot_needs_a_count) {
+  const std::string refused = "watch trace: without a count it does not end: give one\n";
+  EXPECT_EQ(request("watch trace; echo after"), json({{"output", refused + "after\n"}, {"status", 0}}));
+  EXPECT_EQ(request("watch trace"), json({{"output", refused}, {"status", 1}}));
+  EXPECT_EQ(request("watch trace --count 1"), nullptr);
+  record(1);
+  EXPECT_THAT(caller.result["output"].get<std::string>(), HasSubstr("intid=1\nevents: 1\n"));
+  EXPECT_EQ(caller.result["status"], 0);
+
+  FakeConsole console_of_boot;
+  Shell boot(machine.services, &console_of_boot, &console_of_boot);
+  boot.start("watch trace");
+  EXPECT_EQ(console_of_boot.output, "sis> watch trace\n" + refused + "sis> ");
 }
 
 TEST_F(ShellTest, interrupt_cancels_the_line_and_what_was_typed_ahead) {

@@ -10,6 +10,8 @@ namespace guest::control {
 /// Grows by doubling up to what is appended; gives its memory back when it is emptied by clear(). Move only.
 class Buffer {
  public:
+  /// Makes room, so that `count` bytes can be appended next. False: no memory.
+  [[nodiscard]] bool reserve(std::size_t count);
   /// False: no memory; nothing was appended.
   [[nodiscard]] bool append(std::span<const std::byte> data);
   /// Removes `count` bytes (at most size()) from the front.
@@ -21,8 +23,6 @@ class Buffer {
   [[nodiscard]] std::size_t capacity() const { return capacity_; }
 
  private:
-  bool make_room(std::size_t count);
-
   std::unique_ptr<std::byte[]> memory_;
   std::size_t capacity_ = 0;
   std::size_t start_ = 0;

@@ -132,6 +132,9 @@ class Operation {
  public:
   /// Nobody wants the answer any more. The operation ends without calling its caller again.
   virtual void cancel() = 0;
+  /// There is room for events, of which Caller had none when it was asked last. Only says so to others: no event is
+  /// sent, and the operation does not end, before this has returned.
+  virtual void on_room() {}
 
  protected:
   ~Operation() = default;
@@ -146,6 +149,11 @@ class Caller {
   virtual void fail(const Refusal& refusal) = 0;
   /// Called by a handler that returns Handled::Later, before it returns.
   virtual void defer(Operation& operation) = 0;
+  /// An event can be sent now. False: Operation::on_room() follows, unless the caller is about to cancel.
+  virtual bool has_room() = 0;
+  /// An event of an operation, an encoded map, which is copied: after defer(), before the answer, and not while the
+  /// handler runs. False: there is no room, and nothing was sent; or there is no memory, then on_room() may never come.
+  [[nodiscard]] virtual bool emit(std::span<const std::byte> event) = 0;
 
  protected:
   ~Caller() = default;
@@ -173,6 +181,9 @@ struct Command {
   Handler handler;
   Renderer render = nullptr;  ///< null: render_map()
   Where where = Where::Everywhere;
+  /// Of a command that sends events before it answers: writes one of them. Such a command has an argument `count`, and
+  /// does not end by itself without it. Null: it sends none.
+  Renderer render_event = nullptr;
   /// Typed on the console without arguments it is run again and again, its result shown in place, until it is ended. It
   /// completes later, or that would be without end.
   bool watched = false;
@@ -198,5 +209,7 @@ void write_visible(kernel::TextOutput& output, std::string_view text);
 
 /// "key: value" lines; maps and arrays inside are indented. Control characters of texts are escaped.
 void render_map(kernel::TextOutput& output, const CborValue& map);
+/// The entries of a map that are no containers, "key=value" side by side, and the line's end.
+void render_beside(kernel::TextOutput& output, const CborValue& map);
 
 }  // namespace guest::control

@@ -6,7 +6,7 @@
 //
 // A connection whose peer does not read stops being read once its output passes kMaxPendingOutput: memory stays bounded
 // and no reply is dropped. Requests of one connection start in order; those that complete later are answered when they
-// complete.
+// complete. Events of calls that have not been answered share the output with the replies, as far as there is room.
 #pragma once
 
 #include <array>
@@ -26,6 +26,8 @@ namespace guest::control {
 inline constexpr std::size_t kMaxConnections = 192;           ///< the last one is for telling that there is no room
 inline constexpr std::size_t kMaxPendingCalls = 32;           ///< of one connection
 inline constexpr std::size_t kMaxPendingOutput = 128 * 1024;  ///< of one connection, bytes
+/// With so much waiting, bytes, no event is added: the rest is for replies, and a frame of any length fits.
+inline constexpr std::size_t kMaxEventOutput = kMaxPendingOutput / 2;
 /// Longest payload before a Hello was accepted: strangers take up little memory.
 inline constexpr std::uint32_t kMaxHelloPayload = 1024;
 /// Answers of one turn are sent together up to this size, bytes.
@@ -53,6 +55,7 @@ struct ServerCounters {
   kernel::Counter replies_ok{"control_replies_ok"};        ///< Reply frames handed to the transport whole
   kernel::Counter replies_error{"control_replies_error"};  ///< Error frames for a request, likewise
   kernel::Counter notices{"control_notices"};              ///< Error frames that answer no request
+  kernel::Counter events{"control_events"};                ///< Event frames handed to the transport whole
   kernel::Counter unanswered{"control_unanswered"};        ///< requests whose connection went before their answer
   kernel::Counter tokens_accepted{"control_tokens_accepted"};
   kernel::Counter tokens_refused{"control_tokens_refused"};

@@ -100,6 +100,7 @@ struct PowerRequest {
 struct Services {
   const kernel::Clock& clock;
   kernel::TimerQueue& timers;
+  kernel::WorkQueue& work;  ///< of the loop in which commands run
   const kernel::MachineInfo& machine;
   kernel::PageAllocator& pages;
   kernel::Heap& heap;

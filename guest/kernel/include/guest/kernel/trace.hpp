@@ -94,6 +94,7 @@ class Trace {
 
  private:
   friend class TraceReader;
+  friend class TraceFollower;
 
   // Words, each atomic, so that a reader may copy what a writer is about to change. Relaxed: the two counts order them.
   struct Slot {
@@ -148,6 +149,29 @@ class TraceReader {
 
   const Trace& trace_;
   std::uint64_t size_ = 0;
+  Cursor cursors_[kMaxCpus];
+};
+
+/// The events of all CPUs from when the follower was made on, oldest first as far as they are there: one that its CPU
+/// is still writing comes after younger ones of other CPUs. From any context; takes no lock and allocates nothing.
+class TraceFollower {
+ public:
+  explicit TraceFollower(const Trace& trace);
+  /// False: there are no more for now.
+  [[nodiscard]] bool next(TraceEvent& out);
+  /// How many were overwritten, or cleared, before they were read; since the last call.
+  [[nodiscard]] std::uint64_t take_lost();
+
+ private:
+  struct Cursor {
+    std::uint64_t at = 0;  ///< number of the event behind `event`, or of the next one
+    bool has_event = false;
+    TraceEvent event{};
+  };
+  void advance(std::uint32_t cpu);
+
+  const Trace& trace_;
+  std::uint64_t lost_ = 0;
   Cursor cursors_[kMaxCpus];
 };
 

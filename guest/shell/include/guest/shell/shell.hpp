@@ -58,9 +58,10 @@ class LineRun final : private control::Caller {
   /// live until the line has ended. True: it has ended; false: it is suspended and on_finished() follows. Nothing runs
   /// of a line that cannot be parsed.
   std::expected<bool, LineError> start(std::string_view line, abi::control::Rights rights, kernel::TextOutput& output);
-  /// From the next line on, commands that can be watched are (Command::watched).
+  /// From the next line on, commands that can be watched are (Command::watched), and those that send events may do so
+  /// without end.
   void watch(bool on) { watch_ = on; }
-  /// The line waits for a command that is watched.
+  /// The line waits for a command that is watched, or sends events.
   [[nodiscard]] bool watching() const { return suspended() && watching_; }
   /// Ends a suspended line without on_finished(). Its later commands do not run.
   void cancel();
@@ -72,6 +73,8 @@ class LineRun final : private control::Caller {
   void complete(std::span<const std::byte> result) override;
   void fail(const control::Refusal& refusal) override;
   void defer(control::Operation& operation) override { operation_ = &operation; }
+  bool has_room() override { return true; }
+  bool emit(std::span<const std::byte> event) override;
   bool run_commands();
   void run_command(std::span<const std::string_view> words);
   void run_handler(const control::Command& command, const control::Arguments& arguments);
@@ -89,7 +92,7 @@ class LineRun final : private control::Caller {
   const control::Command* command_ = nullptr;  ///< that runs, or did last
   control::Operation* operation_ = nullptr;    ///< of the command that the line waits for
   bool watch_ = false;
-  bool watching_ = false;  ///< the command that runs, or did last, is watched
+  bool watching_ = false;  ///< the command that runs, or did last, is watched or sends events
   unsigned status_ = 0;
   std::array<char, kMaxRequestLine> words_;   ///< what the words of parsed_ lie in
   std::array<char, kMaxRequestLine> joined_;  ///< scratch of Arguments::parse_words()

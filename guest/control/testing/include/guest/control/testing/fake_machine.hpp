@@ -122,6 +122,7 @@ class FakeMachine {
   const std::span<const bench::Benchmark> benchmarks[1] = {kFakeBenchmarks};
   Services services{.clock = timer,
                     .timers = timers,
+                    .work = work,
                     .machine = info,
                     .pages = pages,
                     .heap = heap,
