@@ -161,9 +161,9 @@ class Guest {
     waiting_.clear();
   }
 
-  FakeMachine machine_;
+  FakeMachine machine_{kKey};
   guest::shell::Shell shell_{machine_.services, nullptr, nullptr};
-  guest::control::Server server_{machine_.services, machine_.work, kKey};
+  guest::control::Server server_{machine_.services, machine_.work};
   std::list<SocketStream> streams_;
   std::mutex mutex_;
   std::vector<UniqueFd> waiting_;

@@ -58,6 +58,7 @@ inline constexpr char kMalformedCbor[] = "malformed-cbor";
 inline constexpr char kUnauthenticated[] = "unauthenticated";
 inline constexpr char kTokenInvalid[] = "token-invalid";
 inline constexpr char kTokenExpired[] = "token-expired";
+inline constexpr char kTokenRevoked[] = "token-revoked";
 inline constexpr char kForbidden[] = "forbidden";
 inline constexpr char kUnknownOp[] = "unknown-op";
 inline constexpr char kMissingArgument[] = "missing-argument";

@@ -24,9 +24,9 @@ using namespace guest::control::testing;
 constexpr guest::security::Key kKey{};
 
 struct Setup {
-  FakeMachine machine;
+  FakeMachine machine{kKey};
   guest::shell::Shell shell{machine.services, nullptr, nullptr};
-  Server server{machine.services, machine.work, kKey};
+  Server server{machine.services, machine.work};
   Setup() { machine.services.shell = &shell; }
 };
 

@@ -10,7 +10,8 @@ namespace error = abi::control::error;
 
 // ---- life of the stream ----
 
-Connection::Connection(Server& server, kernel::Stream& stream) : server_(server), stream_(stream) {
+Connection::Connection(Server& server, kernel::Stream& stream, std::uint32_t number)
+    : server_(server), stream_(stream), number_(number) {
   input_.set_limit(kMaxHelloPayload);
   set_deadline(kHelloTimeoutNs);
 }

@@ -9,6 +9,7 @@
 
 #include <array>
 #include <memory>
+#include <optional>
 #include <string_view>
 
 #include "guest/control/buffer.hpp"
@@ -19,7 +20,8 @@ namespace guest::control {
 
 class Connection final : public kernel::StreamHandler {
  public:
-  Connection(Server& server, kernel::Stream& stream);
+  /// `number`: of the connection, for the audit log.
+  Connection(Server& server, kernel::Stream& stream, std::uint32_t number);
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -36,14 +38,17 @@ class Connection final : public kernel::StreamHandler {
   /// When expire() is to be called; kernel::kNoDeadline: never.
   [[nodiscard]] std::uint64_t deadline_ns() const { return deadline_ns_; }
   void expire();
+  /// Cancels calls that wait under a grant that has ended.
+  void enforce_grants();
 
  private:
   /// A call that completes later.
   class Pending final : public Caller {
    public:
-    void start(Connection& connection, std::uint32_t id) {
+    void start(Connection& connection, std::uint32_t id, const security::Grant& grant) {
       connection_ = &connection;
       id_ = id;
+      grant_ = grant;
     }
     void complete(std::span<const std::byte> result) override;
     void fail(const Refusal& refusal) override;
@@ -59,12 +64,15 @@ class Connection final : public kernel::StreamHandler {
     void cancel();
     [[nodiscard]] bool in_use() const { return operation_ != nullptr; }
     [[nodiscard]] std::uint32_t id() const { return id_; }
+    /// That it was begun under.
+    [[nodiscard]] const security::Grant& grant() const { return grant_; }
 
    private:
     Connection* connection_ = nullptr;
     Operation* operation_ = nullptr;
     std::uint32_t id_ = 0;
     bool wants_room_ = false;
+    security::Grant grant_{};
   };
 
   // connection.cpp: bytes in and out, life and death
@@ -92,11 +100,15 @@ class Connection final : public kernel::StreamHandler {
   void bad_frame(std::uint32_t id, std::string_view code, std::string_view message);
   void strike();
   void hello(std::uint32_t id, const CborValue& body);
-  void accept(std::uint32_t id, const abi::control::Token& token);
+  void accept(std::uint32_t id, const security::Grant& grant);
+  void check_grant();
+  void check_calls();
+  void refuse_stranger(std::uint32_t id);
   void call(std::uint32_t id, const CborValue& body);
   void cancel(std::uint32_t id, const CborValue& body);
   void run(std::uint32_t id, const Command& command, const Arguments& arguments, Pending& pending);
   void note_power_request();
+  [[nodiscard]] security::Principal principal() const;
   bool only_known_keys(std::uint32_t id, const CborValue& map, std::span<const std::string_view> known);
   Pending* free_pending();
   [[nodiscard]] bool has_pending() const;
@@ -110,7 +122,9 @@ class Connection final : public kernel::StreamHandler {
   std::size_t frame_left_ = 0;
   abi::control::Command frame_command_ = abi::control::Command::Reply;  ///< of that frame
   std::unique_ptr<std::array<Pending, kMaxPendingCalls>> pending_;
-  abi::control::Rights rights_ = abi::control::Rights::None;
+  security::Grant grant_{};                    ///< valid while authenticated_
+  std::optional<security::TokenError> ended_;  ///< why the grant ended, if there was one
+  std::uint32_t number_;
   std::uint64_t deadline_ns_ = kernel::kNoDeadline;
   unsigned strikes_ = 0;
   unsigned turn_left_ = 0;  ///< requests that may still be taken in this turn

@@ -9,6 +9,24 @@ namespace guest::control {
 namespace ctl = abi::control;
 namespace error = abi::control::error;
 
+namespace {
+
+std::string_view code_of(security::TokenError token_error) {
+  switch (token_error) {
+    case security::TokenError::Expired:
+    case security::TokenError::NoClock:
+      return error::kTokenExpired;
+    case security::TokenError::Revoked:
+      return error::kTokenRevoked;
+    case security::TokenError::Invalid:
+    case security::TokenError::NoKey:
+      break;
+  }
+  return error::kTokenInvalid;
+}
+
+}  // namespace
+
 void Connection::bad_frame(std::uint32_t id, std::string_view code, std::string_view message) {
   server_.counters_.bad_frames.add();
   send_error(id, code, message);
@@ -51,9 +69,9 @@ void Connection::handle(const Frame& frame) {
   if (command == ctl::Command::Hello) {
     return hello(*id, *body);
   }
+  check_grant();
   if (!authenticated_) {
-    send_error(*id, error::kUnauthenticated, "say Hello with a token first");
-    return strike();
+    return refuse_stranger(*id);
   }
   return command == ctl::Command::Call ? call(*id, *body) : cancel(*id, *body);
 }
@@ -99,26 +117,22 @@ void Connection::hello(std::uint32_t id, const CborValue& body) {
     send_error(id, error::kBadArgument, "token must be 48 bytes", "token");
     return strike();
   }
-  if (!server_.key_) {
+  Services& services = server_.services_;
+  const auto grant = services.authority.accept(raw->content.first<sizeof(ctl::Token)>(), services.unix_now_ns());
+  if (!grant) {
     server_.counters_.tokens_refused.add();
-    send_error(id, error::kTokenInvalid, "this machine was booted without a control key: nobody is accepted");
+    send_error(id, code_of(grant.error()), security::to_string(grant.error()));
     return strike();
   }
-  const auto token =
-      security::check_token(raw->content.first<sizeof(ctl::Token)>(), *server_.key_, server_.unix_now_ns());
-  if (!token) {
-    server_.counters_.tokens_refused.add();
-    const bool invalid = token.error() == security::TokenError::Invalid;
-    send_error(id, invalid ? error::kTokenInvalid : error::kTokenExpired, security::to_string(token.error()));
-    return strike();
-  }
-  accept(id, *token);
+  accept(id, *grant);
 }
 
-void Connection::accept(std::uint32_t id, const ctl::Token& token) {
+void Connection::accept(std::uint32_t id, const security::Grant& grant) {
   server_.counters_.tokens_accepted.add();
-  rights_ = static_cast<ctl::Rights>(token.rights);
+  grant_ = grant;
   authenticated_ = true;
+  ended_.reset();
+  strikes_ = 0;
   input_.set_limit(ctl::kMaxPayloadBytes);
   if (!closing_) {
     deadline_ns_ = kernel::kNoDeadline;
@@ -129,10 +143,63 @@ void Connection::accept(std::uint32_t id, const ctl::Token& token) {
   result.add("server", "sis");
   result.add("version", server_.services_.version);
   result.add("protocol", ctl::kVersion1);
-  result.add("rights", token.rights);
+  result.add("rights", static_cast<std::uint8_t>(grant.rights));
   result.add("max_payload", ctl::kMaxPayloadBytes);
   result.finish();
   send_reply(id, writer);
+}
+
+// ---- what a grant gives now ----
+
+/// Finds out whether the grant has ended; then the peer is a stranger again.
+void Connection::check_grant() {
+  if (!authenticated_) {
+    return;
+  }
+  const auto rights = server_.services_.authority.rights(grant_, server_.services_.unix_now_ns());
+  if (rights) {
+    return;
+  }
+  authenticated_ = false;
+  ended_ = rights.error();
+  if (!closing_) {
+    set_deadline(kHelloTimeoutNs);
+  }
+}
+
+/// Calls end with the grant that they were begun under, which a later Hello may have replaced for new ones.
+void Connection::check_calls() {
+  if (pending_ == nullptr) {
+    return;
+  }
+  for (Pending& pending : *pending_) {
+    if (!pending.in_use()) {
+      continue;
+    }
+    const security::Grant& grant = pending.grant();
+    const auto rights = server_.services_.authority.rights(grant, server_.services_.unix_now_ns());
+    if (!rights) {
+      pending.cancel();
+      send_error(pending.id(), error::kCancelled, security::to_string(rights.error()));
+    } else if (grant.expires_unix_ns != 0) {
+      server_.watch_expiry(grant.expires_unix_ns);
+    }
+  }
+}
+
+void Connection::enforce_grants() {
+  check_grant();
+  check_calls();
+  settle();
+}
+
+void Connection::refuse_stranger(std::uint32_t id) {
+  if (ended_) {
+    send_error(id, code_of(*ended_), security::to_string(*ended_));
+  } else {
+    send_error(id, error::kUnauthenticated, "say Hello with a token first");
+  }
+  strike();
 }
 
 // ---- Call ----
@@ -152,10 +219,10 @@ void Connection::call(std::uint32_t id, const CborValue& body) {
                                    kernel::escaped(op->text().substr(0, 32)))
                                 .error());
   }
-  if (!ctl::allows(rights_, command->rights)) {
+  if (!ctl::allows(grant_.rights, command->rights)) {
     return send_refusal(id,
                         refuse(error::kForbidden, "", "'{}' needs rights {:#x}, the token gives {:#x}", command->name,
-                               static_cast<unsigned>(command->rights), static_cast<unsigned>(rights_))
+                               static_cast<unsigned>(command->rights), static_cast<unsigned>(grant_.rights))
                             .error());
   }
   const auto arguments = Arguments::parse_map(command->arguments, find_cbor(body, "args"));
@@ -169,10 +236,17 @@ void Connection::call(std::uint32_t id, const CborValue& body) {
   run(id, *command, *arguments, *pending);
 }
 
+security::Principal Connection::principal() const {
+  return {.rights = grant_.rights,
+          .token = grant_.kind == security::Grant::Kind::Token ? std::optional(grant_.token_id) : std::nullopt,
+          .expires_unix_ns = grant_.expires_unix_ns,
+          .connection = number_};
+}
+
 void Connection::run(std::uint32_t id, const Command& command, const Arguments& arguments, Pending& pending) {
   Services& services = server_.services_;
-  services.caller_rights = rights_;
-  pending.start(*this, id);
+  services.caller = principal();
+  pending.start(*this, id, grant_);
   // {status: "ok", result: {...}}: the handler writes the inner map in place.
   CborWriter writer = body_writer();
   writer.map(2);
@@ -185,6 +259,9 @@ void Connection::run(std::uint32_t id, const Command& command, const Arguments& 
   }
   if (*handled == Handled::Later) {
     kernel::require(pending.in_use(), "a command completes later and named no operation");
+    if (grant_.expires_unix_ns != 0) {
+      server_.watch_expiry(grant_.expires_unix_ns);
+    }
     return;
   }
   result.finish();

@@ -38,26 +38,28 @@ void ServerCounters::count_error(std::string_view code) {
   found->add();
 }
 
-Server::Server(Services& services, kernel::WorkQueue& work, std::optional<security::Key> key)
+Server::Server(Services& services, kernel::WorkQueue& work)
     : services_(services),
       work_(work),
-      key_(key),
       reply_(new std::array<std::byte, abi::control::kMaxPayloadBytes + 8>),
       turn_item_([](void* self) { static_cast<Server*>(self)->give_turns(); }, this),
       power_item_([](void* self) { static_cast<Server*>(self)->services_.carry_out_power_request(); }, this),
       power_timer_(power_item_),
       sweep_item_([](void* self) { static_cast<Server*>(self)->sweep(); }, this),
-      sweep_timer_(sweep_item_) {
+      sweep_timer_(sweep_item_),
+      grants_item_([](void* self) { static_cast<Server*>(self)->check_grants(); }, this),
+      expiry_timer_(grants_item_) {
   counters_.register_all(services.counters);
+  services.authority.set_watcher(this);
 }
 
-Server::~Server() = default;
+Server::~Server() { services_.authority.set_watcher(nullptr); }
 
 kernel::StreamHandler* Server::on_connect(kernel::Stream& stream, std::uint32_t) {
   counters_.connections.add();
   const auto slot = std::find(connections_.begin(), connections_.end(), nullptr);
   if (slot != connections_.end()) {
-    slot->reset(new (std::nothrow) Connection(*this, stream));
+    slot->reset(new (std::nothrow) Connection(*this, stream, ++last_connection_));
   }
   if (slot == connections_.end() || *slot == nullptr) {
     counters_.connections_refused.add();
@@ -81,10 +83,6 @@ void Server::forget(Connection& connection) {
   slot->reset();
 }
 
-std::uint64_t Server::unix_now_ns() const {
-  return services_.unix_time_at_boot_ns == 0 ? 0 : services_.unix_time_at_boot_ns + services_.clock.now_ns();
-}
-
 void Server::schedule_power() {
   services_.power_request.scheduled = true;
   services_.timers.arm(power_timer_, services_.clock.now_ns() + kPowerDelayNs);
@@ -102,6 +100,24 @@ void Server::watch(std::uint64_t deadline_ns) {
   if (scarce() && (!sweep_timer_.armed() || deadline_ns < sweep_at_ns_)) {
     sweep_at_ns_ = deadline_ns;
     services_.timers.arm(sweep_timer_, deadline_ns);
+  }
+}
+
+void Server::watch_expiry(std::uint64_t expires_unix_ns) {
+  const std::uint64_t at_ns = expires_unix_ns - services_.unix_time_at_boot_ns;  // accepted: the time is known
+  if (!expiry_timer_.armed() || at_ns < expiry_at_ns_) {
+    expiry_at_ns_ = at_ns;
+    services_.timers.arm(expiry_timer_, at_ns);
+  }
+}
+
+/// Ends what was begun under grants that have ended. Each connection asks again at its next request; this is for calls
+/// that wait.
+void Server::check_grants() {
+  for (const auto& connection : connections_) {
+    if (connection != nullptr) {
+      connection->enforce_grants();
+    }
   }
 }
 

@@ -117,7 +117,7 @@ HandlerResult handle_shell(Services& services, const Arguments& arguments, Calle
   if (services.shell == nullptr) {
     return refuse(error::kBusy, "", "the shell has not started yet");
   }
-  return services.shell->run_line(arguments.text("line"), services.caller_rights, caller, result);
+  return services.shell->run_line(arguments.text("line"), services.caller, caller, result);
 }
 
 HandlerResult handle_history(Services& services, const Arguments&, Caller&, ResultMap& result) {

@@ -113,6 +113,7 @@ TEST_F(ServerTest, every_error_code_has_a_counter) {
                                     error::kUnauthenticated,
                                     error::kTokenInvalid,
                                     error::kTokenExpired,
+                                    error::kTokenRevoked,
                                     error::kForbidden,
                                     error::kUnknownOp,
                                     error::kMissingArgument,

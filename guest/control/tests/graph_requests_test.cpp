@@ -51,7 +51,7 @@ class GraphRequestTest : public GraphCommandTest {
     return reply.body.value("result", json());
   }
 
-  Server server{machine.services, machine.work, test_key()};
+  Server server{machine.services, machine.work};
   TestClient client;
 };
 
@@ -161,7 +161,7 @@ class GraphShellTest : public GraphCommandTest {
  protected:
   GraphShellTest() {
     machine.services.shell = &shell;
-    machine.services.caller_rights = Rights::All;
+    machine.services.caller.rights = Rights::All;
   }
   /// What a line prints, as `sisctl shell` has it run.
   std::string line(const std::string& text_of_line) {

@@ -24,13 +24,7 @@ using nlohmann::json;
 using Wire = abi::control::Command;
 using abi::control::Rights;
 
-inline security::Key test_key() {
-  security::Key key{};
-  for (std::size_t i = 0; i < key.size(); ++i) {
-    key[i] = static_cast<std::uint8_t>(i);
-  }
-  return key;
-}
+inline security::Key test_key() { return FakeMachine::key(); }
 
 inline abi::control::Token make_token(Rights rights, std::uint64_t expires_unix_ns = 0,
                                       const security::Key& key = test_key()) {
@@ -192,7 +186,7 @@ class ServerTest : public ::testing::Test {
   }
 
   FakeMachine machine;
-  Server server{machine.services, machine.work, test_key()};
+  Server server{machine.services, machine.work};
   TestClient client;
 
  private:

@@ -77,9 +77,106 @@ TEST_F(ServerTest, attempts_of_one_connection_are_bounded) {
   EXPECT_EQ(machine.counter("control_tokens_refused"), kMaxStrikes);
 }
 
+/// What ends a grant that is in use.
+class EndedGrantTest : public ServerTest {
+ protected:
+  void hello_until(std::uint64_t expires_unix_ns) {
+    ASSERT_EQ(client.ask(hello_with(binary(make_token(Rights::All, expires_unix_ns)))).command, Wire::Reply);
+  }
+  /// The next frame, an Error to the call `id`: its code and message.
+  std::pair<std::string, std::string> error_of(std::uint32_t id) {
+    const auto all = client.answers();
+    EXPECT_EQ(all.size(), 1U);
+    const Answer reply = all.empty() ? Answer{Wire::Reply, 0, json::object()} : all.front();
+    EXPECT_EQ(reply.id, id);
+    EXPECT_EQ(reply.command, Wire::Error);
+    return {reply.code(), reply.message()};
+  }
+  security::Authority& authority = machine.authority;
+};
+
+TEST_F(EndedGrantTest, open_connection_has_no_rights_when_its_token_expires) {
+  hello_until(kNow + 5);
+  machine.advance_ns(4);
+  EXPECT_EQ(client.ask(call(2, "info")).command, Wire::Reply);
+  machine.advance_ns(1);
+  EXPECT_EQ(refusal(call(2, "info")).first, "token-expired");
+  EXPECT_EQ(refusal(request(Wire::Cancel, 3, {{"id", 1}})).first, "token-expired");
+}
+
+TEST_F(EndedGrantTest, open_connection_has_no_rights_when_its_token_is_revoked) {
+  client.hello();
+  ASSERT_TRUE(authority.revoke(7, kNow));
+  EXPECT_EQ(refusal(call(2, "info")).first, "token-revoked");
+  EXPECT_EQ(refusal(hello_with(binary(make_token(Rights::All)))).first, "token-revoked");
+  EXPECT_EQ(machine.counter("control_error_token_revoked"), 2U);
+}
+
+TEST_F(EndedGrantTest, open_connection_has_no_rights_when_the_key_is_rotated_and_can_say_hello_again) {
+  client.hello();
+  const auto key = authority.rotate(std::nullopt, 1);
+  EXPECT_EQ(refusal(call(2, "info")).first, "token-revoked");
+  EXPECT_EQ(refusal(call(3, "ping")).first, "token-revoked");
+  EXPECT_EQ(refusal(hello_with(binary(make_token(Rights::All)))).first, "token-invalid");
+  EXPECT_EQ(client.ask(hello_with(binary(make_token(Rights::All, 0, *key)))).command, Wire::Reply);
+  EXPECT_EQ(client.ask(call(2, "info")).command, Wire::Reply);
+}
+
+TEST_F(EndedGrantTest, attempts_are_bounded_again_after_the_grant_has_ended) {
+  client.hello();
+  ASSERT_TRUE(authority.rotate(std::nullopt, 1));
+  for (unsigned i = 0; i < kMaxStrikes; ++i) {
+    EXPECT_FALSE(client.stream.closed);
+    EXPECT_EQ(refusal(call(2, "info")).first, "token-revoked");
+  }
+  EXPECT_TRUE(client.stream.closed);
+}
+
+TEST_F(EndedGrantTest, waiting_calls_are_cancelled_by_revocation) {
+  client.hello();
+  client.send(call(2, "sleep", {{"ms", 60'000}}));
+  EXPECT_TRUE(client.answers().empty());
+  ASSERT_TRUE(authority.revoke(7, kNow));
+  EXPECT_TRUE(client.answers().empty());
+  machine.run();
+  const auto [code, message] = error_of(2);
+  EXPECT_EQ(code, "cancelled");
+  EXPECT_NE(message.find("revoked"), std::string::npos);
+}
+
+TEST_F(EndedGrantTest, waiting_calls_are_cancelled_when_the_token_expires_without_another_request) {
+  TestClient other;
+  ASSERT_TRUE(other.connect(server));
+  hello_until(kNow + 5'000'000);
+  ASSERT_EQ(other.ask(hello_with(binary(make_token(Rights::All, kNow + 7'000'000)))).command, Wire::Reply);
+  client.send(call(2, "sleep", {{"ms", 60'000}}));
+  other.send(call(2, "sleep", {{"ms", 60'000}}));
+  machine.advance_ns(4'999'999);
+  EXPECT_TRUE(client.answers().empty());
+  machine.advance_ns(1);
+  EXPECT_EQ(error_of(2).first, "cancelled");
+  EXPECT_TRUE(other.answers().empty());
+  machine.advance_ns(2'000'000);
+  EXPECT_EQ(other.answer().code(), "cancelled");
+  other.stream.disconnect();
+}
+
+TEST_F(EndedGrantTest, call_ends_with_the_token_that_it_was_begun_under) {
+  client.hello();
+  client.send(call(2, "sleep", {{"ms", 60'000}}));
+  abi::control::Token other = security::make_token({.id = 8, .rights = Rights::Submit}, test_key());
+  ASSERT_EQ(client.ask(hello_with(binary(other))).command, Wire::Reply);
+  ASSERT_TRUE(authority.revoke(7, kNow));
+  machine.run();
+  EXPECT_EQ(error_of(2).first, "cancelled");
+  client.send(call(3, "sleep", {{"ms", 1}}));
+  machine.advance_ns(1'000'000);
+  EXPECT_EQ(client.answer().command, Wire::Reply);
+}
+
 TEST(ServerWithoutKey, every_token_is_refused_with_a_reason) {
-  FakeMachine machine;
-  Server server(machine.services, machine.work, std::nullopt);
+  FakeMachine machine(std::nullopt);
+  Server server(machine.services, machine.work);
   TestClient client;
   ASSERT_TRUE(client.connect(server));
   const Answer reply = client.ask(hello_with(binary(make_token(Rights::All, 0, security::Key{}))));

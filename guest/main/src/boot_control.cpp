@@ -102,6 +102,7 @@ constinit ProvokedFaults faults;
 constinit MachineCpus cpus;
 constinit MachinePmu pmu;
 constinit kernel::FixedText<48> build_id;
+constinit std::optional<security::Authority> authority;
 constinit std::optional<control::Services> services;
 constinit std::optional<control::Server> server;
 
@@ -126,6 +127,7 @@ control::Services& start_services(const kernel::MachineInfo& info, const kernel:
                                      .faults = faults,
                                      .cpus = cpus,
                                      .pmu = pmu,
+                                     .authority = authority.emplace(config.control_key, std::nullopt),
                                      .benchmarks = benchmarks,
                                      .version = arch::version(),
                                      .build_id = build_id.view(),
@@ -137,8 +139,8 @@ control::Services& start_services(const kernel::MachineInfo& info, const kernel:
 
 void drain_before_power_off(kernel::StreamTransport& transport) { power.drain_first(transport); }
 
-kernel::StreamListener& start_control_server(control::Services& with, const kernel::BootConfig& config) {
-  return server.emplace(with, kernel::work_queue(), config.control_key);
+kernel::StreamListener& start_control_server(control::Services& with) {
+  return server.emplace(with, kernel::work_queue());
 }
 
 }  // namespace guest

@@ -98,7 +98,7 @@ void start_control(control::Services& services, const kernel::BootConfig& config
     kernel::log_info("no vsock device: the control server has no connections");
     return;
   }
-  kernel::StreamListener& server = start_control_server(services, config);
+  kernel::StreamListener& server = start_control_server(services);
   kernel::require(vsock->streams().listen(abi::control::kPort, server), "the control server's port is taken");
   drain_before_power_off(vsock->streams());
   if (!start_vsock(*vsock, config)) {

@@ -20,7 +20,7 @@ std::string_view to_string(TokenError error) {
     case TokenError::NoKey:
       return "this machine was booted without a control key: nobody is accepted";
     case TokenError::Revoked:
-      return "the token was revoked";
+      return "the token was revoked, by its id or with the machine's key";
   }
   return "unknown";
 }

@@ -13,7 +13,7 @@ namespace {
 constexpr std::string_view kFromTop = "\x1b[H\x1b[J";
 }  // namespace
 
-std::expected<bool, LineError> LineRun::start(std::string_view line, abi::control::Rights rights,
+std::expected<bool, LineError> LineRun::start(std::string_view line, const security::Principal& who,
                                               kernel::TextOutput& output) {
   kernel::require(!suspended(), "a shell line is started while another runs");
   if (line.size() > kMaxRequestLine) {
@@ -26,7 +26,7 @@ std::expected<bool, LineError> LineRun::start(std::string_view line, abi::contro
   parsed_ = *parsed;
   next_command_ = 0;
   status_ = 0;
-  rights_ = rights;
+  who_ = who;
   output_ = &output;
   return run_commands();
 }
@@ -62,10 +62,10 @@ void LineRun::run_command(std::span<const std::string_view> words) {
     format_to(*output_, "{}: only for control requests\n", command_->name);
     return;
   }
-  if (!abi::control::allows(rights_, command_->rights)) {
+  if (!abi::control::allows(who_.rights, command_->rights)) {
     status_ = 1;
     format_to(*output_, "{}: forbidden: it needs rights {:#x}, the token gives {:#x}\n", command_->name,
-              static_cast<unsigned>(command_->rights), static_cast<unsigned>(rights_));
+              static_cast<unsigned>(command_->rights), static_cast<unsigned>(who_.rights));
     return;
   }
   const auto arguments = control::Arguments::parse_words(command_->arguments, words.subspan(found->words), joined_);
@@ -82,7 +82,7 @@ void LineRun::run_command(std::span<const std::string_view> words) {
 }
 
 void LineRun::run_handler(const control::Command& command, const control::Arguments& arguments) {
-  services_.caller_rights = rights_;
+  services_.caller = who_;
   control::CborWriter writer(memory_);
   control::ResultMap result(writer);
   const auto handled = command.handler(services_, arguments, *this, result);

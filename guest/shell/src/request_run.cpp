@@ -43,7 +43,7 @@ std::expected<Handled, Refusal> RequestRun::run(const Context& context, std::str
   if (self == nullptr) {
     return control::refuse(error::kBusy, "", "no memory to run a shell line");
   }
-  const auto ended = self->run_.start(line, context.rights, self->output_);
+  const auto ended = self->run_.start(line, context.who, self->output_);
   if (!ended) {
     return control::refuse(error::kBadArgument, "line", "line: byte {}: {}", ended.error().offset, ended.error().what);
   }

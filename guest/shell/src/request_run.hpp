@@ -28,7 +28,7 @@ class RequestRun final : public control::Operation, private LineRun::Owner {
   struct Context {
     control::Services& services;
     ResultMemory& memory;
-    abi::control::Rights rights;
+    const security::Principal& who;
   };
   static std::expected<control::Handled, control::Refusal> run(const Context& context, std::string_view line,
                                                                control::Caller& caller, control::ResultMap& result);

@@ -80,7 +80,7 @@ void Shell::feed(std::byte byte) {
 }
 
 void Shell::run_console_line(std::string_view line) {
-  const auto ended = console_run_.start(line, abi::control::Rights::All, *console_);
+  const auto ended = console_run_.start(line, {.rights = abi::control::Rights::All}, *console_);
   if (!ended) {
     kernel::format_to(*console_, "column {}: {}\n", ended.error().offset + 1, ended.error().what);
     return editor_.start();
@@ -144,9 +144,9 @@ std::optional<std::string_view> Shell::history(std::size_t index) const {
 
 // ---- control requests ----
 
-std::expected<Handled, Refusal> Shell::run_line(std::string_view line, abi::control::Rights rights,
+std::expected<Handled, Refusal> Shell::run_line(std::string_view line, const security::Principal& who,
                                                 control::Caller& caller, control::ResultMap& result) {
-  return RequestRun::run({.services = services_, .memory = *memory_, .rights = rights}, line, caller, result);
+  return RequestRun::run({.services = services_, .memory = *memory_, .who = who}, line, caller, result);
 }
 
 }  // namespace guest::shell

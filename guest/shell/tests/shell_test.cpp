@@ -71,7 +71,7 @@ class ShellTest : public ::testing::Test {
     std::vector<std::byte> memory(65536);
     control::CborWriter writer(memory);
     control::ResultMap result(writer);
-    const auto handled = shell.run_line(line, rights, caller, result);
+    const auto handled = shell.run_line(line, {.rights = rights}, caller, result);
     if (!handled) {
       return {{"code", handled.error().code}, {"message", handled.error().message.view()}};
     }
@@ -349,7 +349,7 @@ TEST(ShellWithoutConsole, serves_requests) {
   control::CborWriter writer(memory);
   control::ResultMap result(writer);
   FakeCaller caller;
-  ASSERT_TRUE(shell.run_line("version", abi::control::Rights::All, caller, result).has_value());
+  ASSERT_TRUE(shell.run_line("version", {.rights = abi::control::Rights::All}, caller, result).has_value());
   result.finish();
   EXPECT_EQ(json::from_cbor(writer.written())["status"], 0);
 }

@@ -13,13 +13,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <optional>
 
 #include "abi/control.hpp"
 #include "guest/control/services.hpp"
 #include "guest/kernel/counters.hpp"
 #include "guest/kernel/stream.hpp"
-#include "guest/security/token.hpp"
+#include "guest/security/authority.hpp"
 
 namespace guest::control {
 
@@ -63,7 +62,7 @@ struct ServerCounters {
   kernel::Counter timeouts{"control_timeouts"};  ///< connections that did not say Hello, or took nothing, in time
   /// Errors by code, when they are made: "control_error_" and the code with '_' for '-'; those of graphs
   /// (abi::control::error::kGraphPrefix) together.
-  std::array<kernel::Counter, 18> errors{
+  std::array<kernel::Counter, 19> errors{
       kernel::Counter{"control_error_malformed_frame"},
       kernel::Counter{"control_error_unsupported_version"},
       kernel::Counter{"control_error_unknown_command"},
@@ -72,6 +71,7 @@ struct ServerCounters {
       kernel::Counter{"control_error_unauthenticated"},
       kernel::Counter{"control_error_token_invalid"},
       kernel::Counter{"control_error_token_expired"},
+      kernel::Counter{"control_error_token_revoked"},
       kernel::Counter{"control_error_forbidden"},
       kernel::Counter{"control_error_unknown_op"},
       kernel::Counter{"control_error_missing_argument"},
@@ -91,10 +91,10 @@ struct ServerCounters {
 class Connection;
 
 /// Runs in the main loop.
-class Server final : public kernel::StreamListener {
+class Server final : public kernel::StreamListener, private security::Authority::Watcher {
  public:
-  /// Without a `key` every Hello is refused. `services` outlives the server; the server outlives its streams.
-  Server(Services& services, kernel::WorkQueue& work, std::optional<security::Key> key);
+  /// `services` outlives the server; the server outlives its streams.
+  Server(Services& services, kernel::WorkQueue& work);
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
@@ -105,7 +105,6 @@ class Server final : public kernel::StreamListener {
  private:
   friend class Connection;
   void forget(Connection& connection);
-  [[nodiscard]] std::uint64_t unix_now_ns() const;
   void schedule_power();
   /// The connection has more input than its turn allowed.
   void schedule_turn() { work_.raise(turn_item_); }
@@ -114,10 +113,14 @@ class Server final : public kernel::StreamListener {
   /// A connection's deadline is at this time.
   void watch(std::uint64_t deadline_ns);
   void sweep();
+  // security::Authority::Watcher. In the middle of a handler, so that connections hear of it from the loop.
+  void grants_changed() override { work_.raise(grants_item_); }
+  void check_grants();
+  /// A call waits on a connection whose grant ends at this time.
+  void watch_expiry(std::uint64_t expires_unix_ns);
 
   Services& services_;
   kernel::WorkQueue& work_;
-  std::optional<security::Key> key_;
   ServerCounters counters_;
   std::array<std::unique_ptr<Connection>, kMaxConnections> connections_;
   /// A reply is built here, then copied to its connection. Prefix and body.
@@ -128,6 +131,10 @@ class Server final : public kernel::StreamListener {
   kernel::WorkItem sweep_item_;
   kernel::Timer sweep_timer_;
   std::uint64_t sweep_at_ns_ = 0;
+  kernel::WorkItem grants_item_;
+  kernel::Timer expiry_timer_;
+  std::uint64_t expiry_at_ns_ = 0;
+  std::uint32_t last_connection_ = 0;  ///< number of the newest connection
 };
 
 }  // namespace guest::control

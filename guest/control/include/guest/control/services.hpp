@@ -19,6 +19,7 @@
 #include "guest/kernel/timer.hpp"
 #include "guest/kernel/trace.hpp"
 #include "guest/kernel/watchdog.hpp"
+#include "guest/security/authority.hpp"
 
 namespace guest::control {
 
@@ -79,9 +80,9 @@ class Pmu {
 /// The shell, as the `shell` and `history` commands need it.
 class LineRunner {
  public:
-  /// Runs `line` with `rights` and hands {output, status} to `caller` when it is done; now or later. `line` is copied.
-  virtual std::expected<Handled, Refusal> run_line(std::string_view line, abi::control::Rights rights, Caller& caller,
-                                                   ResultMap& result) = 0;
+  /// Runs `line` for `who` and hands {output, status} to `caller` when it is done; now or later. `line` is copied.
+  virtual std::expected<Handled, Refusal> run_line(std::string_view line, const security::Principal& who,
+                                                   Caller& caller, ResultMap& result) = 0;
   /// Line `index` of the console's history, oldest first; nothing beyond the end.
   [[nodiscard]] virtual std::optional<std::string_view> history(std::size_t index) const = 0;
 
@@ -112,6 +113,7 @@ struct Services {
   Faults& faults;
   const Cpus& cpus;
   const Pmu& pmu;
+  security::Authority& authority;
   /// What the command `bench` runs: lists of them.
   std::span<const std::span<const bench::Benchmark>> benchmarks;
   LineRunner* shell = nullptr;
@@ -122,9 +124,14 @@ struct Services {
   std::uint64_t timer_frequency_hz = 0;
   std::uint64_t boot_to_control_ready_ns = 0;  ///< 0: not ready yet
   std::uint64_t unix_time_at_boot_ns = 0;      ///< 0: unknown
-  /// Rights of the request whose handler runs.
-  abi::control::Rights caller_rights = abi::control::Rights::None;
+  /// Who asks for what the handler that runs does.
+  security::Principal caller{};
   PowerRequest power_request{};
+
+  /// The wall clock; 0: unknown.
+  [[nodiscard]] std::uint64_t unix_now_ns() const {
+    return unix_time_at_boot_ns == 0 ? 0 : unix_time_at_boot_ns + clock.now_ns();
+  }
 
   /// Does what power_request asks for, if anything.
   void carry_out_power_request() {

@@ -54,10 +54,11 @@ class LineRun final : private control::Caller {
   LineRun& operator=(const LineRun&) = delete;
   ~LineRun() { cancel(); }
 
-  /// Runs `line`, at most kMaxRequestLine bytes of UTF-8, with `rights`; what it prints goes to `output`, which must
-  /// live until the line has ended. True: it has ended; false: it is suspended and on_finished() follows. Nothing runs
+  /// Runs `line`, at most kMaxRequestLine bytes of UTF-8, for `who`; what it prints goes to `output`, which must live
+  /// until the line has ended. True: it has ended; false: it is suspended and on_finished() follows. Nothing runs
   /// of a line that cannot be parsed.
-  std::expected<bool, LineError> start(std::string_view line, abi::control::Rights rights, kernel::TextOutput& output);
+  std::expected<bool, LineError> start(std::string_view line, const security::Principal& who,
+                                       kernel::TextOutput& output);
   /// From the next line on, commands that can be watched are (Command::watched), and those that send events may do so
   /// without end.
   void watch(bool on) { watch_ = on; }
@@ -86,7 +87,7 @@ class LineRun final : private control::Caller {
   ResultMemory& memory_;
   Owner& owner_;
   kernel::TextOutput* output_ = nullptr;
-  abi::control::Rights rights_ = abi::control::Rights::None;
+  security::Principal who_;
   ParsedLine parsed_;
   std::size_t next_command_ = 0;
   const control::Command* command_ = nullptr;  ///< that runs, or did last
@@ -120,7 +121,7 @@ class Shell final : public control::LineRunner, private LineRun::Owner, private 
   /// Bytes may have arrived: takes what there is. From the main loop.
   void on_input();
 
-  std::expected<control::Handled, control::Refusal> run_line(std::string_view line, abi::control::Rights rights,
+  std::expected<control::Handled, control::Refusal> run_line(std::string_view line, const security::Principal& who,
                                                              control::Caller& caller,
                                                              control::ResultMap& result) override;
   [[nodiscard]] std::optional<std::string_view> history(std::size_t index) const override;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -66,7 +67,16 @@ class FakeMachine {
   static constexpr std::size_t kMemoryBytes = 8 * 1024 * 1024;
   static constexpr std::uint64_t kUnixTimeAtBoot = 1'800'000'000'000'000'000;
 
-  FakeMachine() {
+  /// The key 00 01 02 ... 1f.
+  static security::Key key() {
+    security::Key key{};
+    for (std::size_t i = 0; i < key.size(); ++i) {
+      key[i] = static_cast<std::uint8_t>(i);
+    }
+    return key;
+  }
+
+  explicit FakeMachine(const std::optional<security::Key>& with_key = key()) : authority(with_key, security::Seed{}) {
     const kernel::PhysRange range = {.base = kernel::PhysAddr{kPhysicalBase}, .size = kMemoryBytes};
     if (!info.memory.push_back(range) || !info.cpus.push_back({})) {
       std::abort();
@@ -119,6 +129,7 @@ class FakeMachine {
   FakeFaults faults;
   FakeCpus cpus;
   FakePmu pmu;
+  security::Authority authority;
   const std::span<const bench::Benchmark> benchmarks[1] = {kFakeBenchmarks};
   Services services{.clock = timer,
                     .timers = timers,
@@ -134,6 +145,7 @@ class FakeMachine {
                     .faults = faults,
                     .cpus = cpus,
                     .pmu = pmu,
+                    .authority = authority,
                     .benchmarks = benchmarks,
                     .version = "0.1.0",
                     .build_id = "abcd",
