@@ -162,16 +162,19 @@ class ScenarioReader final : private PropertyReader {
     return {};
   }
 
-  Outcome read_key() {
+  Outcome read_secret(std::optional<std::array<std::uint8_t, 32>>& out) {
     const Bytes bytes = cursor_.value();
-    ControlKey key;
-    if (bytes.size() != key.size()) {
+    std::array<std::uint8_t, 32> secret{};
+    if (bytes.size() != secret.size()) {
       return bad_value("32 bytes");
     }
-    std::transform(bytes.begin(), bytes.end(), key.begin(), [](std::byte b) { return static_cast<std::uint8_t>(b); });
-    out_.control_key = key;
+    std::transform(bytes.begin(), bytes.end(), secret.begin(),
+                   [](std::byte b) { return static_cast<std::uint8_t>(b); });
+    out = secret;
     return {};
   }
+  Outcome read_key() { return read_secret(out_.control_key); }
+  Outcome read_seed() { return read_secret(out_.control_seed); }
 
   Outcome read_test_services() {
     if (!cursor_.value().empty()) {
@@ -348,6 +351,7 @@ const ScenarioReader::Known ScenarioReader::kKnown[] = {
     {Node::Root, names::kUnixTimeNs, &ScenarioReader::read_unix_time},
     {Node::Boot, names::kVerbosity, &ScenarioReader::read_verbosity},
     {Node::Control, names::kControlKey, &ScenarioReader::read_key},
+    {Node::Control, names::kControlSeed, &ScenarioReader::read_seed},
     {Node::Control, names::kControlTestServices, &ScenarioReader::read_test_services},
     {Node::Scheduler, names::kBoundPpm, &ScenarioReader::read_bound},
     {Node::Scheduler, names::kManual, &ScenarioReader::read_manual},

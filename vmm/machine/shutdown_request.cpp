@@ -4,8 +4,8 @@
 
 namespace vmm::machine {
 
-ShutdownRequest::ShutdownRequest(ControlAddress address, OnAnswer on_answer, sandbox::Sandbox sandbox)
-    : address_(std::move(address)), on_answer_(std::move(on_answer)), thread_([this, sandbox] {
+ShutdownRequest::ShutdownRequest(std::filesystem::path socket, OnAnswer on_answer, sandbox::Sandbox sandbox)
+    : socket_(std::move(socket)), on_answer_(std::move(on_answer)), thread_([this, sandbox] {
         sandbox.enter(sandbox::ThreadKind::Control);
         run();
       }) {}
@@ -19,10 +19,11 @@ ShutdownRequest::~ShutdownRequest() {
   thread_.join();
 }
 
-void ShutdownRequest::send(Clock::time_point deadline) {
+void ShutdownRequest::send(Clock::time_point deadline, const abi::control::Token& token) {
   {
     const std::lock_guard lock(mutex_);
     deadline_ = deadline;
+    token_ = token;
   }
   changed_.notify_all();
 }
@@ -32,8 +33,9 @@ void ShutdownRequest::run() {
   changed_.wait(lock, [this] { return deadline_.has_value() || ending_; });
   if (!deadline_) return;
   const Clock::time_point deadline = *deadline_;
+  const abi::control::Token token = token_;
   lock.unlock();
-  auto client = control::Client::connect(address_.socket.string(), address_.token, deadline);
+  auto client = control::Client::connect(socket_.string(), token, deadline);
   on_answer_(client ? client->call("shutdown", nlohmann::json::object(), deadline)
                     : control::ClientResult<nlohmann::json>(std::unexpected(client.error())));
 }

@@ -55,7 +55,7 @@ class Supervisor::Events final : public BackendEvents {
     owner_.parser_.feed(bytes);
   }
   void on_console_writable() override { owner_.console_->on_input_ready(); }
-  void on_guest_reset() override { ++owner_.reboots_; }
+  void on_guest_reset() override { owner_.on_guest_reset(); }
   void on_guest_shutdown() override {}  // the exit follows at once, and says it all
   void on_guest_panicked() override { owner_.facts_.backend_saw_panic = true; }
   void on_warning(const std::string& message) override { owner_.on_warning(message); }
@@ -127,10 +127,26 @@ Result<> Supervisor::write_key() {
   return write_file(run_dir_.path_of(file::kControlKey), std::as_bytes(std::span(key_)), 0600);
 }
 
+/// The key that the guest has now. Who rotates it over the control protocol writes the new one into its file.
+control::Key Supervisor::present_key() const {
+  return read_control_key(run_dir_.path_of(file::kControlKey)).value_or(key_);
+}
+
+/// The guest starts again with its boot configuration, and so with the key in that.
+void Supervisor::on_guest_reset() {
+  ++reboots_;
+  if (present_key() == key_) return;
+  const auto written = write_file(run_dir_.path_of(file::kControlKey), std::as_bytes(std::span(key_)), 0600);
+  if (!written) on_warning("the guest has its first key again: " + written.error().message);
+}
+
 Result<> Supervisor::write_boot_archive() {
-  const auto archive = scenario::make_archive(options_.scenario, {.control_key = key_, .unix_time_ns = unix_time_ns()});
+  scenario::ControlSeed seed{};
+  ::randombytes_buf(seed.data(), seed.size());
+  const auto archive = scenario::make_archive(
+      options_.scenario, {.control_key = key_, .unix_time_ns = unix_time_ns(), .control_seed = seed});
   if (!archive) return std::unexpected(archive.error());
-  // 0600: it holds the key, too.
+  // 0600: it holds the key and the seed, too.
   return write_file(run_dir_.path_of(file::kBootArchive), *archive, 0600);
 }
 
@@ -187,7 +203,7 @@ Result<> Supervisor::start() {
   }
   start_runner();
   shutdown_ = std::make_unique<ShutdownRequest>(
-      address_,
+      address_.socket,
       [this](control::ClientResult<nlohmann::json> answer) {
         loop_->post([this, answer = std::move(answer)] { on_shutdown_answer(answer); });
       },
@@ -321,7 +337,8 @@ void Supervisor::stop(StopCause cause, const std::string& detail) {
 
 void Supervisor::ask_guest_to_shut_down() {
   kill_if_still_there(stop_timeout_);
-  shutdown_->send(std::chrono::steady_clock::now() + stop_timeout_);
+  shutdown_->send(std::chrono::steady_clock::now() + stop_timeout_,
+                  control::make_token(present_key(), kRunnerTokenId, abi::control::Rights::All, 0));
 }
 
 void Supervisor::on_shutdown_answer(const control::ClientResult<nlohmann::json>& answer) {
@@ -383,7 +400,8 @@ void Supervisor::save(const std::filesystem::path& folder, const SnapshotDone& d
   auto kept = std::make_shared<snapshot::NewFolder>(std::move(*made));
   backend_->snapshot(std::move(*files), [this, kept, done](Result<> saved) {
     const auto key_file = kept->partial() / snapshot::file::kControlKey;
-    if (saved) saved = write_file(key_file, std::as_bytes(std::span(key_)), 0600);
+    const control::Key key = present_key();
+    if (saved) saved = write_file(key_file, std::as_bytes(std::span(key)), 0600);
     if (saved) saved = kept->commit();
     done(std::move(saved));
   });

@@ -96,6 +96,7 @@ int write_tree(std::vector<std::byte>& buffer, const Scenario& scenario, const R
   tree.end();
   tree.begin(names::kControlNode);
   tree.bytes(names::kControlKey, std::as_bytes(std::span(run.control_key)));
+  if (run.control_seed) tree.bytes(names::kControlSeed, std::as_bytes(std::span(*run.control_seed)));
   if (scenario.test_services) tree.bytes(names::kControlTestServices, {});
   tree.end();
   if (scenario.scheduler != Scheduler{} || !scenario.tasks.empty()) write_scheduler(tree, scenario);

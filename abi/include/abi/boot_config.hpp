@@ -26,7 +26,9 @@ inline constexpr char kVerbosity[] = "verbosity";  ///< string: "quiet", "info" 
 
 /// /control
 inline constexpr char kControlNode[] = "control";
-inline constexpr char kControlKey[] = "key";                     ///< abi::control::kKeyBytes bytes
+inline constexpr char kControlKey[] = "key";    ///< abi::control::kKeyBytes bytes
+inline constexpr char kControlSeed[] = "seed";  ///< kSeedBytes random bytes; absent: none
+inline constexpr std::size_t kSeedBytes = 32;
 inline constexpr char kControlTestServices[] = "test-services";  ///< empty property: echo, discard, chargen listen
 
 /// /scheduler: a node "server@N" for each server, in the order of their ids. Times are u64, nanoseconds.

@@ -79,8 +79,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const AlignedCopy copy(data, size);
   BootConfig config;
   const Outcome outcome = read_scenario_tree(copy.span(), config);
-  const bool holds_something =
-      config.control_key || !config.name.view().empty() || !config.servers.empty() || !config.tasks.empty();
+  const bool holds_something = config.control_key || config.control_seed || !config.name.view().empty() ||
+                               !config.servers.empty() || !config.tasks.empty();
   expect(outcome || (!outcome.error().name.empty() && !holds_something));
   Checker checker;
   const Outcome visited = visit_graphs(copy.span(), checker);

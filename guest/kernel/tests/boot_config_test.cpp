@@ -177,7 +177,7 @@ TreeNode scenario() {
       .set("sis,name", text("hello"))
       .set("sis,unix-time-ns", u64(1'700'000'000'000'000'000));
   root.add("boot").set("verbosity", text("debug"));
-  root.add("control").set("key", ByteVector(32, 0xAB)).set("test-services", {});
+  root.add("control").set("key", ByteVector(32, 0xAB)).set("seed", ByteVector(32, 0xCD)).set("test-services", {});
   return root;
 }
 
@@ -199,6 +199,8 @@ TEST(ScenarioTree, whole_tree_is_read) {
   EXPECT_EQ(config.verbosity, Verbosity::Debug);
   ASSERT_TRUE(config.control_key);
   EXPECT_EQ((*config.control_key)[31], 0xAB);
+  ASSERT_TRUE(config.control_seed);
+  EXPECT_EQ((*config.control_seed)[31], 0xCD);
   EXPECT_TRUE(config.test_services);
 }
 
@@ -282,6 +284,7 @@ TEST(ScenarioTree, everything_but_compatible_may_be_absent) {
   EXPECT_TRUE(config.name.view().empty());
   EXPECT_FALSE(config.verbosity);
   EXPECT_FALSE(config.control_key);
+  EXPECT_FALSE(config.control_seed);
   EXPECT_FALSE(config.test_services);
   EXPECT_TRUE(config.servers.empty() && config.tasks.empty() && !config.manual_start);
 }
@@ -316,6 +319,8 @@ const TreeBreakage kTreeBreakages[] = {
     {"no_key", [](TreeNode& r) { r.at("control").remove("key"); }, "tree-missing-property: 'key' of /control"},
     {"short_key", [](TreeNode& r) { r.at("control").set("key", ByteVector(31, 1)); },
      "tree-bad-value: 'key' of /control (31 bytes): expected 32 bytes"},
+    {"long_seed", [](TreeNode& r) { r.at("control").set("seed", ByteVector(33, 1)); },
+     "tree-bad-value: 'seed' of /control (33 bytes): expected 32 bytes"},
     {"verbosity_value", [](TreeNode& r) { r.at("boot").set("verbosity", text("loud")); },
      "tree-bad-value: 'verbosity' of /boot (5 bytes): expected 'quiet', 'info' or 'debug'"},
     {"verbosity_not_terminated", [](TreeNode& r) { r.at("boot").set("verbosity", {'i', 'n', 'f', 'o'}); },

@@ -127,7 +127,7 @@ control::Services& start_services(const kernel::MachineInfo& info, const kernel:
                                      .faults = faults,
                                      .cpus = cpus,
                                      .pmu = pmu,
-                                     .authority = authority.emplace(config.control_key, std::nullopt),
+                                     .authority = authority.emplace(config.control_key, config.control_seed),
                                      .benchmarks = benchmarks,
                                      .version = arch::version(),
                                      .build_id = build_id.view(),

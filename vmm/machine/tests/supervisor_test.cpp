@@ -23,6 +23,7 @@ using testing::HasSubstr;
 struct Script {
   std::atomic<bool> saves = true;  ///< snapshot() does
   std::string console;             ///< printed at once
+  std::function<void()> resets;    ///< called, and the guest reboots; empty: it does not
   bool exits = true;               ///< then it ends
   Result<> how;                    ///< so
   bool ignores_stop = false;       ///< stop() does nothing, only kill() ends it
@@ -39,6 +40,10 @@ class ScriptedBackend final : public Backend {
     events_ = &events;
     loop.post([this] {
       events_->on_console(script_.console);
+      if (script_.resets) {
+        script_.resets();
+        events_->on_guest_reset();
+      }
       if (script_.exits) end(script_.how);
     });
     return {};
@@ -243,6 +248,35 @@ TEST_F(SupervisorTest, restored_machine_has_the_key_of_the_saved_one_and_no_boot
   EXPECT_EQ(run().exit_code, ExitCode::Passed);
   EXPECT_EQ(file_text(file::kControlKey), key);
   EXPECT_EQ(file_text(file::kBootArchive), "(none)");
+}
+
+TEST_F(SupervisorTest, snapshot_has_the_key_that_the_guest_has_now) {
+  const std::string rotated(32, 'r');
+  script_.exits = false;
+  std::thread other;
+  run([&](Supervisor& supervisor) {
+    other = std::thread([&] {
+      EXPECT_TRUE(write_file(folder_ / "run" / file::kControlKey, rotated, 0600));
+      auto client = MonitorClient::connect(folder_ / "run" / file::kMonitorSocket);
+      EXPECT_TRUE(client->ask({{"op", "snapshot"}, {"folder", folder_ / "s"}}, 10s));
+      supervisor.loop().post([&] { supervisor.interrupt("SIGINT"); });
+    });
+  });
+  other.join();
+  EXPECT_EQ(read_file(folder_ / "s" / "control.key", 100).value_or("none"), rotated);
+}
+
+TEST_F(SupervisorTest, guest_that_reboots_has_its_first_key_again) {
+  const std::filesystem::path file = folder_ / "run" / file::kControlKey;
+  std::string first;
+  script_.console = "\x1e SIS-EXIT kind=shutdown code=0\n";
+  script_.resets = [&] {
+    first = read_file(file, 100).value_or("none");
+    EXPECT_TRUE(write_file(file, std::string(32, 'r'), 0600));
+  };
+  EXPECT_EQ(run().exit_code, ExitCode::Passed);
+  EXPECT_EQ(file_text(file::kControlKey), first);
+  EXPECT_EQ(std::filesystem::status(file).permissions(), std::filesystem::perms(0600));
 }
 
 TEST_F(SupervisorTest, stop_over_the_monitor_socket_is_answered_with_the_exit_code) {

@@ -25,7 +25,7 @@ using testing::HasSubstr;
 std::span<const std::byte> bytes_of(std::string_view text) { return std::as_bytes(std::span(text)); }
 
 RunValues run_values() {
-  RunValues run{.control_key = {}, .unix_time_ns = 0x0123456789ABCDEF};
+  RunValues run{.control_key = {}, .unix_time_ns = 0x0123456789ABCDEF, .control_seed = ControlSeed{1, 2, 3}};
   for (std::size_t i = 0; i < run.control_key.size(); ++i) run.control_key[i] = static_cast<std::uint8_t>(0xA0 + i);
   return run;
 }
@@ -239,6 +239,7 @@ TEST(BootArchiveTest, guest_reads_what_the_scenario_says) {
   EXPECT_EQ(config.unix_time_ns, 0x0123456789ABCDEFu);
   EXPECT_EQ(config.verbosity, guest::kernel::Verbosity::Info);
   EXPECT_EQ(config.control_key, run_values().control_key);
+  EXPECT_EQ(config.control_seed, run_values().control_seed);
   EXPECT_TRUE(config.test_services);
 }
 
@@ -255,6 +256,7 @@ TEST(BootArchiveTest, guest_reads_every_verbosity_and_absent_services) {
     ASSERT_TRUE(guest::kernel::read_scenario_tree(*tree, config));
     EXPECT_EQ(config.verbosity, theirs);
     EXPECT_EQ(config.unix_time_ns, 0u);
+    EXPECT_FALSE(config.control_seed);
     EXPECT_FALSE(config.test_services);
   }
 }

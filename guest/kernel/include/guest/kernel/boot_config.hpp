@@ -20,6 +20,7 @@ namespace guest::kernel {
 class Heap;
 
 using ControlKey = std::array<std::uint8_t, abi::control::kKeyBytes>;
+using ControlSeed = std::array<std::uint8_t, abi::boot_config::kSeedBytes>;
 
 /// A server of the scheduler (docs/scheduler.md): 0 < budget <= deadline <= period <= abi::boot_config::kMaxPeriodNs.
 struct ServerConfig {
@@ -58,11 +59,12 @@ struct TaskConfig {
 struct BootValues {
   static constexpr std::size_t kMaxName = 128;
 
-  FixedText<kMaxName> name;               ///< the scenario's name; empty: none
-  std::uint64_t unix_time_ns = 0;         ///< host's wall clock when the tree was written; 0: unknown
-  std::optional<Verbosity> verbosity;     ///< absent: the boot arguments decide
-  std::optional<ControlKey> control_key;  ///< secret; absent: the control server accepts nobody
-  bool test_services = false;             ///< echo, discard and chargen listen
+  FixedText<kMaxName> name;                 ///< the scenario's name; empty: none
+  std::uint64_t unix_time_ns = 0;           ///< host's wall clock when the tree was written; 0: unknown
+  std::optional<Verbosity> verbosity;       ///< absent: the boot arguments decide
+  std::optional<ControlKey> control_key;    ///< secret; absent: the control server accepts nobody
+  std::optional<ControlSeed> control_seed;  ///< secret; absent: the machine makes no secrets
+  bool test_services = false;               ///< echo, discard and chargen listen
   std::uint32_t bound_ppm = abi::boot_config::kDefaultBoundPpm;  ///< of each CPU that servers may be promised
   bool manual_start = false;                                     ///< servers and tasks wait for `det on`
 };

@@ -21,23 +21,24 @@ class ShutdownRequest {
   using OnAnswer = std::function<void(control::ClientResult<nlohmann::json>)>;
 
   /// @param on_answer called on the thread
-  ShutdownRequest(ControlAddress address, OnAnswer on_answer, sandbox::Sandbox sandbox);
+  ShutdownRequest(std::filesystem::path socket, OnAnswer on_answer, sandbox::Sandbox sandbox);
   /// Waits for a request under way, which ends as those of the Runner do.
   ~ShutdownRequest();
   ShutdownRequest(const ShutdownRequest&) = delete;
   ShutdownRequest& operator=(const ShutdownRequest&) = delete;
 
-  /// Sends the request, which has until `deadline`. Only once.
-  void send(Clock::time_point deadline);
+  /// Sends the request with `token`, which has until `deadline`. Only once.
+  void send(Clock::time_point deadline, const abi::control::Token& token);
 
  private:
   void run();
 
-  ControlAddress address_;
+  std::filesystem::path socket_;
   OnAnswer on_answer_;
-  std::mutex mutex_;  ///< guards the next three
+  std::mutex mutex_;  ///< guards the next four
   std::condition_variable changed_;
   std::optional<Clock::time_point> deadline_;
+  abi::control::Token token_{};
   bool ending_ = false;
   std::thread thread_;
 };

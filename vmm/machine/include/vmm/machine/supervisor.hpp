@@ -90,6 +90,8 @@ class Supervisor {
   void kill_if_still_there(std::chrono::milliseconds after);
   void cancel_timers();
   nlohmann::json status() const;
+  control::Key present_key() const;
+  void on_guest_reset();
   void save(const std::filesystem::path& folder, const SnapshotDone& done);
   observe::Summary summarise();
   Result<> write_reports(const observe::Summary& summary, const std::string& panic_report);
@@ -97,7 +99,7 @@ class Supervisor {
   RunOptions options_;
   RunDirectory& run_dir_;
   Reporter& reporter_;
-  control::Key key_{};
+  control::Key key_{};  ///< that the guest started with
   ControlAddress address_;
 
   std::unique_ptr<EventLoop> loop_;

@@ -4,8 +4,10 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
+#include "abi/boot_config.hpp"
 #include "abi/control.hpp"
 #include "vmm/base/result.hpp"
 #include "vmm/scenario/scenario.hpp"
@@ -13,11 +15,14 @@
 namespace vmm::scenario {
 
 using ControlKey = std::array<std::uint8_t, abi::control::kKeyBytes>;
+using ControlSeed = std::array<std::uint8_t, abi::boot_config::kSeedBytes>;
 
 /// Values of a run that are not in the scenario's file.
 struct RunValues {
   ControlKey control_key;
   std::uint64_t unix_time_ns = 0;
+  std::optional<ControlSeed> control_seed =
+      std::nullopt;  ///< of what is secret in the guest; absent: it makes no secrets
 };
 
 /// The scenario as a flattened device tree (binding: abi/boot_config.hpp).
