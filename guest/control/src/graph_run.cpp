@@ -18,6 +18,7 @@ void add_run(ResultMap& result, const graph::Graph& graph, const graph::Runner& 
     result.add("why", report.why);
   }
   result.add("runs", report.runs);
+  result.add("executions", report.executions);
   result.add("ran_ns", report.ran_ns);
 }
 

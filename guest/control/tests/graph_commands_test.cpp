@@ -86,6 +86,7 @@ TEST_F(GraphCommandTest, the_ninth_graph_is_refused_and_fits_when_one_is_destroy
                              {"state", "idle"},
                              {"end", "none"},
                              {"runs", 0},
+                             {"executions", 0},
                              {"ran_ns", 0},
                              {"channels", 0},
                              {"operators", 0}}));

@@ -44,6 +44,12 @@ kernel::Result<std::uint32_t> SchemaRegistry::add(std::string_view name, std::ui
   return insert(name, id);
 }
 
+void SchemaRegistry::take_back(std::uint32_t id) {
+  const std::size_t last = entries_.size() - 1;
+  kernel::require(entries_[last].id == id, "a schema is taken back that is not the newest");
+  entries_.erase(last);
+}
+
 kernel::Result<std::uint32_t> SchemaRegistry::find(std::string_view name) const {
   for (const Entry& entry : entries_) {
     if (entry.name() == name) {

@@ -122,5 +122,14 @@ TEST_F(Binding, can_be_taken_back_by_who_made_it) {
   EXPECT_EQ(channel.schema(), kUntyped);
 }
 
+TEST(SchemaRegistry, what_was_just_registered_can_be_taken_back) {
+  SchemaRegistry schemas;
+  ASSERT_TRUE(schemas.add("image", 7).has_value());
+  schemas.take_back(7);
+  EXPECT_TRUE(schemas.name_of(7).empty());
+  EXPECT_EQ(schemas.size(), 2U);
+  EXPECT_TRUE(schemas.add("other", 7).has_value());
+}
+
 }  // namespace
 }  // namespace guest::graph

@@ -7,6 +7,17 @@ namespace guest::graph {
 
 using kernel::fail;
 
+namespace {
+
+kernel::Outcome check_idle(const GraphEntry& entry) {
+  if (const RunState state = entry.runner->report().state; state != RunState::Idle) {
+    return fail("graph-busy", "graph '{}' is {}: stop it first", entry.graph->name(), to_string(state));
+  }
+  return {};
+}
+
+}  // namespace
+
 std::expected<GraphEntry*, kernel::NamedError> GraphSet::create(const GraphSpec& spec,
                                                                 const std::optional<sched::ServerParameters>& server) {
   if (find(spec.name) != nullptr) {
@@ -16,10 +27,22 @@ std::expected<GraphEntry*, kernel::NamedError> GraphSet::create(const GraphSpec&
     return fail("graph-full", "graph '{}': there are {} graphs already, which is all there can be",
                 kernel::escaped(spec.name.substr(0, kMaxGraphName)), size_);
   }
-  if (server && sched::check(*server) != sched::Verdict::Admitted) {
-    return fail("graph-bad-server", "graph '{}': expected 0 < budget <= deadline <= period <= {} s",
-                kernel::escaped(spec.name.substr(0, kMaxGraphName)), sched::kMaxPeriod / 1'000'000'000);
+  if (server) {
+    if (const auto checked = check_server(spec.name, *server); !checked) {
+      return std::unexpected(checked.error());
+    }
   }
+  auto made = make(spec, server);
+  if (!made) {
+    return std::unexpected(made.error());
+  }
+  GraphEntry& entry = entries_[size_++];
+  entry = *std::move(made);
+  return &entry;
+}
+
+std::expected<GraphEntry, kernel::NamedError> GraphSet::make(const GraphSpec& spec,
+                                                             const std::optional<sched::ServerParameters>& server) {
   auto graph = Graph::make(spec, kinds_, schemas_);
   if (!graph) {
     return std::unexpected(graph.error());
@@ -28,10 +51,24 @@ std::expected<GraphEntry*, kernel::NamedError> GraphSet::create(const GraphSpec&
   if (runner == nullptr) {
     return fail("graph-no-memory", "no memory for graph '{}'", spec.name);
   }
-  GraphEntry& entry = entries_[size_++];
-  entry.graph = *std::move(graph);
-  entry.runner = std::move(runner);
-  return &entry;
+  return GraphEntry{.graph = *std::move(graph), .runner = std::move(runner)};
+}
+
+std::expected<GraphEntry*, kernel::NamedError> GraphSet::replace(const GraphSpec& spec) {
+  GraphEntry* const entry = find(spec.name);
+  if (entry == nullptr) {
+    return create(spec, std::nullopt);
+  }
+  if (const auto idle = check_idle(*entry); !idle) {
+    return std::unexpected(idle.error());
+  }
+  auto made = make(spec, std::nullopt);
+  if (!made) {
+    return std::unexpected(made.error());
+  }
+  entry->runner.reset();
+  *entry = *std::move(made);
+  return entry;
 }
 
 kernel::Outcome GraphSet::destroy(std::string_view name) {
@@ -39,8 +76,8 @@ kernel::Outcome GraphSet::destroy(std::string_view name) {
   if (entry == nullptr) {
     return fail("graph-unknown", "there is no graph '{}'", kernel::escaped(name.substr(0, kMaxGraphName)));
   }
-  if (const RunState state = entry->runner->report().state; state != RunState::Idle) {
-    return fail("graph-busy", "graph '{}' is {}: stop it first", name, to_string(state));
+  if (const auto idle = check_idle(*entry); !idle) {
+    return idle;
   }
   entry->runner.reset();
   entry->graph.reset();

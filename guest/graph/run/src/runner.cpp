@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <new>
+#include <utility>
 
 #include "guest/kernel/panic.hpp"
 #include "worker.hpp"
@@ -23,6 +24,14 @@ std::string_view to_string(RunState state) {
 std::string_view to_string(RunEnd end) {
   constexpr std::string_view kNames[] = {"none", "finished", "starved", "deadlock", "stopped", "failed"};
   return kNames[static_cast<std::size_t>(end)];
+}
+
+kernel::Outcome check_server(std::string_view graph, const sched::ServerParameters& server) {
+  if (sched::check(server) != sched::Verdict::Admitted) {
+    return fail("graph-bad-server", "graph '{}': expected 0 < budget <= deadline <= period <= {} s",
+                kernel::escaped(graph.substr(0, kMaxGraphName)), sched::kMaxPeriod / 1'000'000'000);
+  }
+  return {};
 }
 
 Runner::Runner(Graph& graph, const std::optional<sched::ServerParameters>& server) : graph_(graph), server_(server) {}
@@ -139,6 +148,36 @@ void Runner::dismiss_workers() {
   }
 }
 
+/// Has the workers of a run made and dismissed, with their promises.
+kernel::Outcome Runner::try_workers() {
+  take_places();
+  auto made = make_workers();
+  dismiss_workers();
+  if (made && server_ && places_.empty()) {
+    const auto promised = promise(0);
+    if (!promised) {
+      return std::unexpected(promised.error());
+    }
+    const kernel::Status removed = tasks::task_set().remove_server((*promised)->name());
+    kernel::require(removed == kernel::Status::Ok, "a graph's server cannot be removed");
+  }
+  return made;
+}
+
+kernel::Outcome Runner::set_server(const sched::ServerParameters& server) {
+  for (const auto& checked : {need(RunState::Idle, "graph-busy"), check_server(graph_.name(), server), check_cpus()}) {
+    if (!checked) {
+      return checked;
+    }
+  }
+  const auto before = std::exchange(server_, server);
+  const auto tried = try_workers();
+  if (!tried) {
+    server_ = before;
+  }
+  return tried;
+}
+
 kernel::Outcome Runner::start(std::uint64_t steps, RunState as) {
   for (const auto& checked : {need(RunState::Idle, "graph-busy"), graph_.check_complete(), check_cpus()}) {
     if (!checked) {
@@ -154,6 +193,7 @@ kernel::Outcome Runner::start(std::uint64_t steps, RunState as) {
   for (Place& place : places_) {
     place.steps_left = steps;
   }
+  executions_before_ = executions();
   begin();
   end_ = RunEnd::None;
   why_.clear();
@@ -325,8 +365,20 @@ void Runner::end_run() {
 RunReport Runner::report() const {
   const RunState now = state_.load(std::memory_order_relaxed);
   const std::uint64_t until_ns = now == RunState::Idle ? ended_ns_ : now_ns();
-  return {
-      .state = now, .end = end_, .why = why_.view(), .runs = runs_, .ran_ns = runs_ == 0 ? 0 : until_ns - began_ns_};
+  return {.state = now,
+          .end = end_,
+          .why = why_.view(),
+          .runs = runs_,
+          .executions = executions() - executions_before_,
+          .ran_ns = runs_ == 0 ? 0 : until_ns - began_ns_};
+}
+
+std::uint64_t Runner::executions() const {
+  std::uint64_t sum = 0;
+  for (const Operator* const each : graph_.operators()) {
+    sum += each->metrics().executions;
+  }
+  return sum;
 }
 
 }  // namespace guest::graph

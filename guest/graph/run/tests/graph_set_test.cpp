@@ -342,5 +342,69 @@ TEST_F(GraphSetTest, a_graph_that_failed_is_destroyed_as_soon_as_that_can_be) {
   EXPECT_EQ(set.size(), 0U);
 }
 
+TEST_F(GraphSetTest, a_graph_is_replaced_by_an_empty_one_in_its_place) {
+  create_pipeline("first", 0, 0, sched::ServerParameters{.budget = kMs, .period = 10 * kMs, .deadline = 10 * kMs});
+  create("second");
+  const auto replaced = set.replace({.name = "first"});
+  ASSERT_TRUE(replaced.has_value());
+  EXPECT_EQ(*replaced, &set.at(0));
+  EXPECT_TRUE((*replaced)->graph->operators().empty());
+  EXPECT_FALSE((*replaced)->runner->server().has_value());
+  ASSERT_TRUE(set.replace({.name = "third"}).has_value());  // there was none
+  EXPECT_EQ(set.size(), 3U);
+}
+
+TEST_F(GraphSetTest, a_graph_that_cannot_be_replaced_stays) {
+  GraphEntry& entry = create_pipeline("g");
+  EXPECT_EQ(set.replace({.name = "g", .tensors = 0}).error().name, "graph-bad-memory");
+  in_thread([&] {
+    EXPECT_EQ(error(entry.runner->start(9)), "none");
+    EXPECT_EQ(set.replace({.name = "g"}).error().name, "graph-busy");
+  });
+  run_both();
+  EXPECT_EQ(set.find("g")->runner->report().executions, 18U);
+  // With as many graphs as there can be, too.
+  for (char name = '1'; set.size() < GraphSet::kMaxGraphs; ++name) {
+    create({&name, 1});
+  }
+  EXPECT_TRUE(set.replace({.name = "g"}).has_value());
+  EXPECT_EQ(set.replace({.name = "one more"}).error().name, "graph-full");
+}
+
+TEST_F(GraphSetTest, executions_are_those_of_one_run) {
+  GraphEntry& entry = create_pipeline("g");
+  EXPECT_EQ(entry.runner->report().executions, 0U);
+  for (const std::uint64_t steps : {5U, 3U}) {
+    in_thread([&] { EXPECT_EQ(error(entry.runner->start(steps)), "none"); });
+    run_both();
+    EXPECT_EQ(entry.runner->report().executions, 2 * steps);
+  }
+}
+
+TEST_F(GraphSetTest, a_server_is_given_to_a_graph_if_every_cpu_would_promise_it) {
+  GraphEntry& entry = create_pipeline("g", 0, 1);
+  const auto server = [](sched::Time budget) {
+    return sched::ServerParameters{.budget = budget, .period = 10 * kMs, .deadline = 10 * kMs};
+  };
+  EXPECT_EQ(error(entry.runner->set_server(server(2 * kMs))), "none");
+  EXPECT_EQ(entry.runner->server()->budget, 2 * kMs);
+  GraphEntry& other = create_pipeline("other", 1, 1, server(7 * kMs));
+  in_thread([&] {
+    EXPECT_EQ(error(other.runner->start(1)), "none");
+    // It fits on CPU 0, and not on CPU 1.
+    EXPECT_EQ(entry.runner->set_server(server(3 * kMs)).error().name, "graph-not-admitted");
+    EXPECT_EQ(other.runner->set_server(server(kMs)).error().name, "graph-busy");
+  });
+  EXPECT_EQ(entry.runner->server()->budget, 2 * kMs);
+  EXPECT_EQ(threads::find_dispatcher(0)->scheduler().admitted(), 0U);
+  run_both();
+  EXPECT_EQ(error(entry.runner->set_server(server(3 * kMs))), "none");
+  EXPECT_EQ(entry.runner->set_server(server(0)).error().name, "graph-bad-server");
+  // Without operators the first CPU is asked.
+  GraphEntry& empty = create("empty");
+  EXPECT_EQ(empty.runner->set_server(server(9 * kMs)).error().name, "graph-not-admitted");
+  EXPECT_EQ(error(empty.runner->set_server(server(8 * kMs))), "none");
+}
+
 }  // namespace
 }  // namespace guest::graph

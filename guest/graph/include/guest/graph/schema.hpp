@@ -38,6 +38,9 @@ class SchemaRegistry {
   /// another id, or the id another name; NoMemory: the registry is full.
   kernel::Result<std::uint32_t> add(std::string_view name, std::uint32_t id);
 
+  /// Takes back what add() has just registered, for whoever could not do the rest.
+  void take_back(std::uint32_t id);
+
   /// NotFound: nobody has registered it.
   [[nodiscard]] kernel::Result<std::uint32_t> find(std::string_view name) const;
   /// Empty: the id has no name. As long as the registry lives.

@@ -34,6 +34,9 @@ class GraphSet {
   /// Graph::make(), graph-duplicate-name, graph-full, graph-bad-server.
   std::expected<GraphEntry*, kernel::NamedError> create(const GraphSpec& spec,
                                                         const std::optional<sched::ServerParameters>& server);
+  /// An empty graph in the place of the one of that name, which is destroyed, or as create() where there is none. All
+  /// or nothing. Errors: those of create(), graph-busy (the old one runs).
+  std::expected<GraphEntry*, kernel::NamedError> replace(const GraphSpec& spec);
   /// Errors: graph-unknown, graph-busy (it runs).
   kernel::Outcome destroy(std::string_view name);
   /// Null: there is none.
@@ -44,6 +47,9 @@ class GraphSet {
   [[nodiscard]] GraphEntry& at(std::size_t index) { return entries_[index]; }
 
  private:
+  std::expected<GraphEntry, kernel::NamedError> make(const GraphSpec& spec,
+                                                     const std::optional<sched::ServerParameters>& server);
+
   KindTable kinds_;
   SchemaRegistry schemas_;
   GraphEntry entries_[kMaxGraphs];

@@ -48,9 +48,10 @@ std::string_view to_string(RunEnd end);
 struct RunReport {
   RunState state;
   RunEnd end;
-  std::string_view why;  ///< of Starved, Deadlock and Failed, in words; as long as there is no other run
-  std::uint64_t runs;    ///< begun
-  std::uint64_t ran_ns;  ///< of the last or the present one, from its start to its end or now
+  std::string_view why;      ///< of Starved, Deadlock and Failed, in words; as long as there is no other run
+  std::uint64_t runs;        ///< begun
+  std::uint64_t executions;  ///< of all operators, in the last or the present one
+  std::uint64_t ran_ns;      ///< of the last or the present one, from its start to its end or now
 };
 
 /// Somebody who wants to know that a run has ended. Owned by whoever made it; linked into the runner while it waits.
@@ -67,6 +68,9 @@ class RunObserver {
  protected:
   ~RunObserver() = default;
 };
+
+/// Can anybody be promised that? Errors: graph-bad-server, naming the graph.
+kernel::Outcome check_server(std::string_view graph, const sched::ServerParameters& server);
 
 /// Called in the control loop's thread, but for what is said of the workers.
 class Runner {
@@ -95,6 +99,10 @@ class Runner {
   void wake(const Operator& source);
 
   [[nodiscard]] const std::optional<sched::ServerParameters>& server() const { return server_; }
+  /// Gives the graph another server, if each CPU that it uses (without operators, the first) would promise it now.
+  /// start() asks again. Errors, and nothing has changed: graph-busy, graph-bad-server, graph-bad-cpu,
+  /// graph-not-admitted (with the arithmetic), graph-no-memory.
+  kernel::Outcome set_server(const sched::ServerParameters& server);
   [[nodiscard]] RunReport report() const;
   /// Tells `observer` when the run that goes on has ended.
   void observe(RunObserver& observer) { observers_.push_back(observer); }
@@ -119,9 +127,11 @@ class Runner {
   kernel::Outcome make_workers();
   kernel::Outcome check_cpus() const;
   std::expected<tasks::Server*, kernel::NamedError> promise(std::uint32_t cpu);
+  kernel::Outcome try_workers();
   void dismiss_workers();
   kernel::Outcome need(RunState state, std::string_view otherwise) const;
   void set_state(RunState state);
+  [[nodiscard]] std::uint64_t executions() const;
   void raise(std::size_t place);
   void on_quiet();
   void on_worker_gone();
@@ -144,6 +154,7 @@ class Runner {
   RunEnd end_ = RunEnd::None;
   kernel::FixedText<256> why_;
   std::uint64_t runs_ = 0;
+  std::uint64_t executions_before_ = 0;  ///< of all operators, when the run began
   std::uint64_t began_ns_ = 0;
   std::uint64_t ended_ns_ = 0;
   kernel::BoundedArray<Place, kMaxOperators> places_;  ///< the highest priority first
