@@ -236,7 +236,7 @@ HandlerResult remove(const Arguments& arguments, ResultMap& result) {
       return refuse(error::kBusy, "name", "'{}' has tasks, which stay as long as the machine runs",
                     kernel::escaped(name));
     default:
-      return refuse(error::kBadArgument, "name", "there is no server '{}'; 'sched' lists them", kernel::escaped(name));
+      return refuse(error::kNotFound, "name", "there is no server '{}'; 'sched' lists them", kernel::escaped(name));
   }
 }
 
@@ -277,7 +277,7 @@ HandlerResult handle_sched(Services&, const Arguments& arguments, Caller&, Resul
   const tasks::TaskSet& set = tasks::task_set();
   const std::string_view wanted = arguments.text("server");
   if (arguments.has("server") && set.find_server(wanted) == nullptr) {
-    return refuse(error::kBadArgument, "server", "there is no server '{}'", kernel::escaped(wanted));
+    return refuse(error::kNotFound, "server", "there is no server '{}'", kernel::escaped(wanted));
   }
   result.add("state", to_string(set.state()));
   CborWriter& servers = result.key_for("servers");

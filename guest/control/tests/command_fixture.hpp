@@ -4,9 +4,12 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <initializer_list>
 #include <nlohmann/json.hpp>
+#include <ostream>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "guest/control/command.hpp"
@@ -15,6 +18,29 @@
 namespace guest::control::testing {
 
 using nlohmann::json;
+
+/// "code: message" of what run() gives for a command that was refused.
+inline std::string told(const json& answer) { return answer.value("code", "") + ": " + answer.value("message", ""); }
+
+/// What was said, without what was said again right behind: how many allocations a thread takes is the host's affair.
+class Messages {
+ public:
+  Messages(std::initializer_list<std::string> all = {}) : all_(all) {}
+  void add(std::string message) {
+    if (all_.empty() || all_.back() != message) {
+      all_.push_back(std::move(message));
+    }
+  }
+  bool operator==(const Messages&) const = default;
+  friend void PrintTo(const Messages& messages, std::ostream* output) {
+    for (const std::string& message : messages.all_) {
+      *output << "\n  " << message;
+    }
+  }
+
+ private:
+  std::vector<std::string> all_;
+};
 
 class TextCapture final : public kernel::TextOutput {
  public:

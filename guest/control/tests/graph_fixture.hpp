@@ -117,12 +117,25 @@ class GraphCommandTest : public CommandTest {
     }
   }
 
-  /// "code [field]: message" of a command that must be refused.
+  /// "code [field]: message" of a command that must be refused, and must have changed nothing.
   std::string refusal(std::string_view name, const std::vector<std::string_view>& words) {
+    const json before = everything();
     field.clear();
     const json answer = run(name, words);
     EXPECT_TRUE(answer.contains("code")) << answer;
-    return answer.value("code", "") + (field.empty() ? "" : " [" + field + "]") + ": " + answer.value("message", "");
+    std::string told =
+        answer.value("code", "") + (field.empty() ? "" : " [" + field + "]") + ": " + answer.value("message", "");
+    EXPECT_EQ(everything(), before) << told;
+    return told;
+  }
+  /// All that commands of graphs can change: what each graph consists of and is doing, the schemas, the servers.
+  json everything() {
+    json all = run("graph list");
+    for (json& graph : all["graphs"]) {
+      graph["structure"] = structure(graph["graph"].get<std::string>());
+    }
+    all["servers"] = run("sched")["servers"];
+    return all;
   }
   /// A command that must be carried out.
   json done(std::string_view name, const std::vector<std::string_view>& words) {

@@ -9,11 +9,27 @@
 namespace guest::control::testing {
 namespace {
 
-using ::testing::HasSubstr;
-
 class SchedulerCommandTest : public CommandTest {
  protected:
   SchedulerCommandTest() { threads::start_cpus(); }
+  /// A command that is refused changes nothing.
+  json run(std::string_view name, const std::vector<std::string_view>& words = {}) {
+    const json before = promises();
+    json answer = CommandTest::run(name, words);
+    if (answer.contains("code")) {
+      EXPECT_EQ(promises(), before) << name << ": " << answer;
+    }
+    return answer;
+  }
+
+ private:
+  json promises() {
+    json all = CommandTest::run("det");
+    for (json& cpu : all["cpus"]) {
+      cpu.erase("switches");  // time goes on while a thread asks
+    }
+    return {all, CommandTest::run("sched")};
+  }
 };
 
 TEST_F(SchedulerCommandTest, a_server_is_declared_promised_and_taken_back) {
@@ -35,18 +51,18 @@ TEST_F(SchedulerCommandTest, a_server_is_declared_promised_and_taken_back) {
   EXPECT_EQ(sched["servers"][0]["cpu"], 0);
   EXPECT_EQ(sched["servers"][0]["state"], "idle");
   EXPECT_EQ(sched["servers"][0]["response"], (json{{"count", 0}, {"min_ns", 0}, {"max_ns", 0}}));
-  EXPECT_EQ(run("sched", {"nobody"})["code"], "bad-argument");
+  EXPECT_EQ(told(run("sched", {"nobody"})), "not-found: there is no server 'nobody'");
 
   EXPECT_EQ(run("det", {"admit", "big", "7000", "10000", "--cpu", "0"})["message"],
             "'big' does not fit on CPU 0: it needs 700000 ppm, 250000 are promised of at most 850000");
   EXPECT_EQ(run("det", {"admit", "big", "7000", "10000", "--reservation", "soft"})["cpu"], 1);
-  EXPECT_THAT(run("det", {"admit", "big", "1", "10"})["message"], HasSubstr("already"));
+  EXPECT_EQ(told(run("det", {"admit", "big", "1", "10"})), "bad-argument: there is a server 'big' already");
 
   EXPECT_EQ(run("det", {"remove", "big"})["cpus"][1]["admitted_ppm"], 0);
   EXPECT_EQ(run("det", {"off"})["state"], "off");
   EXPECT_EQ(run("det", {"off"})["message"], "it is off already");
   EXPECT_EQ(run("det", {"remove", "camera"})["state"], "off");
-  EXPECT_EQ(run("det", {"remove", "camera"})["code"], "bad-argument");
+  EXPECT_EQ(told(run("det", {"remove", "camera"})), "not-found: there is no server 'camera'; 'sched' lists them");
   EXPECT_EQ(run("det", {"reset"})["state"], "off");
 }
 
@@ -129,12 +145,25 @@ TEST_F(SchedulerCommandTest, a_server_above_the_bound_is_refused_once_promises_a
   run("det", {"off"});
 }
 
+TEST_F(SchedulerCommandTest, there_are_64_servers_at_most) {
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i < tasks::kMaxItems; ++i) {
+    names.push_back("server" + std::to_string(i));
+    EXPECT_EQ(CommandTest::run("det", {"admit", names.back(), "1", "1000"})["name"], names.back());
+  }
+  EXPECT_EQ(told(run("det", {"admit", "one more", "1", "1000"})), "busy: no memory, or 64 servers are there already");
+  for (const std::string& name : names) {
+    CommandTest::run("det", {"remove", name});
+  }
+}
+
 TEST_F(SchedulerCommandTest, arguments_that_do_not_fit_together_are_refused) {
   EXPECT_EQ(run("det", {"on", "--budget_us", "1"})["message"], "budget_us: only for 'det admit', found with 'det on'");
   EXPECT_EQ(run("det", {"on", "--reclaim", "yes"})["message"], "reclaim: only for 'det admit', found with 'det on'");
   EXPECT_EQ(run("det", {"admit", "a", "1", "10", "--reclaim", "soft"})["code"], "bad-argument");
-  EXPECT_EQ(run("det", {"off", "camera"})["code"], "bad-argument");
-  EXPECT_EQ(run("det", {"remove"})["code"], "missing-argument");
+  EXPECT_EQ(told(run("det", {"off", "camera"})),
+            "bad-argument: name: only for 'det admit' and 'det remove', found with 'det off'");
+  EXPECT_EQ(told(run("det", {"remove"})), "missing-argument: det remove needs the name of a server");
   EXPECT_EQ(run("det", {"sideways"})["code"], "bad-argument");
   EXPECT_EQ(run("top", {"5"})["code"], "bad-argument");
 }

@@ -81,7 +81,7 @@ Session SessionMaker::mistakes() {
     add("graph show", {{"graph", "nobody's"}}, refused_with("graph-unknown", "graph"));
     add("graph create", {{"graph", "a b"}}, refused_with("graph-bad-name"));
     add("graph create", {{"graph", "small"}, {"memory", 4096}, {"tensors", 65535}}, refused_with("graph-bad-memory"));
-    add("sched", {{"server", "nobody's"}}, refused_with("bad-argument", "server"));
+    add("sched", {{"server", "nobody's"}}, refused_with("not-found", "server"));
   }
   add_one_by_one(session, std::move(requests));
   return session;
