@@ -20,11 +20,27 @@ struct Units {
   std::uint64_t count;
 };
 
-/// How the work of a command may be shared out.
+/// How the work of a command may be shared out: its output as a grid, of which each unit is a rectangle. What rows and
+/// columns are depends on the command (docs/npu.md, Units). A unit has below a million operations where the shape
+/// allows it, so that it is worth stopping between two, and worth handing one to another thread.
 struct Partition {
   std::uint64_t units;  ///< 0: there is nothing to do
+  std::uint64_t rows;
+  std::uint64_t columns;
+  std::uint64_t rows_per_unit;
+  std::uint64_t columns_per_unit;
 };
 Partition partition(const Checked& command);
+
+/// The rectangle of one unit: rows [row_begin, row_end), and the same of columns.
+struct Tile {
+  std::uint64_t row_begin;
+  std::uint64_t row_end;
+  std::uint64_t column_begin;
+  std::uint64_t column_end;
+};
+/// `unit` is below partition.units.
+Tile tile_of(const Partition& partition, std::uint64_t unit);
 
 /// Runs some units. An index that was found out of range in a tensor ends the command (Reason::IndexRange); what has
 /// been written then is unspecified, but inside the output. Any thread; units of one command may run at once.
