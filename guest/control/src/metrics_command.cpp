@@ -97,9 +97,9 @@ class Printed final : public Flat {
 
 /// All or none: what is printed may be what a scenario waits for.
 HandlerResult print(const Services& services, const Arguments& arguments, const graph::Graph* only, ResultMap& result) {
-  if (!abi::control::allows(services.caller_rights, abi::control::Rights::Admin)) {
+  if (!abi::control::allows(services.caller.rights, abi::control::Rights::Admin)) {
     return refuse(error::kForbidden, "console", "printing on the console needs rights {:#x}, the token gives {:#x}",
-                  static_cast<unsigned>(abi::control::Rights::Admin), static_cast<unsigned>(services.caller_rights));
+                  static_cast<unsigned>(abi::control::Rights::Admin), static_cast<unsigned>(services.caller.rights));
   }
   for (const std::string_view name : {"count", "skip"}) {
     if (arguments.has(name)) {

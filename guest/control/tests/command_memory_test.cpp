@@ -22,6 +22,8 @@ class RefusedCaller final : public Caller {
     refusals.add(std::string(refusal.code) + ": " + std::string(refusal.message.view()));
   }
   void defer(Operation& deferred) override { operation = &deferred; }
+  bool has_room() override { return true; }
+  bool emit(std::span<const std::byte> /*event*/) override { return false; }
   Operation* operation = nullptr;
   Messages refusals;
   int completed = 0;

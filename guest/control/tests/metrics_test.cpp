@@ -182,7 +182,7 @@ class ConsoleMetricsTest : public MetricsTest {
  protected:
   ConsoleMetricsTest() {
     machine.log.set_output(console);
-    machine.services.caller_rights = abi::control::Rights::All;
+    machine.services.caller.rights = abi::control::Rights::All;
   }
   TextCapture console;
 };
@@ -195,7 +195,7 @@ TEST_F(ConsoleMetricsTest, lines_are_printed_for_whoever_reads_the_console) {
 }
 
 TEST_F(ConsoleMetricsTest, nothing_is_printed_for_one_who_may_only_look) {
-  machine.services.caller_rights = abi::control::Rights::Observe;
+  machine.services.caller.rights = abi::control::Rights::Observe;
   EXPECT_EQ(refusal("metrics", {"--console", "yes"}),
             "forbidden [console]: printing on the console needs rights 0x4, the token gives 0x1");
   EXPECT_EQ(console.text, "");
