@@ -114,6 +114,10 @@ HandlerResult print(const Services& services, const Arguments& arguments, const 
                   "console: {} metrics match, allowed: at most {}; ask for one graph, or for a longer prefix",
                   counted.numbers, kMaxConsoleMetrics);
   }
+  // Behind the shell's prompt it would be no line of its own, and nobody would take it for a metric.
+  if (services.log.in_line()) {
+    services.log.write("\n");
+  }
   Printed printed(prefix, services.log);
   gather_metrics(services, only, printed);
   result.add("printed", printed.lines);

@@ -194,6 +194,13 @@ TEST_F(ConsoleMetricsTest, lines_are_printed_for_whoever_reads_the_console) {
   EXPECT_EQ(console.text, "METRIC op_g_end_runs=3\n");
 }
 
+TEST_F(ConsoleMetricsTest, a_prompt_is_not_in_front_of_the_first) {
+  make_pipeline("g");
+  machine.log.write("sis> ");
+  done("metrics", {"graph_stats_ops", "--console", "yes"});
+  EXPECT_EQ(console.text, "sis> \nMETRIC graph_stats_ops=2\n");
+}
+
 TEST_F(ConsoleMetricsTest, nothing_is_printed_for_one_who_may_only_look) {
   machine.services.caller.rights = abi::control::Rights::Observe;
   EXPECT_EQ(refusal("metrics", {"--console", "yes"}),
