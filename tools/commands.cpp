@@ -10,6 +10,7 @@
 #include "tools/statistics.hpp"
 #include "tools/target.hpp"
 #include "tools/text.hpp"
+#include "tools/top.hpp"
 #include "vmm/machine/monitor_client.hpp"
 #include "vmm/machine/registry.hpp"
 
@@ -18,9 +19,6 @@ namespace {
 
 using nlohmann::json;
 using std::chrono::steady_clock;
-
-/// ECMA-48, "CUP" and "ED": to the upper left, clears what is below.
-constexpr char kFromTop[] = "\x1b[H\x1b[J";
 
 /// Up to this many pings each have a line of their own; of more, only the figures are of use to a reader.
 constexpr std::uint32_t kMaxPingLines = 20;
@@ -144,19 +142,7 @@ ExitCode run(const Context& context, const GraphImport& command) {
 
 ExitCode run(const Context& context, const Call& call) { return call_and_print(context, call.op, call.args); }
 
-ExitCode run(const Context& context, const Top& top) {
-  if (top.ms != 0) return call_and_print(context, "top", {{"ms", top.ms}});
-  if (!context.terminal || context.options.json) return call_and_print(context, "top", json::object());
-  auto session = Session::open(context.options);
-  if (!session) return report(context, session.error());
-  // Until Ctrl-C ends the program, or the machine the connection.
-  for (;;) {
-    const auto result = session->call("top", json::object());
-    if (!result) return report(context, result.error());
-    context.out << kFromTop << table(*result) << std::flush;
-    if (!context.out) return ExitCode::Ok;  // main says so
-  }
-}
+ExitCode run(const Context& context, const Top& top) { return run_top(context, top); }
 
 ExitCode run(const Context& context, const Shutdown& shutdown) {
   auto session = Session::open(context.options);

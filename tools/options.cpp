@@ -31,7 +31,7 @@ constexpr char kFooter[] =
     "  3  cannot connect: no such machine, connection refused, or no permission; the message says which\n"
     "  4  no reply: none in time, or the connection was lost before one came\n"
     "  5  the peer broke the protocol\n"
-    "  130  interrupted, as a shell shows it: Ctrl-C ends `top` on a terminal\n"
+    "  130  interrupted, as a shell shows it: Ctrl-C ends `top` on a terminal, q ends it with 0\n"
     "\n"
     "Files:\n"
     "  A machine's run directory holds vsock.sock, to which sisctl connects, and control.key (mode 0600), under which\n"
@@ -161,11 +161,15 @@ void add_commands(CLI::App& app, Raw& raw) {
   shutdown->add_option("--code", raw.shutdown.code, "The guest's exit code, 0 to 255; default: 0")
       ->type_name("N")
       ->check(CLI::Range(0U, 255U).description(""));
-  auto* top = app.add_subcommand("top", "Show what processor time each of the guest's threads gets");
+  auto* top =
+      app.add_subcommand("top", "Watch CPUs, servers, operators, channels and threads; full screen on a terminal");
   top->add_option("MS", raw.top.ms, "Watch so many milliseconds and show it once")
       ->type_name("")
       ->check(CLI::Range(10U, 60'000U).description(""));
-  top->footer("Without MS it watches for a second, on a terminal again and again until Ctrl-C.");
+  top->footer(
+      "On a terminal, without MS, it is drawn again every second. Keys: q or Ctrl-C ends it, 1 to 5 or left and\n"
+      "right choose what is shown, up, down, Page Up and Page Down scroll. Where the output is no terminal, or\n"
+      "TERM is \"dumb\", it is one picture as text, of a second or of MS; with --json as JSON. NO_COLOR is honoured.");
   auto* call = app.add_subcommand("call", "Send any request; `sisctl shell help` lists the guest's ops");
   call->add_option("OP", raw.call.op, "Name of the op")->required()->type_name("")->check(check_not_empty);
   call->add_option("--args", raw.args, "Its arguments: a JSON object")->type_name("JSON");

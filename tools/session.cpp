@@ -34,6 +34,18 @@ Outcome<json> Session::call(const std::string& op, const json& args) {
   return std::move(*result);
 }
 
+Outcome<std::uint32_t> Session::send(const std::string& op, const json& args) {
+  const auto id = client_.send(op, args, std::chrono::steady_clock::now() + timeout_);
+  if (!id) return std::unexpected(failure_of(id.error(), target_, timeout_));
+  return *id;
+}
+
+Outcome<json> Session::receive(std::uint32_t id) {
+  auto result = client_.receive(id, std::chrono::steady_clock::now() + timeout_);
+  if (!result) return std::unexpected(failure_of(result.error(), target_, timeout_));
+  return std::move(*result);
+}
+
 Failure Session::wrong_reply(const std::string& what) const {
   return failure_of({.kind = vmm::control::ClientError::Kind::Protocol, .message = what}, target_, timeout_);
 }

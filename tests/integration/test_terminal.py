@@ -1,11 +1,16 @@
 """sisvmm and sisctl at a terminal: `run -i`, `console` and `top` on a pseudo-terminal of its own."""
 
 import fcntl
+import json
 import os
+import pathlib
 import pty
 import select
+import shutil
 import signal
+import struct
 import subprocess
+import tempfile
 import termios
 import time
 import unittest
@@ -14,18 +19,57 @@ import harness
 
 LEAVE = b"\x1d"  # Ctrl-]
 
+# A server, and a graph that runs for ever.
+GRAPH = """apiVersion: sis/v1
+name: live
+scheduler:
+  servers:
+    - {name: hard-one, budget: 2ms, period: 20ms}
+graphs:
+  - name: demo
+    channels:
+      - {id: 1, capacity: 4}
+    operators:
+      - {id: 1, name: source, kind: synthetic-source, stage: acquire, out: [1], parameters: {period_us: 5000}}
+      - {id: 2, name: end, kind: sink, stage: explain, in: [1]}
+"""
+
 
 class Terminal:
     """A program with a pseudo-terminal as its standard streams; `controlling`: Ctrl-C typed there is a SIGINT."""
 
-    def __init__(self, arguments, env, controlling=False):
+    def __init__(self, arguments, env, controlling=False, size=None):
         self.master, slave = pty.openpty()
+        if size:
+            self.resize(*size)
         self.before = termios.tcgetattr(slave)
         self.slave = slave  # kept open: the settings are looked at when the program has gone
         take = (lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0)) if controlling else None
         self.process = subprocess.Popen([str(a) for a in arguments], stdin=slave, stdout=slave, stderr=slave, env=env,
                                         start_new_session=True, preexec_fn=take)
         self.output = b""
+        self.all = b""  # also what was forgotten
+
+    def resize(self, rows, columns):
+        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def state(self):
+        """The letter that /proc has for it: T is stopped."""
+        return pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+    def read(self, timeout_s):
+        """False: there was nothing."""
+        ready, _, _ = select.select([self.master], [], [], timeout_s)
+        if ready:
+            data = os.read(self.master, 4096)
+            self.output += data
+            self.all += data
+        return bool(ready)
+
+    def drain(self):
+        """Takes what the program has written before it ended."""
+        while self.read(0):
+            pass
 
     def type(self, data):
         os.write(self.master, data)
@@ -33,10 +77,9 @@ class Terminal:
     def wait_for(self, text):
         deadline = time.monotonic() + harness.LIMIT_S
         while text not in self.output:
-            ready, _, _ = select.select([self.master], [], [], 0.2)
-            if ready:
-                self.output += os.read(self.master, 4096)
-            elif time.monotonic() > deadline or self.process.poll() is not None:
+            if self.read(0.2):
+                continue
+            if time.monotonic() > deadline or self.process.poll() is not None:
                 raise AssertionError(f"waited in vain for {text!r}; so far:\n{self.output.decode(errors='replace')}")
 
     def forget(self):
@@ -159,63 +202,150 @@ class Console(harness.MachineTest):
 
 
 class Top(harness.MachineTest):
-    """`sisctl top` on a terminal, which goes on until it is ended."""
-    REDRAWN = b"\x1b[H\x1b[J"
+    """`sisctl top` on a terminal: full screen, until it is ended."""
+    TAKEN, GIVEN_BACK = b"\x1b[?1049h", b"\x1b[?1049l"
 
-    def setUp(self):
-        super().setUp()
-        self.subject = self.machine().wait_ready()
+    @classmethod
+    def setUpClass(cls):
+        folder = pathlib.Path(tempfile.mkdtemp(prefix="sis-"))
+        cls.addClassCleanup(shutil.rmtree, folder, ignore_errors=True)
+        cls.subject = harness.Machine(folder, GRAPH, "top")
+        cls.addClassCleanup(cls.subject.destroy)
+        cls.subject.wait_ready()
 
-    def top(self, *options):
-        terminal = Terminal([harness.SISCTL, "--socket", self.subject.socket, *options, "top"], harness.environment(),
-                            controlling=True)
+    def top(self, *options, size=(30, 120), subject=None, **extra):
+        terminal = Terminal([harness.SISCTL, "--socket", (subject or self.subject).socket, *options, "top"],
+                            {"TERM": "xterm", **harness.environment(), **extra}, controlling=True, size=size)
         self.addCleanup(terminal.close)
         return terminal
 
-    def wait_for_picture(self, terminal):
-        """Waits until a picture has been drawn and the next one has begun."""
-        terminal.wait_for(self.REDRAWN)
-        _, _, terminal.output = terminal.output.partition(self.REDRAWN)
-        terminal.wait_for(self.REDRAWN)
-        picture = terminal.output.partition(self.REDRAWN)[0]
-        for name in (b"cpus ", b"interval_ns ", b"threads "):
-            self.assertEqual(picture.count(b"\n" + name) + picture.startswith(name), 1, terminal.output)
-
-    def test_it_is_drawn_again_and_again_until_control_c(self):
-        terminal = self.top()
-        for _ in range(2):
-            self.wait_for_picture(terminal)
-        terminal.type(b"\x03")
-        # Killed by the signal, which a shell shows as 130.
-        self.assertEqual(terminal.wait(), -signal.SIGINT)
+    def assert_given_back(self, terminal):
+        terminal.drain()
         self.assertTrue(terminal.settings_are_back())
+        self.assertEqual((terminal.all.count(self.TAKEN), terminal.all.count(self.GIVEN_BACK)), (1, 1))
+        self.assertLess(terminal.all.index(self.TAKEN), terminal.all.index(self.GIVEN_BACK))
+
+    def test_it_shows_all_again_and_again_until_q(self):
+        terminal = self.top()
+        for text in (self.TAKEN, b"CPU", b"hard-one", b"demo", b"source", b"RUNS/S", b"DEPTH", b"THREAD"):
+            terminal.wait_for(text)
+        terminal.forget()
+        terminal.wait_for(b"THREAD")
+        terminal.type(b"q")
+        self.assertEqual(terminal.wait(), 0)
+        self.assert_given_back(terminal)
         self.assert_alive(self.subject)
 
-    def test_it_ends_with_4_and_the_reason_when_the_machine_ends(self):
+    def test_keys_choose_and_a_small_screen_scrolls(self):
+        terminal = self.top(size=(8, 100))
+        terminal.wait_for(b"lines 1 to 6 of ")
+        terminal.type(b"\x1b[B")
+        terminal.wait_for(b"lines 2 to 7 of ")
+        terminal.type(b"4")
+        terminal.wait_for(b"[4 channels]")
+        terminal.wait_for(b"STALLS")
+        terminal.type(b"\x1b[D")
+        terminal.wait_for(b"[3 operators]")
+        terminal.wait_for(b"RUNS/S")
+
+    def test_a_new_size_is_taken_at_once(self):
         terminal = self.top()
-        self.wait_for_picture(terminal)
-        self.subject.stop()
-        terminal.wait_for(b"sisctl: ")
-        self.assertEqual(terminal.wait(), 4)
+        terminal.wait_for(b"THREAD")
+        terminal.resize(3, 30)
+        terminal.wait_for(b"too small: 30x3, needs 40x5")
+        terminal.forget()
+        terminal.resize(40, 100)
+        terminal.wait_for(b"\x1b[40;1H")
+
+    def test_colours_are_for_those_who_want_them(self):
+        coloured, plain = self.top(), self.top(NO_COLOR="1")
+        for terminal in (coloured, plain):
+            terminal.wait_for(b"THREAD")
+        self.assertIn(b"\x1b[32m", coloured.output)
+        self.assertNotRegex(plain.output, rb"\x1b\[[0-9]+m")
+
+    def test_control_c_and_signals_give_the_screen_back(self):
+        for number, end in ((signal.SIGINT, lambda t: t.type(b"\x03")),
+                            (signal.SIGTERM, lambda t: t.process.send_signal(signal.SIGTERM)),
+                            (signal.SIGHUP, lambda t: t.process.send_signal(signal.SIGHUP)),
+                            (signal.SIGABRT, lambda t: t.process.send_signal(signal.SIGABRT))):
+            with self.subTest(number):
+                terminal = self.top()
+                terminal.wait_for(b"THREAD")
+                end(terminal)
+                # Ended by the signal, which a shell shows as 128 and its number.
+                self.assertEqual(terminal.wait(), -number)
+                self.assert_given_back(terminal)
+        self.assert_alive(self.subject)
+
+    def test_it_can_be_suspended_and_goes_on(self):
+        terminal = self.top()
+        terminal.wait_for(b"THREAD")
+        terminal.type(b"\x1a")
+        terminal.wait_for(self.GIVEN_BACK)
+        harness.wait_until(lambda: terminal.state() == "T", "sisctl to be suspended")
+        self.assertTrue(terminal.settings_are_back())
+        terminal.forget()
+        terminal.process.send_signal(signal.SIGCONT)
+        terminal.wait_for(self.TAKEN)
+        terminal.wait_for(b"THREAD")
+        terminal.type(b"q")
+        self.assertEqual(terminal.wait(), 0)
         self.assertTrue(terminal.settings_are_back())
 
+    def test_it_ends_with_4_and_the_reason_when_the_machine_ends(self):
+        subject = self.machine().wait_ready()
+        terminal = self.top(subject=subject)
+        terminal.wait_for(b"THREAD")
+        subject.stop()
+        terminal.wait_for(b"sisctl: ")
+        self.assertEqual(terminal.wait(), 4)
+        self.assert_given_back(terminal)
+        self.assertLess(terminal.all.index(self.GIVEN_BACK), terminal.all.index(b"sisctl: "))
+
     def test_it_ends_with_4_and_the_reason_when_the_guest_stands_still(self):
-        terminal = self.top("--timeout", "3")
-        self.wait_for_picture(terminal)
+        terminal = self.top("--timeout", "5")
+        terminal.wait_for(b"THREAD")
         guest = self.subject.guest_pid()
         os.kill(guest, signal.SIGSTOP)
         try:
+            terminal.wait_for(b"no answer for 3 s")
+            # Keys are served all the same.
+            terminal.type(b"2")
+            terminal.wait_for(b"[2 servers]")
             terminal.wait_for(b"sisctl: ")
             self.assertEqual(terminal.wait(), 4)
         finally:
             os.kill(guest, signal.SIGCONT)
+        self.assert_given_back(terminal)
         self.assert_alive(self.subject)
 
-    def test_no_terminal_means_one_picture(self):
+    def test_q_does_not_wait_for_a_guest_that_stands_still(self):
+        terminal = self.top("--timeout", "100")
+        terminal.wait_for(b"THREAD")
+        guest = self.subject.guest_pid()
+        os.kill(guest, signal.SIGSTOP)
+        try:
+            terminal.wait_for(b"no answer for 3 s")
+            terminal.type(b"q")
+            self.assertEqual(terminal.process.wait(20), 0)
+        finally:
+            os.kill(guest, signal.SIGCONT)
+
+    def test_no_terminal_or_a_dumb_one_means_one_picture(self):
         done = self.subject.ctl("top")
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertNotIn("\x1b", done.stdout)
-        self.assertEqual(done.stdout.count("interval_ns "), 1)
+        for name in ("BUSY", "hard-one", "RUNS/S", "DEPTH", "THREAD"):
+            self.assertEqual(done.stdout.count(name), 1, done.stdout)
+        figures = json.loads(self.subject.ctl("--json", "top", "200").stdout)
+        self.assertEqual([each["name"] for each in figures["operators"]], ["source", "end"])
+        self.assertEqual(len(figures["cpus"]), 1)
+        self.assertGreater(figures["operators"][1]["runs_per_s"], 0)
+        terminal = self.top(TERM="dumb")
+        self.assertEqual(terminal.wait(), 0)
+        terminal.drain()
+        self.assertNotIn(b"\x1b", terminal.all)
 
 
 if __name__ == "__main__":

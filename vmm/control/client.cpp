@@ -1,5 +1,7 @@
 #include "vmm/control/client.hpp"
 
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -96,6 +98,8 @@ ClientResult<json> Client::receive(std::uint32_t id, Deadline deadline) {
   if (!result) return broken(std::move(result.error()));
   return result;
 }
+
+void Client::interrupt() const { ::shutdown(fd_.get(), SHUT_RDWR); }
 
 ClientResult<std::uint32_t> Client::send_command(wire::Command command, const json& body, Deadline deadline) {
   if (broken_) return std::unexpected(*broken_);

@@ -1,5 +1,6 @@
 #include "vmm/terminal/terminal.hpp"
 
+#include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -14,6 +15,11 @@ namespace {
 // it is true.
 termios original_settings;
 std::atomic<bool> is_raw{false};
+std::atomic<bool> has_screen{false};
+
+// xterm, "Private Modes" 1049 (alternate screen, cursor kept) and 25 (cursor shown); ECMA-48, "SGR": no attributes.
+constexpr std::string_view kTakeScreen = "\x1b[?1049h\x1b[?25l";
+constexpr std::string_view kGiveScreen = "\x1b[m\x1b[?25h\x1b[?1049l";
 
 constexpr std::array kCrashSignals = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
 
@@ -38,6 +44,8 @@ void guard_against_crashes() {
 }  // namespace
 
 void restore_terminal() {
+  // So may write(). Nothing can be done about a terminal that does not take it.
+  if (has_screen.exchange(false)) (void)!::write(STDOUT_FILENO, kGiveScreen.data(), kGiveScreen.size());
   // tcsetattr may be called from a handler (POSIX, "Signal Concepts").
   if (is_raw.exchange(false)) ::tcsetattr(STDIN_FILENO, TCSANOW, &original_settings);
 }
@@ -106,6 +114,27 @@ void AttachedTerminal::on_readable() {
     loop_.modify(STDIN_FILENO, Interest::None);
   }
   if (typed.leave) callbacks_.on_leave();
+}
+
+FullScreen::FullScreen() {
+  guard_against_crashes();
+  take();
+}
+
+void FullScreen::take() {
+  if (!has_screen.exchange(true)) write_output(kTakeScreen);
+}
+
+void FullScreen::release() {
+  if (has_screen.exchange(false)) write_output(kGiveScreen);
+}
+
+FullScreen::Size FullScreen::size() {
+  winsize size{};
+  if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0 || size.ws_row == 0) {
+    return {.columns = 80, .rows = 24};
+  }
+  return {.columns = size.ws_col, .rows = size.ws_row};
 }
 
 }  // namespace vmm

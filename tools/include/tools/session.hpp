@@ -33,6 +33,13 @@ class Session {
   /// One request and its reply.
   Outcome<nlohmann::json> call(const std::string& op, const nlohmann::json& args);
 
+  /// The same in two parts, so that several requests can be on their way: sends one; its number is for receive().
+  Outcome<std::uint32_t> send(const std::string& op, const nlohmann::json& args);
+  Outcome<nlohmann::json> receive(std::uint32_t id);
+
+  /// From another thread: a call that waits fails at once, and so does every later one.
+  void interrupt() const { client_.interrupt(); }
+
   /// A reply that is well formed and yet not one to this op.
   [[nodiscard]] Failure wrong_reply(const std::string& what) const;
 

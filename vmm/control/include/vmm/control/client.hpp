@@ -54,6 +54,10 @@ class Client {
   /// The reply to a request that send() sent, as call() gives it.
   ClientResult<nlohmann::json> receive(std::uint32_t id, Deadline deadline);
 
+  /// Ends the connection: a call that waits, in the client's own thread, fails at once, and so does every later one. The
+  /// only call for other threads; the client must live until it returns.
+  void interrupt() const;
+
   /// What the guest answered to Hello: {server, version, protocol, rights, max_payload}.
   [[nodiscard]] const nlohmann::json& hello() const { return hello_; }
 

@@ -16,7 +16,7 @@ inline constexpr std::size_t kMaxTyped = 4096;
 /// Writes all of it to the standard output. False: it was closed, or cannot be written to.
 bool write_output(std::string_view bytes);
 
-/// Puts the terminal back if it is attached. May be called in a signal handler.
+/// Puts the terminal back if it is attached, and its screen if that is taken. May be called in a signal handler.
 void restore_terminal();
 
 /// While it lives, what is typed goes to `on_typed` byte by byte: no echo, no line editing, Ctrl-C is a byte. The
@@ -53,6 +53,27 @@ class AttachedTerminal {
   EscapeFilter escape_;
   bool is_terminal_;
   bool watching_ = false;
+};
+
+/// While it lives, the standard output, which is a terminal, shows a screen of its own without a cursor. What was on
+/// the terminal before is there again when it ends, also when the program crashes. There is one at a time.
+class FullScreen {
+ public:
+  FullScreen();
+  ~FullScreen() { release(); }
+  FullScreen(const FullScreen&) = delete;
+  FullScreen& operator=(const FullScreen&) = delete;
+
+  /// Gives the screen back and takes it again, empty: around being suspended.
+  void release();
+  void take();
+
+  struct Size {
+    unsigned columns;
+    unsigned rows;
+  };
+  /// As it is now. A terminal that does not know is taken for one of 80 by 24.
+  static Size size();
 };
 
 }  // namespace vmm
