@@ -3,15 +3,15 @@
 #include <gtest/gtest.h>
 
 #include "command_fixture.hpp"
-#include "guest/kernel/testing/failing_memory.hpp"
+#include "guest/kernel/failing_memory/failing_memory.hpp"
 #include "guest/kernel/threads/testing/fake_cpus.hpp"
 #include "guest/kernel/work.hpp"
 
 namespace guest::control::testing {
 namespace {
 
-using kernel::testing::fail_each_allocation;
-using kernel::testing::FailingMemory;
+using kernel::fail_each_allocation;
+using kernel::FailingMemory;
 using Words = std::vector<std::string_view>;
 
 /// Of commands that answer later, maybe with a refusal.

@@ -3,13 +3,13 @@
 #include <gtest/gtest.h>
 
 #include "graph_fixture.hpp"
-#include "guest/kernel/testing/failing_memory.hpp"
+#include "guest/kernel/failing_memory/failing_memory.hpp"
 #include "guest/tasks/task_set.hpp"
 
 namespace guest::control::testing {
 namespace {
 
-using kernel::testing::fail_each_allocation;
+using kernel::fail_each_allocation;
 using Words = std::vector<std::string_view>;
 
 class GraphMemoryTest : public GraphCommandTest {

@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "command_fixture.hpp"
-#include "guest/kernel/testing/failing_memory.hpp"
+#include "guest/kernel/failing_memory/failing_memory.hpp"
 #include "guest/kernel/threads/testing/fake_cpus.hpp"
 #include "guest/tasks/task_set.hpp"
 
@@ -60,12 +60,12 @@ TEST_F(TaskCommandTest, the_set_is_on_with_all_its_threads_or_not_at_all) {
   json answer;
   threads::start("test", [&] {
     const json before = run("sched");
-    kernel::testing::fail_each_allocation([&] { answer = run("det", {"on"}); },
-                                          [&] {
-                                            all.add(told(answer));
-                                            EXPECT_TRUE(threads::sleep_for(20'000'000));  // those that began end
-                                            EXPECT_EQ(run("sched"), before);
-                                          });
+    kernel::fail_each_allocation([&] { answer = run("det", {"on"}); },
+                                 [&] {
+                                   all.add(told(answer));
+                                   EXPECT_TRUE(threads::sleep_for(20'000'000));  // those that began end
+                                   EXPECT_EQ(run("sched"), before);
+                                 });
     run("det", {"off"});
   });
   threads::run_until_idle();

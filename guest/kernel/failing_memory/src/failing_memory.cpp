@@ -1,9 +1,9 @@
-#include "guest/kernel/testing/failing_memory.hpp"
+#include "guest/kernel/failing_memory/failing_memory.hpp"
 
 #include <cstdint>
 #include <new>
 
-namespace guest::kernel::testing {
+namespace guest::kernel {
 namespace {
 
 constexpr std::size_t kNever = SIZE_MAX;
@@ -34,19 +34,19 @@ FailingMemory::~FailingMemory() { left = kNever; }
 
 bool FailingMemory::has_failed() const { return failed; }
 
-}  // namespace guest::kernel::testing
+}  // namespace guest::kernel
 
 // What the library has for these is replaced; the memory is that of the others, so that any delete fits.
 
 void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept {
-  return guest::kernel::testing::fails() ? nullptr : ::operator new(bytes);
+  return guest::kernel::fails() ? nullptr : ::operator new(bytes);
 }
 void* operator new[](std::size_t bytes, const std::nothrow_t&) noexcept {
-  return guest::kernel::testing::fails() ? nullptr : ::operator new[](bytes);
+  return guest::kernel::fails() ? nullptr : ::operator new[](bytes);
 }
 void* operator new(std::size_t bytes, std::align_val_t alignment, const std::nothrow_t&) noexcept {
-  return guest::kernel::testing::fails() ? nullptr : ::operator new(bytes, alignment);
+  return guest::kernel::fails() ? nullptr : ::operator new(bytes, alignment);
 }
 void* operator new[](std::size_t bytes, std::align_val_t alignment, const std::nothrow_t&) noexcept {
-  return guest::kernel::testing::fails() ? nullptr : ::operator new[](bytes, alignment);
+  return guest::kernel::fails() ? nullptr : ::operator new[](bytes, alignment);
 }

@@ -3,7 +3,7 @@
 
 #include <cstddef>
 
-namespace guest::kernel::testing {
+namespace guest::kernel {
 
 /// While one lives, one allocation with std::nothrow fails: the kernel's, which all are; those of the test's own
 /// library are not. One at a time.
@@ -37,4 +37,4 @@ void fail_each_allocation(Attempt&& attempt, Refused&& refused) {
   }
 }
 
-}  // namespace guest::kernel::testing
+}  // namespace guest::kernel
