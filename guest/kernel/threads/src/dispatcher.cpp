@@ -46,14 +46,14 @@ Dispatcher::Dispatcher(kernel::TimerQueue& timers, sched::Ppm bound, const sched
   detail::dispatchers[kernel::cpu_index()].store(this, std::memory_order_release);
 }
 
-sched::Time Dispatcher::current_ran() const {
-  const kernel::CriticalSection section;
-  // Clock and counter of one moment, or the time that a thread has had would seem to go back.
+/// Interrupts are masked. Clock and counter of one moment, or the time that a thread has had would seem to go back.
+Dispatcher::Moment Dispatcher::moment_without_stolen() const {
   for (;;) {
     const std::optional<std::uint64_t> stolen_ns = scheduler_.stolen().total_ns();
-    const sched::Time ran = scheduler_.running_ran(now());
+    const sched::Time at = now();
+    const Moment found{.now = at, .ran = scheduler_.running_ran(at)};
     if (scheduler_.stolen().total_ns() == stolen_ns) [[likely]] {
-      return ran;
+      return found;
     }
   }
 }

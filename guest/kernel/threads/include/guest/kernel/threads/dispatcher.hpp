@@ -43,8 +43,14 @@ class Dispatcher {
   [[nodiscard]] kernel::TimerQueue& timers() { return timers_; }
   /// Switches of threads since boot; from anywhere.
   [[nodiscard]] std::uint64_t switches() const { return switches_.load(std::memory_order_relaxed); }
+  /// The clock, and the processor time that the running thread has had by then.
+  struct Moment {
+    sched::Time now;
+    sched::Time ran;
+  };
+  [[nodiscard]] Moment moment() const;
   /// Processor time that the running thread has had, up to now.
-  [[nodiscard]] sched::Time current_ran() const;
+  [[nodiscard]] sched::Time current_ran() const { return moment().ran; }
 
   /// Around the handlers of an interrupt. What they have woken runs when the interrupt is left, if it is more urgent.
   void enter_interrupt() { in_interrupt_ = true; }
@@ -77,6 +83,7 @@ class Dispatcher {
   friend class Waking;
 
   static void thread_entry();
+  [[nodiscard]] Moment moment_without_stolen() const;
   void post(Thread& thread, std::uint32_t what);
   void unpark(Thread& thread, sched::Time now);
   void inherit(Thread& thread);
@@ -116,6 +123,16 @@ inline void Dispatcher::unpark(Thread& thread, sched::Time now) {
   }
   scheduler_.wake(thread, now);
   reschedule_ = true;
+}
+
+/// Around each execution of a graph's operator, so inline.
+inline Dispatcher::Moment Dispatcher::moment() const {
+  const kernel::CriticalSection section;
+  const sched::Time at = now();
+  if (scheduler_.stolen().is_told()) [[unlikely]] {
+    return moment_without_stolen();
+  }
+  return {.now = at, .ran = scheduler_.running_ran(at)};
 }
 
 inline void Dispatcher::settle(kernel::InterruptState before, sched::Time now) {
