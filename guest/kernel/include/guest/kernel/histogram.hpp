@@ -15,8 +15,8 @@
 
 namespace guest::kernel {
 
-/// One writer: one CPU, with interrupts masked or in handlers, so that samples do not interleave. Readers anywhere, at
-/// any time. All zero bytes when empty.
+/// One writer, so that samples do not interleave: one CPU, with interrupts masked or in handlers, or one thread.
+/// Readers anywhere, at any time. All zero bytes when empty.
 class Histogram {
  public:
   /// Largest relative error of percentile(), in thousandths: that of a bucket's upper bound.
@@ -75,10 +75,11 @@ class Histogram {
   }
 
  private:
-  std::atomic<std::uint64_t> buckets_[kBuckets] = {};
-  std::atomic<std::uint64_t> sum_{0};
+  // Before the buckets, where an address near that of the histogram takes one instruction less.
   std::atomic<std::uint64_t> max_{0};
   std::atomic<std::uint64_t> not_min_{0};  ///< ~min, so that an empty one is zero and lies in .bss
+  std::atomic<std::uint64_t> sum_{0};
+  std::atomic<std::uint64_t> buckets_[kBuckets] = {};
 };
 static_assert(Histogram::bucket_of(0) == 0 && Histogram::bucket_of(15) == 15 && Histogram::bucket_of(16) == 16);
 static_assert(Histogram::bucket_of(~std::uint64_t{0}) == Histogram::kBuckets - 1);
