@@ -16,14 +16,6 @@ std::string_view to_string(ChannelPolicy policy) {
 
 Channel::~Channel() { (void)drain(); }
 
-bool Channel::has_room() {
-  if (policy_ != ChannelPolicy::Block || ring_.has_room()) [[likely]] {
-    return true;
-  }
-  stalls_.add_one();
-  return false;
-}
-
 SendResult Channel::send_into_full(TensorRef& tensor) {
   SendResult result{.outcome = SendOutcome::Full, .wake_consumer = false, .dropped = TensorHandle::None};
   switch (policy_) {

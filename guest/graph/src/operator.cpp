@@ -118,11 +118,6 @@ std::string_view Parameters::text(std::string_view name) const {
 
 bool Parameters::has(std::string_view name) const { return values_[index_of(name)].given; }
 
-TensorRef& Firing::Ports::at(std::size_t port) {
-  kernel::require(port < size, "an operator uses a port that it does not have");
-  return tensors[port];
-}
-
 std::expected<TensorRef, kernel::NamedError> Firing::allocate(DType dtype, const Shape& shape) {
   auto tensor = arena_.allocate({.dtype = dtype,
                                  .shape = shape,
@@ -141,12 +136,6 @@ std::expected<TensorRef, kernel::NamedError> Firing::allocate(DType dtype, const
   return kernel::fail("graph-no-memory", "no room for a tensor of {} bytes: {} tensors, {} of {} bytes are in use",
                       bytes_of(dtype, shape).value_or(0), statistics.live, statistics.used_bytes,
                       statistics.memory_bytes);
-}
-
-void Firing::send(std::size_t port, TensorRef tensor) {
-  TensorRef& place = outputs_.at(port);
-  kernel::require(tensor && !place, "an operator sends nothing, or a second tensor to one output");
-  place = std::move(tensor);
 }
 
 void KindTable::add(std::span<const OperatorKind> kinds) {

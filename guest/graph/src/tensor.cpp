@@ -8,26 +8,6 @@
 namespace guest::graph {
 namespace {
 
-constexpr unsigned kGenerationShift = 32;
-constexpr std::uint64_t kReferences = (std::uint64_t{1} << kGenerationShift) - 1;
-constexpr unsigned kHandleGenerationShift = 16;
-constexpr std::uint32_t kHandleIndex = (std::uint32_t{1} << kHandleGenerationShift) - 1;
-
-std::uint32_t generation_of(std::uint64_t state) { return static_cast<std::uint32_t>(state >> kGenerationShift); }
-std::uint32_t generation_of(TensorHandle handle) {
-  return static_cast<std::uint32_t>(handle) >> kHandleGenerationShift;
-}
-std::uint32_t index_of(TensorHandle handle) { return static_cast<std::uint32_t>(handle) & kHandleIndex; }
-std::uint64_t references_of(std::uint64_t state) { return state & kReferences; }
-
-/// Never 0, so that no handle of a tensor is TensorHandle::None.
-std::uint32_t next_generation(std::uint32_t generation) { return generation == kHandleIndex ? 1 : generation + 1; }
-
-/// The state is one of a tensor that `handle` is of.
-bool is_of(std::uint64_t state, TensorHandle handle) {
-  return generation_of(state) == generation_of(handle) && references_of(state) != 0;
-}
-
 constexpr std::uint64_t round_up(std::uint64_t bytes) {
   return (bytes + TensorArena::kDataAlignment - 1) / TensorArena::kDataAlignment * TensorArena::kDataAlignment;
 }
@@ -171,6 +151,11 @@ kernel::Result<TensorRef> TensorArena::allocate(const TensorInfo& info) {
   return TensorRef(*this, TensorHandle{(generation_of(state) << kHandleGenerationShift) | index});
 }
 
+/// Never 0, so that no handle of a tensor is TensorHandle::None.
+std::uint32_t TensorArena::next_generation(std::uint32_t generation) {
+  return generation == kHandleIndex ? 1 : generation + 1;
+}
+
 void TensorArena::free(Descriptor& descriptor) {
   const kernel::SpinGuard guard(lock_);
   if (descriptor.extent != ExtentPool::kNone) {
@@ -182,20 +167,6 @@ void TensorArena::free(Descriptor& descriptor) {
   descriptor.next_free = first_free_;
   first_free_ = static_cast<std::uint32_t>(&descriptor - descriptors_.data());
   --live_;
-}
-
-TensorArena::Descriptor* TensorArena::find(TensorHandle handle) const {
-  if (index_of(handle) >= descriptors_.size()) {
-    return nullptr;
-  }
-  Descriptor& descriptor = descriptors_[index_of(handle)];
-  return is_of(descriptor.state.load(std::memory_order_acquire), handle) ? &descriptor : nullptr;
-}
-
-TensorArena::Descriptor& TensorArena::live(TensorHandle handle) const {
-  Descriptor* const descriptor = find(handle);
-  kernel::require(descriptor != nullptr, "use of a tensor that is gone, or of none");
-  return *descriptor;
 }
 
 bool TensorArena::add_reference(TensorHandle handle) {
@@ -291,12 +262,7 @@ TensorRef TensorRef::share() const {
 bool TensorRef::unique() const {
   kernel::require(handle_ != TensorHandle::None, "a reference to no tensor is used");
   // Acquire pairs with the release in TensorArena::release().
-  return references_of(arena_->live(handle_).state.load(std::memory_order_acquire)) == 1;
-}
-
-const TensorInfo& TensorRef::info() const {
-  kernel::require(handle_ != TensorHandle::None, "a reference to no tensor is used");
-  return arena_->live(handle_).info;
+  return TensorArena::references_of(arena_->live(handle_).state.load(std::memory_order_acquire)) == 1;
 }
 
 std::span<const std::byte> TensorRef::data() const {

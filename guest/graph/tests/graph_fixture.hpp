@@ -78,6 +78,12 @@ class GraphFixture : public ::testing::Test {
     return outcome ? "ok" : std::string(outcome.error().name) + ": " + std::string(outcome.error().detail.view());
   }
 
+  static std::expected<Operator::Fired, kernel::NamedError> fire(Operator& of, std::uint64_t now_ns) {
+    Operator::Fired fired;
+    const kernel::Outcome outcome = of.fire(now_ns, fired);
+    return outcome ? std::expected<Operator::Fired, kernel::NamedError>(fired) : std::unexpected(outcome.error());
+  }
+
   std::string channel(std::uint32_t id, std::uint32_t capacity = 2, std::uint32_t schema = kUntyped) {
     return text(graph->add_channel({.id = id, .capacity = capacity, .schema = schema}));
   }

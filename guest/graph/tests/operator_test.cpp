@@ -33,12 +33,12 @@ TEST_F(Firings, name_what_is_in_the_way) {
   EXPECT_EQ(source.obstacle().channel, nullptr);
   EXPECT_EQ(relay.obstacle().channel, graph->find_channel(1));
   EXPECT_FALSE(relay.obstacle().is_full);
-  ASSERT_TRUE(source.fire(5));
+  ASSERT_TRUE(fire(source, 5));
   EXPECT_EQ(source.obstacle().channel, graph->find_channel(1));
   EXPECT_TRUE(source.obstacle().is_full);
   EXPECT_EQ(relay.obstacle().channel, nullptr);
-  ASSERT_TRUE(relay.fire(6));
-  ASSERT_TRUE(source.fire(7));
+  ASSERT_TRUE(fire(relay, 6));
+  ASSERT_TRUE(fire(source, 7));
   EXPECT_EQ(relay.obstacle().channel, graph->find_channel(2));
   EXPECT_TRUE(relay.obstacle().is_full);
   EXPECT_EQ(relay.obstacle().channel, graph->find_channel(2));
@@ -48,7 +48,7 @@ TEST_F(Firings, mark_what_they_make) {
   ASSERT_EQ(channel(1, 4), "ok");
   Operator& source = add("source", {}, kOne);
   for (std::uint64_t i = 0; i < 3; ++i) {
-    ASSERT_TRUE(source.fire(100 + i));
+    ASSERT_TRUE(fire(source, 100 + i));
     const Received received = graph->find_channel(1)->receive();
     EXPECT_EQ(received.tensor.info().origin, 1U);
     EXPECT_EQ(received.tensor.info().sequence, i);
@@ -61,10 +61,10 @@ TEST_F(Firings, say_how_old_their_data_is) {
   ASSERT_EQ(channel(1, 4), "ok");
   Operator& source = add("source", {}, kOne);
   Operator& sink = add("sink", kOne, {});
-  const auto made = source.fire(100);
+  const auto made = fire(source, 100);
   ASSERT_TRUE(made);
   EXPECT_EQ(made->oldest_ns, 100U);  // a source's data comes into the graph when it fires
-  const auto ended = sink.fire(250);
+  const auto ended = fire(sink, 250);
   ASSERT_TRUE(ended);
   EXPECT_EQ(ended->oldest_ns, 100U);
   EXPECT_FALSE(ended->finished);
@@ -75,11 +75,11 @@ TEST_F(Firings, say_whom_they_wake) {
   Operator& source = add("source", {}, kOne);
   Operator& sink = add("sink", kOne, {});
   EXPECT_TRUE(graph->find_channel(1)->await_element());
-  const auto made = source.fire(1);
+  const auto made = fire(source, 1);
   ASSERT_TRUE(made);
   EXPECT_EQ(made->wake_consumers, 1U);
   EXPECT_TRUE(graph->find_channel(1)->await_room());
-  const auto ended = sink.fire(2);
+  const auto ended = fire(sink, 2);
   ASSERT_TRUE(ended);
   EXPECT_EQ(ended->wake_producers, 1U);
   EXPECT_EQ(ended->wake_consumers, 0U);
@@ -89,8 +89,8 @@ TEST_F(Firings, that_fail_have_used_their_inputs_and_sent_nothing) {
   graph = make({.name = "small", .memory_bytes = TensorArena::memory_for(1, 64), .tensors = 1});
   ASSERT_EQ(channel(1, 4), "ok");
   Operator& source = add("source", {}, kOne);
-  ASSERT_TRUE(source.fire(1));
-  const auto failed = source.fire(2);
+  ASSERT_TRUE(fire(source, 1));
+  const auto failed = fire(source, 2);
   ASSERT_FALSE(failed);
   EXPECT_EQ(failed.error().name, "graph-no-memory");
   EXPECT_EQ(failed.error().detail.view(), "no room for a tensor of 1 bytes: 1 tensors, 64 of 64 bytes are in use");
@@ -103,7 +103,7 @@ TEST_F(Firings, are_counted_and_timed) {
   ASSERT_EQ(channel(1, 4), "ok");
   Operator& source = add("source", {}, kOne, 1000);
   for (const std::uint64_t took : {10U, 1000U, 1001U, 5000U}) {
-    ASSERT_TRUE(source.fire(1));
+    ASSERT_TRUE(fire(source, 1));
     source.record(took, 2 * took);
   }
   EXPECT_EQ(source.metrics().executions, 4U);
@@ -125,8 +125,8 @@ TEST_F(Firings, without_a_stated_wcet_never_overrun) {
 TEST_F(Firings, leave_tensors_in_channels_that_can_be_drained) {
   ASSERT_EQ(channel(1, 4), "ok");
   Operator& source = add("source", {}, kOne);
-  ASSERT_TRUE(source.fire(1));
-  ASSERT_TRUE(source.fire(1));
+  ASSERT_TRUE(fire(source, 1));
+  ASSERT_TRUE(fire(source, 1));
   EXPECT_EQ(graph->arena().statistics().live, 2U);
   graph->drain_channels();
   EXPECT_EQ(graph->arena().statistics().live, 0U);

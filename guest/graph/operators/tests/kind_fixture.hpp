@@ -74,11 +74,11 @@ class KindFixture {
   }
   /// "ok", "finished", or the error: "name: detail".
   std::string fire() {
-    const auto fired = op->fire(now_ns);
-    if (!fired) {
-      return std::string(fired.error().name) + ": " + std::string(fired.error().detail.view());
+    Operator::Fired fired;
+    if (const auto outcome = op->fire(now_ns, fired); !outcome) {
+      return std::string(outcome.error().name) + ": " + std::string(outcome.error().detail.view());
     }
-    return fired->finished ? "finished" : "ok";
+    return fired.finished ? "finished" : "ok";
   }
   /// None: nothing came out.
   TensorRef take(std::uint32_t port = 0) { return graph->find_channel(100 + port)->receive().tensor; }

@@ -68,7 +68,8 @@ TEST_F(Pipeline, a_gap_fails_a_sink_that_checks_sequences) {
   ASSERT_TRUE(runner.run(2));
   // Three more into the channel, which keeps two of them.
   for (int i = 0; i < 3; ++i) {
-    ASSERT_TRUE(graph->operators()[0]->fire(0));
+    Operator::Fired fired;
+    ASSERT_TRUE(graph->operators()[0]->fire(0, fired));
   }
   const auto ran = runner.run();
   ASSERT_FALSE(ran);

@@ -32,23 +32,26 @@ class Worker {
  private:
   static constexpr std::uint64_t bit(std::size_t place) { return std::uint64_t{1} << place; }
 
+  using Moment = threads::Dispatcher::Moment;
+
   void run();
-  void work();
+  Moment work(const Moment& now);
   void take_raised();
   void wait();
   void wake_due_sources(std::uint64_t now_ns);
   [[nodiscard]] std::size_t choose();
-  void step(std::size_t place, std::uint64_t now_ns);
+  Moment step(std::size_t place, Moment now);
   bool source_is_ready(std::size_t place, std::uint64_t now_ns);
   bool is_stuck(Operator& on);
-  void fire(Runner::Place& at, std::uint64_t now_ns);
-  void notify(const Runner::Place& from, const Operator::Fired& fired);
+  Moment fire(Runner::Place& at, const Moment& begin);
+  void notify(const Runner::Place& from, std::uint32_t producers, std::uint32_t consumers);
   void notify(std::size_t place);
 
   Runner& run_;
   const std::uint32_t cpu_;
   tasks::Server* server_ = nullptr;
   threads::ThreadRef thread_;
+  threads::Dispatcher* here_ = nullptr;       ///< of its CPU, since it began
   std::uint64_t work_ = 0;                    ///< places that may fire
   std::uint64_t timed_ = 0;                   ///< places of sources that wait for a time
   std::uint64_t due_ns_ = threads::kForever;  ///< when the first of them is due, or earlier

@@ -19,7 +19,9 @@ constexpr sched::Time kMs = 1'000'000;
 /// What an operator of a test does with its inputs and outputs; the kinds below only differ in their ports.
 struct TestCode final : OperatorCode {
   kernel::Outcome fire(Firing& firing) override {
-    threads::work(takes_ns);
+    threads::work(takes_ns / 2);
+    threads::steal(stolen_ns);
+    threads::work(takes_ns - takes_ns / 2);
     ++fired;
     if (fired == fails_at) {
       return kernel::fail("test-failed", "as it was told");
@@ -55,6 +57,7 @@ struct TestCode final : OperatorCode {
     return kNow;
   }
   std::uint64_t takes_ns = 1000;
+  std::uint64_t stolen_ns = 0;
   std::uint64_t period_ns = 0;
   std::uint64_t next_ns = 0;
   std::uint64_t fails_at = 0;
@@ -66,6 +69,7 @@ struct TestCode final : OperatorCode {
 };
 
 constexpr ParameterSpec kParameters[] = {{.name = "takes", .max = 1'000'000'000, .fallback = 1000},
+                                         {.name = "stolen", .max = 1'000'000'000},
                                          {.name = "period", .max = 1'000'000'000},
                                          {.name = "fails", .max = 1'000'000},
                                          {.name = "ends", .max = 1'000'000},
@@ -75,6 +79,7 @@ constexpr ParameterSpec kParameters[] = {{.name = "takes", .max = 1'000'000'000,
 std::expected<std::unique_ptr<OperatorCode>, kernel::NamedError> make_code(const Parameters& parameters) {
   auto code = std::make_unique<TestCode>();
   code->takes_ns = static_cast<std::uint64_t>(parameters.integer("takes"));
+  code->stolen_ns = static_cast<std::uint64_t>(parameters.integer("stolen"));
   code->period_ns = static_cast<std::uint64_t>(parameters.integer("period"));
   code->fails_at = static_cast<std::uint64_t>(parameters.integer("fails"));
   code->ends_at = static_cast<std::uint64_t>(parameters.integer("ends"));
@@ -176,6 +181,19 @@ TEST_F(RunnerTest, a_pipeline_takes_its_steps_and_ends) {
   EXPECT_EQ(graph->arena().statistics().bytes_copied, 0U);
 }
 
+TEST_F(RunnerTest, what_was_stolen_is_not_part_of_what_an_execution_took) {
+  channel(1);
+  Operator& source = add("source", "source", {}, {1}, {.parameters = {{"stolen", "50000"}}});
+  Operator& end = add("end", "pass", {1}, {});
+  start(20);
+  threads::run_until_idle();
+  expect_end(RunEnd::Finished);
+  EXPECT_GE(source.execution_time().min(), 1000U);
+  EXPECT_LT(source.execution_time().max(), 5000U);
+  EXPECT_LT(end.execution_time().max(), 5000U);
+  EXPECT_GE(source.latency().min(), 51'000U);
+}
+
 TEST_F(RunnerTest, a_pipeline_over_two_cpus) {
   channel(1, 1);
   channel(2, 3);
@@ -251,6 +269,7 @@ TEST_F(RunnerTest, a_source_that_sleeps_goes_on_when_it_is_woken) {
   });
   threads::run_until_idle();
   EXPECT_EQ(source.metrics().executions, 3U);
+  EXPECT_LT(source.latency().max(), kMs);  // its data is not as old as the worker's sleep
   EXPECT_EQ(runner->report().state, RunState::Running);
   do_in_thread([&] { EXPECT_TRUE(runner->drain().has_value()); });
   threads::run_until_idle();

@@ -19,6 +19,7 @@
 #include "guest/kernel/bounded_array.hpp"
 #include "guest/kernel/format.hpp"
 #include "guest/kernel/named_error.hpp"
+#include "guest/kernel/panic.hpp"
 
 namespace guest::graph {
 
@@ -141,7 +142,10 @@ class Firing {
   struct Ports {
     TensorRef tensors[kMaxPorts];
     std::size_t size = 0;
-    TensorRef& at(std::size_t port);
+    TensorRef& at(std::size_t port) {
+      kernel::require(port < size, "an operator uses a port that it does not have");
+      return tensors[port];
+    }
   };
 
   TensorArena& arena_;
@@ -154,6 +158,12 @@ class Firing {
   Ports outputs_;
   bool finished_ = false;
 };
+
+inline void Firing::send(std::size_t port, TensorRef tensor) {
+  TensorRef& place = outputs_.at(port);
+  kernel::require(tensor && !place, "an operator sends nothing, or a second tensor to one output");
+  place = std::move(tensor);
+}
 
 /// Static storage.
 struct OperatorKind {

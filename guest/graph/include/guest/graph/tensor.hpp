@@ -20,6 +20,7 @@
 
 #include "guest/graph/extent_pool.hpp"
 #include "guest/kernel/cpu.hpp"
+#include "guest/kernel/panic.hpp"
 #include "guest/kernel/spin_lock.hpp"
 #include "guest/kernel/status.hpp"
 
@@ -186,9 +187,29 @@ class TensorArena {
     std::byte* data = nullptr;
     TensorInfo info;
   };
-  static constexpr std::uint64_t kFirstGeneration = std::uint64_t{1} << 32;
+  static constexpr unsigned kGenerationShift = 32;
+  static constexpr std::uint64_t kReferences = (std::uint64_t{1} << kGenerationShift) - 1;
+  static constexpr unsigned kHandleGenerationShift = 16;
+  static constexpr std::uint32_t kHandleIndex = (std::uint32_t{1} << kHandleGenerationShift) - 1;
+  static constexpr std::uint64_t kFirstGeneration = std::uint64_t{1} << kGenerationShift;
   static constexpr std::uint32_t kNoDescriptor = ~std::uint32_t{0};
 
+  static constexpr std::uint32_t generation_of(std::uint64_t state) {
+    return static_cast<std::uint32_t>(state >> kGenerationShift);
+  }
+  static constexpr std::uint32_t generation_of(TensorHandle handle) {
+    return static_cast<std::uint32_t>(handle) >> kHandleGenerationShift;
+  }
+  static constexpr std::uint32_t index_of(TensorHandle handle) {
+    return static_cast<std::uint32_t>(handle) & kHandleIndex;
+  }
+  static constexpr std::uint64_t references_of(std::uint64_t state) { return state & kReferences; }
+  /// The state is one of a tensor that `handle` is of.
+  static constexpr bool is_of(std::uint64_t state, TensorHandle handle) {
+    return generation_of(state) == generation_of(handle) && references_of(state) != 0;
+  }
+
+  static std::uint32_t next_generation(std::uint32_t generation);
   static std::uint64_t book_bytes(std::uint32_t tensors);
 
   /// The descriptor of a handle in use. Panics for another one.
@@ -232,5 +253,26 @@ class TensorArena {
   std::atomic<std::uint64_t> stale_handles_{0};
   std::atomic<std::uint64_t> bytes_copied_{0};
 };
+
+// Every execution asks each of its inputs how old it is, so inline.
+
+inline TensorArena::Descriptor* TensorArena::find(TensorHandle handle) const {
+  if (index_of(handle) >= descriptors_.size()) {
+    return nullptr;
+  }
+  Descriptor& descriptor = descriptors_[index_of(handle)];
+  return is_of(descriptor.state.load(std::memory_order_acquire), handle) ? &descriptor : nullptr;
+}
+
+inline TensorArena::Descriptor& TensorArena::live(TensorHandle handle) const {
+  Descriptor* const descriptor = find(handle);
+  kernel::require(descriptor != nullptr, "use of a tensor that is gone, or of none");
+  return *descriptor;
+}
+
+inline const TensorInfo& TensorRef::info() const {
+  kernel::require(handle_ != TensorHandle::None, "a reference to no tensor is used");
+  return arena_->live(handle_).info;
+}
 
 }  // namespace guest::graph

@@ -111,8 +111,8 @@ class Runner {
 
  private:
   friend class Worker;
-  /// What a worker knows of an operator.
-  struct Place {
+  /// What a worker knows of an operator. Of a cache line: others' are written by other CPUs, and a shift finds it.
+  struct alignas(kernel::kCacheLineBytes) Place {
     Operator* code = nullptr;
     std::uint8_t worker = 0;
     std::uint8_t producers[kMaxPorts] = {};  ///< places of those that fill its inputs

@@ -73,12 +73,12 @@ class GraphRunner {
 
   kernel::Outcome fire(std::size_t index) {
     Operator& each = *graph_.operators()[index];
-    const auto fired = each.fire(now_ns_);
-    if (!fired) {
-      return std::unexpected(fired.error());
+    Operator::Fired fired;
+    if (const auto outcome = each.fire(now_ns_, fired); !outcome) {
+      return outcome;
     }
-    each.record(0, fired->oldest_ns == 0 ? 0 : now_ns_ - fired->oldest_ns);
-    if (fired->finished) {
+    each.record(0, fired.oldest_ns == 0 ? 0 : now_ns_ - fired.oldest_ns);
+    if (fired.finished) {
       finished_ |= std::uint64_t{1} << index;
     }
     return {};
