@@ -1,6 +1,7 @@
 #include "tools/top_figures.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 namespace sisctl {
@@ -192,7 +193,7 @@ TopFigures figures_of(const TopSample& before, const json& top, const TopSample&
 json json_of(const TopFigures& figures) {
   json all = {{"uptime_ns", figures.uptime_ns}, {"interval_ns", figures.interval_ns}};
   for (const char* const key : {"cpus", "servers", "operators", "channels", "threads"}) all[key] = json::array();
-  const auto rounded = [](double value) { return static_cast<std::uint64_t>(value + 0.5); };
+  const auto rounded = [](double value) { return std::llround(value); };
   for (const CpuFigures& cpu : figures.cpus) {
     json item = {{"cpu", cpu.cpu},
                  {"online", cpu.online},

@@ -20,6 +20,7 @@ class Table {
  public:
   explicit Table(std::string title, std::vector<std::string> headings) : title_(std::move(title)) {
     std::vector<Piece> row;
+    row.reserve(headings.size());
     for (std::string& heading : headings) row.push_back({.text = std::move(heading), .style = Style::Heading});
     rows_.push_back(std::move(row));
   }
