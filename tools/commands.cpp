@@ -4,8 +4,10 @@
 #include <filesystem>
 #include <ostream>
 
+#include "tools/batch.hpp"
 #include "tools/graph_file.hpp"
 #include "tools/guest_words.hpp"
+#include "tools/metrics.hpp"
 #include "tools/session.hpp"
 #include "tools/statistics.hpp"
 #include "tools/target.hpp"
@@ -143,6 +145,10 @@ ExitCode run(const Context& context, const GraphImport& command) {
 ExitCode run(const Context& context, const Call& call) { return call_and_print(context, call.op, call.args); }
 
 ExitCode run(const Context& context, const Top& top) { return run_top(context, top); }
+
+ExitCode run(const Context& context, const Batch& batch) { return run_batch(context, batch); }
+
+ExitCode run(const Context& context, const Metrics& metrics) { return run_metrics(context, metrics); }
 
 ExitCode run(const Context& context, const Shutdown& shutdown) {
   auto session = Session::open(context.options);

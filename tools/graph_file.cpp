@@ -4,10 +4,10 @@
 #include <cstdint>
 #include <initializer_list>
 #include <optional>
-#include <set>
 #include <string_view>
 #include <utility>
 
+#include "tools/json_input.hpp"
 #include "tools/text.hpp"
 #include "vmm/base/file.hpp"
 
@@ -193,25 +193,9 @@ class Reader {
 }  // namespace
 
 Outcome<GraphRequests> parse_graph(const std::string& text) {
-  // Of a key that is given twice the parser would keep the last value, without a word.
-  std::vector<std::set<std::string>> keys;
-  std::optional<std::string> twice;
-  bool too_deep = false;
-  const auto note = [&](int depth, json::parse_event_t event, const json& value) {
-    // What is dropped is not built.
-    if (depth > kMaxDepth) too_deep = true;
-    if (too_deep) return false;
-    if (event == json::parse_event_t::object_start) keys.emplace_back();
-    if (event == json::parse_event_t::object_end) keys.pop_back();
-    if (event == json::parse_event_t::key && !keys.back().insert(value.get<std::string>()).second) twice = value;
-    return true;
-  };
-  json graph = json::parse(text, note, false);
-  // A zero byte would end what the parser looks at.
-  if (graph.is_discarded() || text.contains('\0')) return std::unexpected(usage("not JSON"));
-  if (too_deep) return std::unexpected(usage("nested deeper than a graph is"));
-  if (twice) return std::unexpected(usage("key '" + printable(*twice) + "' is given twice"));
-  return Reader().read(std::move(graph));
+  auto graph = parse_json(text, kMaxDepth);
+  if (!graph) return std::unexpected(usage(graph.error()));
+  return Reader().read(std::move(*graph));
 }
 
 Outcome<GraphRequests> read_graph_file(const std::string& path) {

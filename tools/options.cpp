@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "tools/json_input.hpp"
 #include "tools/text.hpp"
 
 namespace sisctl {
@@ -48,6 +49,9 @@ constexpr char kFooter[] =
 /// Memory is written to a disk.
 constexpr std::chrono::milliseconds kSnapshotTimeout = std::chrono::minutes(10);
 constexpr std::chrono::milliseconds kMaxTimeout = std::chrono::hours(24);
+/// So many calls of a connection may wait in the guest (docs/control-protocol.md).
+constexpr std::size_t kMaxPipeline = 32;
+constexpr int kMaxArgsDepth = 7;  ///< of the guest's 8 the request itself takes one
 
 /// A problem that CLI11's own types do not cover.
 std::string check_time(const std::string& text) {
@@ -67,6 +71,8 @@ struct Raw {
   Top top;
   Call call;
   Snapshot snapshot;
+  Batch batch;
+  Metrics metrics;
 };
 
 void add_global_options(CLI::App& app, Options& options, Raw& raw) {
@@ -140,6 +146,34 @@ std::optional<decltype(Options::command)> graph_command(const std::vector<std::s
   return std::nullopt;
 }
 
+void add_batch(CLI::App& app, Raw& raw) {
+  auto* batch = app.add_subcommand("batch", "Send requests from a file, or from the standard input: batch FILE|-");
+  batch->add_option("FILE", raw.batch.file, "The file; - is the standard input")
+      ->required()
+      ->type_name("")
+      ->check(check_not_empty);
+  batch->add_flag("--keep-going", raw.batch.keep_going, "Go on behind a request that failed");
+  batch->add_option("--pipeline", raw.batch.pipeline, "Wait for the replies to so many at a time; default: 1")
+      ->type_name("N")
+      ->check(CLI::Range(std::size_t{1}, kMaxPipeline).description(""));
+  batch->footer(
+      "A line is one request: the words of a guest's command, quoted as in its shell, or {\"op\": ..., \"args\": "
+      "...}.\n"
+      "Blank lines and comments (#) are passed over. Each request has one line of output, in the order of the file:\n"
+      "the number of its line, and ok with the reply or error with the reason; with --json an object. A file is\n"
+      "checked before anything is sent. Without --keep-going nothing is sent behind a request that failed, but what\n"
+      "--pipeline has sent before is answered. The exit status is that of the first that failed.");
+}
+
+void add_metrics(CLI::App& app, Raw& raw) {
+  auto* metrics = app.add_subcommand("metrics", "Print the figures of the kernel, its servers and graphs by name");
+  metrics->add_option("PREFIX", raw.metrics.prefix, "Only names that begin so")->type_name("");
+  metrics->add_option("--graph", raw.metrics.graph, "Only those of one graph")
+      ->type_name("NAME")
+      ->check(check_not_empty);
+  metrics->add_flag("--console", raw.metrics.console, "Have the guest print METRIC lines on its console instead");
+}
+
 void add_commands(CLI::App& app, Raw& raw) {
   auto* ping = app.add_subcommand("ping", "Measure round trips of empty requests");
   ping->add_option("-n,--count", raw.ping.count, "How many, one after the other; default: 1")
@@ -173,6 +207,8 @@ void add_commands(CLI::App& app, Raw& raw) {
   auto* call = app.add_subcommand("call", "Send any request; `sisctl shell help` lists the guest's ops");
   call->add_option("OP", raw.call.op, "Name of the op")->required()->type_name("")->check(check_not_empty);
   call->add_option("--args", raw.args, "Its arguments: a JSON object")->type_name("JSON");
+  add_batch(app, raw);
+  add_metrics(app, raw);
   auto* snapshot = app.add_subcommand("snapshot", "Save the running machine to a new folder; the machine runs on");
   snapshot->add_option("FOLDER", raw.snapshot.folder, "For `sisvmm restore`; must not exist, or be empty")
       ->required()
@@ -185,27 +221,15 @@ void add_commands(CLI::App& app, Raw& raw) {
   app.add_subcommand("ls", "List machines, those that run and those that have ended");
 }
 
-/// The first number that is no integer of 64 bits, which the guest's protocol has none of: where it is, and its value.
-std::optional<std::string> find_fraction(const json& value, const std::string& place) {
-  if (value.is_number_float()) return place + " is " + value.dump();
-  if (!value.is_structured()) return std::nullopt;
-  for (const auto& [key, inner] : value.items()) {
-    std::string name = place;
-    name.append(place.empty() ? "" : ".").append(key);
-    if (auto found = find_fraction(inner, name)) return found;
-  }
-  return std::nullopt;
-}
-
 std::expected<json, std::string> parse_args(const std::string& text) {
   if (text.empty()) return json::object();
-  json args = json::parse(text, nullptr, false);
-  if (args.is_discarded()) return std::unexpected("--args: found '" + printable(text) + "', which is not JSON");
-  if (!args.is_object()) {
+  auto args = parse_json(text, kMaxArgsDepth);
+  if (!args) return std::unexpected("--args: found '" + printable(text) + "': " + args.error());
+  if (!args->is_object()) {
     return std::unexpected("--args: found '" + printable(text) +
                            "', expected a JSON object such as {\"payload\": \"x\"}");
   }
-  if (const auto found = find_fraction(args, "")) {
+  if (const auto found = find_fraction(*args, "")) {
     return std::unexpected("--args: " + printable(*found) + ", allowed: integers of up to 64 bits");
   }
   return args;
@@ -260,6 +284,8 @@ Parsed finish(const CLI::App& app, Options options, Raw raw) {
     if (raw.timeout.empty()) options.timeout += std::chrono::milliseconds(raw.top.ms);
   }
   if (app.got_subcommand("ls")) options.command = List{};
+  if (app.got_subcommand("batch")) options.command = std::move(raw.batch);
+  if (app.got_subcommand("metrics")) options.command = std::move(raw.metrics);
   if (app.got_subcommand("snapshot")) {
     options.command = std::move(raw.snapshot);
     if (raw.timeout.empty()) options.timeout = kSnapshotTimeout;

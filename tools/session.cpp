@@ -9,14 +9,16 @@ using nlohmann::json;
 
 std::string json_line(const json& value) { return value.dump(-1, ' ', true) + "\n"; }
 
+json error_object(const Failure& failure) {
+  json error = {{"kind", failure.kind}, {"message", failure.message}};
+  if (!failure.code.empty()) error["code"] = failure.code;
+  if (!failure.field.empty()) error["field"] = failure.field;
+  return error;
+}
+
 ExitCode report(const Context& context, const Failure& failure) {
   context.err << "sisctl: " << failure.message << "\n";
-  if (context.options.json) {
-    json error = {{"kind", failure.kind}, {"message", failure.message}};
-    if (!failure.code.empty()) error["code"] = failure.code;
-    if (!failure.field.empty()) error["field"] = failure.field;
-    context.out << json_line({{"error", error}});
-  }
+  if (context.options.json) context.out << json_line({{"error", error_object(failure)}});
   return failure.exit_code;
 }
 

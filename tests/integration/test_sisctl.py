@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import unittest
 
 import harness
@@ -66,6 +67,143 @@ class Commands(harness.MachineTest):
         finally:
             os.kill(guest, signal.SIGCONT)
         self.assert_alive(self.subject)
+
+
+class Batch(harness.MachineTest):
+    def setUp(self):
+        super().setUp()
+        self.subject = self.machine().wait_ready()
+
+    def batch(self, text, *options, json_lines=True, name="requests"):
+        path = self.folder / name
+        path.write_text(text)
+        return self.subject.ctl(*(["--json"] if json_lines else []), "batch", *options, path)
+
+    def results(self, done):
+        """[(line, op, result or error code)]"""
+        lines = [json.loads(line) for line in done.stdout.splitlines()]
+        return [(line["line"], line.get("op"), line.get("result", line.get("error", {}).get("code"))) for line in lines]
+
+    def test_each_line_is_answered_in_order(self):
+        done = self.batch("# makes and looks\n\ngraph create g --tensors 16\r\n"
+                          '{"op": "graph list"}\n  echo "a  b" c # words\ngraph destroy g')
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        results = self.results(done)
+        self.assertEqual([result[:2] for result in results],
+                         [(3, "graph create"), (4, "graph list"), (5, "echo"), (6, "graph destroy")])
+        self.assertEqual(results[1][2]["graphs"][0]["graph"], "g")
+        self.assertEqual(results[2][2], {"text": "a  b c"})
+        done = self.batch("echo x\nuptime\n", json_lines=False)
+        self.assertRegex(done.stdout, r'^1 echo: ok \{"text":"x"\}\n2 uptime: ok \{"uptime_ns":\d+\}\n$')
+
+    def test_one_that_fails_ends_it_unless_it_is_to_go_on(self):
+        text = "echo 1\ngraph destroy none\necho 3\nsleep x\necho 5\nno-such-command\n"
+        done = self.batch(text)
+        self.assertEqual(done.returncode, 1)
+        self.assertEqual(self.results(done), [(1, "echo", {"text": "1"}), (2, "graph destroy", "graph-unknown")])
+        self.assertIn("stopped at line 2; what is behind it was not sent", done.stderr)
+        done = self.batch(text, "--keep-going")
+        self.assertEqual((done.returncode, done.stderr), (1, ""))
+        self.assertEqual(self.results(done), [(1, "echo", {"text": "1"}), (2, "graph destroy", "graph-unknown"),
+                                              (3, "echo", {"text": "3"}), (4, None, None), (5, "echo", {"text": "5"}),
+                                              (6, None, "not-found")])
+        self.assertIn("ms: found 'x', allowed: an integer", done.stdout)
+
+    def test_a_file_with_bad_lines_is_refused_before_anything_is_sent(self):
+        done = self.batch("graph create g\necho 'x\nmem; irq\n{\"op\": 1}\n", name="bad.txt")
+        self.assertEqual(done.returncode, 2)
+        for place in ("bad.txt:2: byte 5", "bad.txt:3: byte 3", "bad.txt:4: 'op'", "nothing was sent"):
+            self.assertIn(place, done.stderr)
+        self.assertEqual(json.loads(self.subject.ctl("--json", "graph", "list").stdout)["graphs"], [])
+        self.assertEqual(self.subject.ctl("batch", self.folder / "missing").returncode, 2)
+
+    def test_several_may_be_on_their_way_and_results_stay_in_order(self):
+        # The second is answered before the first, in the guest.
+        text = "sleep 1500\nuptime\n" + "".join(f"echo {i}\n" for i in range(200))
+        done = self.batch(text, "--pipeline", "32")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual([result[0] for result in self.results(done)], list(range(1, 203)))
+        # What was sent behind one that fails is answered, and nothing more is sent.
+        done = self.batch("no-such\n" + "echo x\n" * 10, "--pipeline", "4")
+        self.assertEqual(len(done.stdout.splitlines()), 1)
+        done = self.batch("graph destroy none\n" + "echo x\n" * 10, "--pipeline", "4")
+        self.assertEqual(len(done.stdout.splitlines()), 4)
+        self.assertIn("stopped at line 1; what is behind line 4 was not sent", done.stderr)
+
+    def test_a_program_can_write_a_line_and_read_its_result(self):
+        with subprocess.Popen([harness.SISCTL, "--socket", self.subject.socket, "--json", "batch", "-"], text=True,
+                              env=harness.environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE) as process:
+            for number in (1, 2, 3):
+                process.stdin.write(f"echo {number}\n")
+                process.stdin.flush()
+                self.assertEqual(json.loads(process.stdout.readline()),
+                                 {"line": number, "op": "echo", "result": {"text": str(number)}})
+            process.stdin.write("echo 'open\n")
+            process.stdin.flush()
+            self.assertIn("quote", json.loads(process.stdout.readline())["error"]["message"])
+            self.assertEqual(process.wait(harness.LIMIT_S), 2)
+
+    def test_a_machine_that_ends_gives_4_and_says_where(self):
+        done = self.batch("echo 1\nshutdown\nsleep 3000\necho 4\n", "--keep-going")
+        self.assertEqual(done.returncode, 4)
+        self.assertEqual([result[0] for result in self.results(done)], [1, 2, 3])
+        self.assertIn("stopped at line 3", done.stderr)
+
+
+class Metrics(harness.MachineTest):
+    SCENARIO = """apiVersion: sis/v1
+name: metrics
+graphs:
+  - name: Demo.1
+    start: manual
+    channels:
+      - {id: 1, capacity: 4}
+    operators:
+      - {id: 1, name: source, kind: synthetic-source, stage: acquire, out: [1]}
+      - {id: 2, name: end, kind: sink, stage: explain, in: [1]}
+"""
+
+    def test_they_are_what_the_graph_s_stats_say_and_all_of_them(self):
+        subject = self.machine(self.SCENARIO).wait_ready()
+        subject.ctl("graph", "start", "Demo.1", "150")
+        subject.ctl("graph", "wait", "Demo.1")
+        stats = json.loads(subject.ctl("--json", "graph", "stats", "Demo.1").stdout)
+        values = json.loads(subject.ctl("--json", "metrics", "--graph", "Demo.1").stdout)
+        end, channel = stats["operators"][1], stats["channels"][0]
+        self.assertEqual(values["op_demo_1_end_runs"], 150)
+        for name in ("p50_ns", "p95_ns", "p99_ns", "max_ns"):
+            self.assertEqual(values[f"op_demo_1_end_{name}"], end["execution_time"][name])
+        self.assertEqual((values["ch_demo_1_1_depth_max"], values["ch_demo_1_1_stalls"]),
+                         (channel["high_water"], channel["stalls"]))
+        self.assertEqual((values["graph_stats_ops"], values["graph_stats_channels"]), (2, 1))
+        # More than one answer holds.
+        for i in range(1, 6):
+            lines = "".join(f"graph add-channel big{i} {n} 1\n"
+                            f"graph add-operator big{i} {n} operator{n} synthetic-source '' {n}\n"
+                            for n in range(1, 41))
+            done = subprocess.run(
+                [harness.SISCTL, "--socket", subject.socket, "batch", "--pipeline", "16", "-"], text=True,
+                env=harness.environment(), input=f"graph create big{i}\n{lines}", capture_output=True, check=False)
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        values = json.loads(subject.ctl("--json", "metrics").stdout)
+        self.assertEqual(values["graph_stats_ops"], 202)
+        self.assertEqual(sum(name.endswith("_runs") and name.startswith("op_big") for name in values), 200)
+        self.assertIn("control_requests", values)
+        self.assertEqual(subject.ctl("metrics", "--graph", "none").returncode, 1)
+        self.assertRegex(subject.ctl("metrics", "op_demo_1_end_r").stdout, r"^op_demo_1_end_runs +150\n$")
+
+    def test_a_scenario_expects_what_is_printed(self):
+        text = self.SCENARIO + """steps:
+  - {op: graph start, args: {graph: Demo.1, steps: 150}}
+  - {op: graph wait, args: {graph: Demo.1}}
+  - {op: metrics, args: {graph: Demo.1, console: true}}
+expect:
+  metrics: {graph_demo_1_runs: 1, op_demo_1_end_runs: 150, ch_demo_1_1_drops: {max: 0}, graph_stats_ops: 2}
+"""
+        done, run_dir = self.run_scenario(text)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertEqual(json.loads((run_dir / "summary.json").read_text())["metrics"]["op_demo_1_source_runs"], 150)
 
 
 class WithoutMachine(harness.MachineTest):

@@ -31,7 +31,7 @@ _sisctl() {
   _sisctl_find_command
   # Behind the commands of the guest and `shell` nothing is for sisctl.
   case $command in
-    '' | ping | info | shutdown | top | call | snapshot | ls)
+    '' | ping | info | shutdown | top | call | batch | metrics | snapshot | ls)
       case $previous in
         -m | --machine)
           mapfile -t COMPREPLY < <(compgen -W "$(_sisctl_machines "${COMP_WORDS[0]}")" -- "$current")
@@ -41,17 +41,23 @@ _sisctl() {
           mapfile -t COMPREPLY < <(compgen -f -- "$current")
           return
           ;;
-        --timeout | -n | --count | --payload | --code | --args) return ;;
+        --timeout | -n | --count | --payload | --code | --args | --pipeline | --graph) return ;;
       esac
       ;;
   esac
   case $command in
-    '') words="ping info shell shutdown top call snapshot bench counters cpus det graph irq mem pmu ps sched trace ls"
+    '') words="ping info shell shutdown top call batch metrics snapshot bench counters cpus det graph irq mem pmu"
+      words+=" ps sched trace ls"
       words+=" $options --version" ;;
     ping) words="-n --count --payload $options" ;;
     info | top | ls) words=$options ;;
     shutdown) words="--code $options" ;;
     call) words="--args $options" ;;
+    batch)
+      mapfile -t COMPREPLY < <(compgen -f -- "$current")
+      [[ $current == -* ]] && words="--keep-going --pipeline $options"
+      ;;
+    metrics) words="--graph --console $options" ;;
     snapshot)
       mapfile -t COMPREPLY < <(compgen -d -- "$current")
       [[ $current == -* ]] && words=$options

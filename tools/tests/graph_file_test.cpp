@@ -152,8 +152,8 @@ TEST(GraphFile, values_out_of_the_guests_ranges_are_passed_on) {
 
 TEST(GraphFile, nesting_ends_where_no_graph_goes) {
   const std::string deep = std::string(50'000, '[') + std::string(50'000, ']');
-  EXPECT_EQ(usage(deep), "nested deeper than a graph is");
-  EXPECT_EQ(usage(R"({"name": )" + deep + "}"), "nested deeper than a graph is");
+  EXPECT_EQ(usage(deep), "nested more than 8 deep");
+  EXPECT_EQ(usage(R"({"name": )" + deep + "}"), "nested more than 8 deep");
   EXPECT_EQ(usage(R"({"name": [[[[[[[]]]]]]]})"), "graph.name: expected a text");
 }
 

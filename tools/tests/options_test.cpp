@@ -81,10 +81,9 @@ TEST(Options, help_and_version_are_no_errors) {
 }
 
 TEST(Options, wrong_ones_are_named) {
-  EXPECT_THAT(
-      usage_of({}),
-      HasSubstr("a command is missing, allowed: ping, info, shell, shutdown, top, call, snapshot, bench, counters, "
-                "cpus, det, graph, irq, mem, pmu, ps, sched, trace, ls\n"));
+  EXPECT_THAT(usage_of({}), HasSubstr("a command is missing, allowed: ping, info, shell, shutdown, top, call, batch, "
+                                      "metrics, snapshot, bench, counters, "
+                                      "cpus, det, graph, irq, mem, pmu, ps, sched, trace, ls\n"));
   EXPECT_THAT(usage_of({"frob"}), HasSubstr("unknown command 'frob', allowed: ping"));
   EXPECT_THAT(usage_of({"ping", "-n", "0"}), HasSubstr("--count: Value 0 not in range 1 to 100000000"));
   EXPECT_THAT(usage_of({"ping", "-n", "x"}), HasSubstr("--count: Value x"));
@@ -95,7 +94,7 @@ TEST(Options, wrong_ones_are_named) {
   EXPECT_THAT(usage_of({"shutdown", "--code", "-1"}), HasSubstr("--code"));
   EXPECT_THAT(usage_of({"shell"}), HasSubstr("COMMAND is missing"));
   EXPECT_THAT(usage_of({"call"}), HasSubstr("OP is required"));
-  EXPECT_THAT(usage_of({"call", "ping", "--args", "{no"}), HasSubstr("'{no', which is not JSON"));
+  EXPECT_THAT(usage_of({"call", "ping", "--args", "{no"}), HasSubstr("'{no': not JSON"));
   EXPECT_THAT(usage_of({"call", "ping", "--args", "[1]"}), HasSubstr("expected a JSON object"));
   EXPECT_THAT(usage_of({"call", "det", "--args", R"({"budget_us": 1.5})"}),
               HasSubstr("--args: budget_us is 1.5, allowed: integers of up to 64 bits"));

@@ -51,6 +51,18 @@ struct GraphExport {
 struct GraphImport {
   std::string file;
 };
+/// Requests in a file, a line each.
+struct Batch {
+  std::string file;  ///< "-": the standard input
+  bool keep_going = false;
+  std::size_t pipeline = 1;  ///< requests whose replies are waited for at a time
+};
+/// The guest's figures by flat names.
+struct Metrics {
+  std::string prefix;  ///< of the names; empty: all
+  std::string graph;   ///< empty: of all graphs, and all others
+  bool console = false;
+};
 /// Saves the machine; asks its monitor, not the guest.
 struct Snapshot {
   std::string folder;
@@ -62,7 +74,9 @@ struct Options {
   std::string key_path;     ///< empty: control.key beside the socket
   bool json = false;
   std::chrono::milliseconds timeout{10'000};  ///< for the connection, and for each reply
-  std::variant<Ping, Info, Shell, Shutdown, Call, Top, List, Snapshot, GuestCommand, GraphExport, GraphImport> command;
+  std::variant<Ping, Info, Shell, Shutdown, Call, Top, List, Snapshot, GuestCommand, GraphExport, GraphImport, Batch,
+               Metrics>
+      command;
 };
 
 /// What parsing led to: options to act on, or a text to print and an exit code.

@@ -22,6 +22,9 @@ struct Context {
 /// JSON on one line, with everything that is not ASCII escaped: safe for a terminal, and the same for programs.
 std::string json_line(const nlohmann::json& value);
 
+/// What went wrong, as programs read it.
+nlohmann::json error_object(const Failure& failure);
+
 /// Says what went wrong, as the options want it; returns the exit code for it.
 ExitCode report(const Context& context, const Failure& failure);
 
