@@ -227,7 +227,7 @@ kernel::Outcome Graph::add_operator(const OperatorSpec& spec) {
   if (!code) {
     return fail(code.error().name, "operator '{}' ({}): {}", spec.name, kind->name, code.error().detail.view());
   }
-  auto* const added = new (std::nothrow) Operator(*kind, arena_, spec.id, spec.out_schema);
+  auto* const added = new (std::nothrow) Operator(*kind, arena_, spec);
   if (added == nullptr) {
     return fail("graph-no-memory", "no memory for operator '{}'", spec.name);
   }
@@ -252,8 +252,6 @@ void Graph::connect(Operator& added, const OperatorSpec& spec) {
       kernel::require((are_inputs ? added.inputs_ : added.outputs_).push_back(&channel), "an operator has more ports");
     }
   }
-  added.firing_.inputs_.size = spec.inputs.size();
-  added.firing_.outputs_.size = spec.outputs.size();
   kernel::require(operators_.push_back(&added), "more operators than a graph has");
 }
 

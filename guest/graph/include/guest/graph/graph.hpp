@@ -118,8 +118,14 @@ class Operator {
 
  private:
   friend class Graph;
-  Operator(const OperatorKind& kind, TensorArena& arena, std::uint32_t id, std::uint32_t out_schema)
-      : kind_(kind), id_(id), out_schema_(out_schema), firing_(arena, id, out_schema) {}
+  Operator(const OperatorKind& kind, TensorArena& arena, const OperatorSpec& spec)
+      : kind_(kind),
+        id_(spec.id),
+        out_schema_(spec.out_schema),
+        firing_(arena, {.origin = spec.id,
+                        .schema = spec.out_schema,
+                        .inputs = spec.inputs.size(),
+                        .outputs = spec.outputs.size()}) {}
   void take_inputs(Fired& fired);
   void send_outputs(Fired& fired);
   void note_failure();

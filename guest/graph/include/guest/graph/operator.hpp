@@ -113,9 +113,15 @@ class OperatorCode {
 /// destroy.
 class Firing {
  public:
-  /// What the tensors that the operator makes are marked with.
-  Firing(TensorArena& arena, std::uint32_t origin, std::uint32_t schema)
-      : arena_(arena), origin_(origin), schema_(schema) {}
+  /// `origin` and `schema`: what the tensors that the operator makes are marked with. At most kMaxPorts each.
+  struct Spec {
+    std::uint32_t origin = 0;
+    std::uint32_t schema = 0;
+    std::size_t inputs = 0;
+    std::size_t outputs = 0;
+  };
+  Firing(TensorArena& arena, const Spec& spec)
+      : arena_(arena), origin_(spec.origin), schema_(spec.schema), inputs_(spec.inputs), outputs_(spec.outputs) {}
   Firing(const Firing&) = delete;
   Firing& operator=(const Firing&) = delete;
 
@@ -133,15 +139,19 @@ class Firing {
   /// Goes out when fire() has returned. Below outputs(), and once for each. A tensor that this operator has made, or
   /// one that came in.
   void send(std::size_t port, TensorRef tensor);
+  /// What was sent, or none; for who takes it from here. Below outputs().
+  TensorRef& output(std::size_t port) { return outputs_.at(port); }
   /// Of a source: this was the last time.
   void finish() { finished_ = true; }
 
  private:
-  friend class Graph;
   friend class Operator;
   struct Ports {
+    explicit Ports(std::size_t count) : size(count) {
+      kernel::require(count <= kMaxPorts, "an operator has more ports than there are");
+    }
     TensorRef tensors[kMaxPorts];
-    std::size_t size = 0;
+    std::size_t size;
     TensorRef& at(std::size_t port) {
       kernel::require(port < size, "an operator uses a port that it does not have");
       return tensors[port];
