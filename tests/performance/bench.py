@@ -8,7 +8,8 @@ usage: bench.py [--quick] [boot] [guest] [graph] [start] [ping] [throughput] [kv
   guest       what the kernel's parts cost, in guest instructions: the command `bench` (docs/observation.md) on one CPU,
               or two where that takes two, under the same -icount with a counter of 1 GHz, so that the resolution is one instruction; and a system
               call of a program at EL0, from svc to svc, the mean of 10,000 with the loop around them
-  graph       what an execution of an operator costs in a running graph, in guest instructions, as `guest`
+  graph       what an execution of an operator costs in a running graph, in guest instructions, as `guest`: the hop, the
+              operator's own work, and the rest; and handles a second through each channel, on one CPU and two
   start       wall time of `sisvmm run` against plain QEMU for the same work, in alternation: both boot the image to its
               shell, which reads the shutdown command from the console. The same against the life of the QEMU that
               sisvmm runs, whose guest has more to do (it reads a boot archive, drives vsock, checks a token): that is
@@ -94,6 +95,7 @@ GUEST_TARGETS = {"thread-switch": "160 (LK: 167)", "event": "240 (LK: 246) and b
                  "timer-thread": "440 (LK: 448)", "mutex": "85 (LK: 88)", "heap-64": "250 (LK: 286)", "syscall": "250",
                  "ring": "60", "channel-block": "60", "channel-drop-oldest": "60", "channel-drop-newest": "60"}
 GRAPH_STEPS = 2000
+GRAPH_STAGES = 16
 EXACT_CPU = f"{CPU},cntfrq=1000000000"  # with -icount shift=0 a tick of its counter is one instruction
 
 
@@ -142,40 +144,73 @@ def guest(folder, quick):
     return [*results, syscall(folder)]
 
 
-def graph_stage(folder, stages, elements):
-    """Runs a source, so many operators that pass tensors on, and a sink on one CPU; returns nanoseconds, which are
-    instructions, and what the run counted."""
+def run_pipeline(folder, stages, cpus, steps=GRAPH_STEPS, icount=True):
+    """Runs a source, so many operators that pass their tensors on, and a sink, each on another CPU than the one before
+    if there are two. Returns nanoseconds, which are instructions under icount, and what `bench` finds in the machine
+    of what an execution consists of."""
     folder.mkdir()
-    with LiveMachine(folder, icount=True, cpu=EXACT_CPU, cpus=1) as machine:
+    parts = ("channel-block", "operator-nothing", "operator-pass")
+    with LiveMachine(folder, icount=icount, cpu=EXACT_CPU, cpus=cpus) as machine:
         def call(op, **args):
-            return json.loads(machine.ctl("--timeout", "120", "call", op, "--args", json.dumps({"graph": "g", **args})))
-        call("graph create")
+            return json.loads(machine.ctl("--timeout", "120", "call", op, "--args", json.dumps(args)))
+        call("graph create", graph="g")
         for channel in range(1, stages + 2):
-            call("graph add-channel", id=channel, capacity=8)
-        call("graph add-operator", id=1, name="source", kind="synthetic-source", outputs="1",
-             parameters=f"elements={elements},dtype=u8")
+            call("graph add-channel", graph="g", id=channel, capacity=8)
+        call("graph add-operator", graph="g", id=1, name="source", kind="synthetic-source", outputs="1",
+             parameters="elements=1,dtype=u8")
         for stage in range(1, stages + 1):
-            call("graph add-operator", id=1 + stage, name=f"pass{stage}", kind="split", inputs=str(stage),
-                 outputs=str(stage + 1))
-        call("graph add-operator", id=stages + 2, name="sink", kind="sink", inputs=str(stages + 1))
-        call("graph start", steps=GRAPH_STEPS)
-        ran = call("graph wait")["ran_ns"]
-        stats = call("graph stats")
-    if any(each["executions"] != GRAPH_STEPS for each in stats["operators"]) or stats["tensors"]["bytes_copied"] != 0:
+            call("graph add-operator", graph="g", id=1 + stage, name=f"pass{stage}", kind="split", inputs=str(stage),
+                 outputs=str(stage + 1), cpu=stage % cpus)
+        call("graph add-operator", graph="g", id=stages + 2, name="sink", kind="sink", inputs=str(stages + 1),
+             cpu=(stages + 1) % cpus)
+        call("graph start", graph="g", steps=steps)
+        ran = call("graph wait", graph="g")["ran_ns"]
+        stats = call("graph stats", graph="g")
+        found = [call("bench", name=part)["benchmarks"][0] for part in parts]
+    if any(each["executions"] != steps for each in stats["operators"]) or stats["tensors"]["bytes_copied"] != 0:
         raise RuntimeError(f"the graph did not run as it should: {stats}")
-    return ran
+    return ran, {each["name"]: each["median_ns"] / each["operations"] for each in found}
+
+
+def execution(folder, cpus):
+    """Instructions of an execution with its channel, of all CPUs together, and the parts that `bench` finds."""
+    short, parts = run_pipeline(folder / f"short{cpus}", 1, cpus)
+    long, _ = run_pipeline(folder / f"long{cpus}", 1 + GRAPH_STAGES, cpus)
+    return (long - short) / GRAPH_STAGES / GRAPH_STEPS, parts
 
 
 def graph(folder, quick):
-    short, long = graph_stage(folder / "short", 1, 1), graph_stage(folder / "long", 17, 1)
-    stage = (long - short) / 16 / GRAPH_STEPS
-    return [{"name": "graph_stage", "unit": "guest instructions", "value": round(stage, 1), "samples": 1,
-             "operations": 16 * GRAPH_STEPS, "resolution": 1, "target": "460: 400 and a hop of 60",
-             "measures": "an execution of an operator that passes its tensor on, and its channel; the mean of the "
-                         "operations, as the difference of two graphs"},
-            {"name": "graph_handles_per_second_of_1e9_instructions", "unit": "handles a second", "samples": 1,
-             "operations": 16 * GRAPH_STEPS, "value": round(1e9 / stage), "resolution": 1,
-             "measures": "through each channel, if a CPU executed 1e9 instructions a second and did nothing else"}]
+    one, parts = execution(folder, 1)
+    two, _ = execution(folder, 2)
+    loop = 3  # of the benchmark: add, compare, branch
+    hop, work = parts["channel-block"] - loop, parts["operator-pass"] - parts["operator-nothing"]
+    mean = {"unit": "guest instructions", "samples": 1, "operations": GRAPH_STAGES * GRAPH_STEPS, "resolution": 1}
+    results = [
+        {"name": "graph_execution", "value": round(one, 1), **mean,
+         "measures": "an execution of an operator that passes its tensor on, with its channel; the mean of the "
+                     "operations, as the difference of two graphs that differ by their number of operators"},
+        {"name": "graph_execution_hop", "value": round(hop, 1), **mean, "target": "60",
+         "measures": "of it: sending a tensor through a channel, and receiving it (bench channel-block, less its loop)"},
+        {"name": "graph_execution_work", "value": round(work, 1), **mean,
+         "measures": "of it: what the operator does itself (bench operator-pass, less operator-nothing)"},
+        {"name": "graph_execution_runtime", "value": round(one - hop - work, 1), **mean, "target": "400",
+         "measures": "of it: the rest, which every operator costs, whatever it does"},
+        {"name": "graph_execution_two_cpus", "value": round(two, 1), **mean,
+         "measures": "as graph_execution, with each channel from one CPU to the other; of both CPUs together, with what "
+                     "they do to wake each other"}]
+    for where, each in (("one_cpu", one), ("two_cpus", two)):
+        results.append({**mean, "name": f"graph_channel_rate_{where}", "value": round(1e9 / each),
+                        "unit": "handles in 1e9 instructions",
+                        "measures": "through each channel, where a CPU does nothing else"})
+    steps = 20000 if quick else 100000
+    for cpus in (1, 2):
+        runs = [run_pipeline(folder / f"time{cpus}-{i}", 1, cpus, steps, icount=False)[0] for i in range(3)]
+        rates = [steps / ran_ns * 1e9 for ran_ns in runs]
+        results.append({"name": f"graph_channel_rate_emulated_{cpus}", "unit": "handles a second of this emulator",
+                        "value": round(statistics.median(rates)), "min": round(min(rates)), "max": round(max(rates)),
+                        "samples": rates,
+                        "measures": f"through each channel of a source, an operator and a sink, on {cpus} CPU(s)"})
+    return results
 
 
 def plain_qemu(folder):
