@@ -151,13 +151,27 @@ std::expected<bool, QueueError> Virtqueue::pop(DescriptorChain& chain) {
   }
   const std::size_t slot = next_avail_ & (layout_.size - 1u);
   const std::uint16_t head = load(available_, abi::virtio::kAvailRing + 2 * slot);
+  if (auto taken = take(head, chain); !taken) return std::unexpected(taken.error());
+  ++next_avail_;
+  return true;
+}
+
+std::expected<void, QueueError> Virtqueue::take(std::uint16_t head, DescriptorChain& chain) {
   if (head >= layout_.size) return violation(QueueError::Kind::HeadOutOfRange, head, layout_.size);
   chain.head_ = head;
   chain.readable_.clear();
   chain.writable_.clear();
-  if (auto walked = walk(head, chain); !walked) return std::unexpected(walked.error());
-  ++next_avail_;
-  return true;
+  return walk(head, chain);
+}
+
+void Virtqueue::carry_over(std::uint16_t requests) {
+  next_used_ = static_cast<std::uint16_t>(next_used_ - requests);
+  published_used_ = next_used_;
+}
+
+std::expected<void, QueueError> Virtqueue::retake(std::uint16_t head, DescriptorChain& chain) {
+  if (broken_) return std::unexpected(QueueError{QueueError::Kind::AlreadyBroken});
+  return take(head, chain);
 }
 
 std::expected<std::uint16_t, QueueError> Virtqueue::available() {

@@ -351,6 +351,37 @@ TEST_F(VirtqueueTest, goes_on_where_another_stopped) {
   EXPECT_EQ(driver.used_index(), 2);
 }
 
+TEST_F(VirtqueueTest, carried_over_requests_are_used_before_new_ones) {
+  guest.put_bytes(data, "xyz");
+  driver.add({{data, 1, false}});
+  driver.add({{data + 1, 1, false}});
+  driver.add({{data + 2, 1, false}});
+  auto first = driver.device_side();
+  ASSERT_EQ(first.pop(chain), true);
+  ASSERT_EQ(first.pop(chain), true);
+  const std::uint16_t head = chain.head();
+  first.push(0, 0);
+  (void)first.publish();
+  driver.layout().next_index = first.next_index();
+  auto second = driver.device_side();
+  second.carry_over(1);
+  ASSERT_TRUE(second.retake(head, chain));
+  EXPECT_EQ(chain.reader().read<char>(), 'y');
+  second.push(head, 0);
+  (void)second.publish();
+  EXPECT_EQ(driver.used_index(), 2);
+  EXPECT_EQ(driver.collect()->id, 0u);
+  EXPECT_EQ(driver.collect()->id, head);
+  ASSERT_EQ(second.pop(chain), true);
+  EXPECT_EQ(chain.reader().read<char>(), 'z');
+}
+
+TEST_F(VirtqueueTest, retake_checks_the_request_as_pop_does) {
+  auto queue = driver.device_side();
+  EXPECT_EQ(queue.retake(8, chain).error().kind, Kind::HeadOutOfRange);
+  EXPECT_EQ(queue.retake(0, chain).error().kind, Kind::AlreadyBroken);
+}
+
 TEST_F(VirtqueueTest, create_refuses_bad_sizes_and_places) {
   const auto refused = [&](auto change) {
     QueueLayout layout = driver.layout();

@@ -69,7 +69,8 @@ class VirtioDevice {
 
   /// Starts to serve; also serves what is in the queues already, because its kick may have come earlier.
   virtual Result<> activate(Activation activation) = 0;
-  /// Takes the queues away; nothing is in flight in them. Empty if the device was not active.
+  /// Takes the queues away. Nothing is in flight in them but what the device pushes to those of the next activate()
+  /// (Virtqueue::carry_over()); until then it touches no guest memory. Empty if the device was not active.
   virtual std::vector<Virtqueue> deactivate() = 0;
   /// Back to the state before any driver. Ends active and suspended states.
   virtual void reset() = 0;

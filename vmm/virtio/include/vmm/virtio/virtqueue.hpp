@@ -31,7 +31,7 @@ struct QueueLayout {
   Gpa used;                ///< 4-byte aligned
   bool event_index = false;
   bool indirect = false;
-  /// Where to go on in the available ring; 0 for a fresh queue. Requires that the device had nothing in flight.
+  /// Where to go on in the available ring; 0 for a fresh queue. What was in flight then: Virtqueue::carry_over().
   std::uint16_t next_index = 0;
 };
 
@@ -72,6 +72,12 @@ class Virtqueue {
   /// Gives back the request that pop() returned last, as if it had not been taken; nothing may have been pushed since.
   void undo_pop();
 
+  /// `requests` that an earlier queue in this place took are not used yet, and will be pushed to this one. Before
+  /// anything else is done with it.
+  void carry_over(std::uint16_t requests);
+  /// Reads again the request that such a queue took; `head` is anything. A violation as of pop().
+  std::expected<void, QueueError> retake(std::uint16_t head, DescriptorChain& chain);
+
   /// How many requests the driver has made available that were not taken.
   std::expected<std::uint16_t, QueueError> available();
 
@@ -91,6 +97,8 @@ class Virtqueue {
   /// Goes on in other memory, which must contain the queue's parts: the front end's memory map changed.
   Result<> move_to(std::shared_ptr<const GuestMemory> memory);
 
+  /// What the queue and its requests lie in.
+  [[nodiscard]] const std::shared_ptr<const GuestMemory>& memory() const { return memory_; }
   [[nodiscard]] std::uint16_t size() const { return layout_.size; }
   /// Index of the next available entry: what QueueLayout::next_index must be to go on later.
   [[nodiscard]] std::uint16_t next_index() const { return next_avail_; }
@@ -103,6 +111,7 @@ class Virtqueue {
   Result<> resolve();
   std::unexpected<QueueError> violation(QueueError::Kind kind, std::uint64_t value = 0, std::uint64_t limit = 0);
   std::expected<bool, QueueError> fetch_available();
+  std::expected<void, QueueError> take(std::uint16_t head, DescriptorChain& chain);
   std::expected<void, QueueError> walk(std::uint16_t head, DescriptorChain& chain);
   std::expected<GuestSlice, QueueError> indirect_table(const abi::virtio::Descriptor& descriptor, std::uint64_t index);
   std::expected<void, QueueError> append(const abi::virtio::Descriptor& descriptor, std::uint64_t index,
