@@ -52,13 +52,6 @@ void Engine::refuse(Status status) {
   ++(config_.counters->*kJobsByStatus[static_cast<std::size_t>(status)]);
 }
 
-bool Engine::has(std::uint64_t id) const {
-  const std::lock_guard lock(mutex_);
-  const auto is_it = [id](const std::unique_ptr<Job>& job) { return job->id == id; };
-  return std::ranges::any_of(jobs_, [&](const auto& queue) { return std::ranges::any_of(queue, is_it); }) ||
-         std::ranges::any_of(finished_, is_it);
-}
-
 std::vector<std::unique_ptr<Job>> Engine::take_finished() {
   news_.drain();
   const std::lock_guard lock(mutex_);

@@ -16,6 +16,7 @@
 #include <memory>
 #include <mutex>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "vmm/devices/npu/clock.hpp"
@@ -63,6 +64,12 @@ inline std::uint32_t value_of(std::uint64_t unit) { return static_cast<std::uint
 
 /// Units of Add that have run; also how a test sees that none runs any more.
 inline std::atomic<std::uint64_t> units_run{0};
+/// Threads that have run some of them.
+inline std::atomic<unsigned> threads_seen{0};
+inline void see_thread() {
+  thread_local bool seen = false;
+  if (!std::exchange(seen, true)) ++threads_seen;
+}
 
 inline std::expected<::npu::Checked, ::npu::Fault> check(const abi::npu::Command& command,
                                                          const ::npu::Regions& regions, const ::npu::Model& model) {
@@ -116,6 +123,7 @@ inline const ::npu::KernelSet& kernels() {
       return std::nullopt;
     };
     of(abi::npu::Opcode::Add) = [](const ::npu::Checked&, ::npu::Units units) -> Failure {
+      see_thread();
       for (std::uint64_t i = 0; i < units.count; ++i) {
         std::this_thread::sleep_for(std::chrono::microseconds(200));
         ++units_run;
@@ -157,6 +165,7 @@ class FakeClock final : public Clock {
     // A little at a time, instead of being told: whoever moves the time does not know the waiter's mutex.
     changed.wait_for(lock, std::chrono::milliseconds(1));
   }
+  void go_on_from(std::uint64_t now_ns) override { now_ns_ = now_ns; }
   void advance(std::chrono::nanoseconds time) { now_ns_ += static_cast<std::uint64_t>(time.count()); }
 
  private:

@@ -64,7 +64,6 @@ class Engine {
   void refuse(abi::npu::Status status);
   /// How many jobs have arrived.
   [[nodiscard]] std::uint64_t arrived() const { return arrived_; }
-  [[nodiscard]] bool has(std::uint64_t id) const;
 
   /// Readable when take_finished() may have something.
   [[nodiscard]] const Notifier& news() const { return news_; }
