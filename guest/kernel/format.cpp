@@ -133,7 +133,7 @@ void log_formatted(Verbosity level, std::string_view format, std::span<const Arg
   if (!target.shows(level)) {
     return;
   }
-  Log::Line line(target);
+  Log::Line line(target, level);
   write_formatted(line, format, arguments);
 }
 

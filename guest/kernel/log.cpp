@@ -91,6 +91,12 @@ void Log::put_of_line(std::string_view text) {
   }
 }
 
+void Log::end_line(Verbosity level) {
+  if (put("\n") && history_ != nullptr) {
+    history_->end_line(level);
+  }
+}
+
 void Log::keep_lines(LogHistory& history) {
   const Line::Locked locked = lock();
   history_ = &history;
@@ -101,7 +107,7 @@ void Log::line(Verbosity level, std::string_view text) {
   if (!shows(level)) {
     return;
   }
-  Line(*this).write(text);
+  Line(*this, level).write(text);
 }
 
 void Log::metric(std::string_view name, std::uint64_t value) {

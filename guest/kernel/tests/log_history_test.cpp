@@ -114,6 +114,37 @@ TEST_F(Histories, of_a_log_are_its_lines_and_not_what_is_written_without) {
   EXPECT_EQ(lines(*history), (std::vector<std::string>{"one", "METRIC two=2"}));
 }
 
+TEST_F(Histories, a_line_has_its_level_and_its_place) {
+  Log log;
+  log.set_verbosity(Verbosity::Debug);
+  log.keep_lines(*history);
+  log.error("one");
+  log.info("two");
+  log.debug("three");
+  char text[16];
+  const auto two = history->read(4, text);
+  ASSERT_TRUE(two.has_value());
+  EXPECT_EQ(two->level, Verbosity::Info);
+  EXPECT_EQ(two->begin, 4U);
+  EXPECT_FALSE(two->cut());
+  EXPECT_EQ(history->read(0, text)->level, Verbosity::Quiet);
+  EXPECT_EQ(history->read(two->next, text)->level, Verbosity::Debug);
+  const auto cut = history->read(two->next, std::span(text).first(4));
+  EXPECT_EQ(cut->bytes, 4U);
+  EXPECT_TRUE(cut->cut());
+}
+
+TEST_F(Histories, text_cannot_look_like_the_end_of_a_line_of_another_level) {
+  Log log;
+  log.set_verbosity(Verbosity::Info);
+  log.keep_lines(*history);
+  log.info(
+      "a\x11"
+      "b\x12\x12");
+  log.info("c\nd");
+  EXPECT_EQ(lines(*history), (std::vector<std::string>{"a?b??", "c", "d"}));
+}
+
 TEST_F(Histories, of_a_log_in_a_panic_are_what_the_last_cpu_says) {
   Log log;
   log.keep_lines(*history);

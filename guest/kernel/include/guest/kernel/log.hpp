@@ -52,10 +52,12 @@ class Log {
   /// A line that is written in parts: nothing of other CPUs comes between them while it lives.
   class Line final : public TextOutput {
    public:
-    explicit Line(Log& log) : log_(log), locked_(log.lock()) { log_.begin_line(); }
+    explicit Line(Log& log, Verbosity level = Verbosity::Quiet) : log_(log), level_(level), locked_(log.lock()) {
+      log_.begin_line();
+    }
     /// Ends the line.
     ~Line() {
-      log_.put_of_line("\n");
+      log_.end_line(level_);
       log_.unlock(locked_);
     }
     Line(const Line&) = delete;
@@ -64,6 +66,7 @@ class Log {
 
    private:
     Log& log_;
+    Verbosity level_;  ///< for the history
     struct Locked {
       bool held;
       InterruptState before;
@@ -100,6 +103,7 @@ class Log {
   /// False: another CPU has the log for itself, and nothing was written.
   bool put(std::string_view text);
   void put_of_line(std::string_view text);
+  void end_line(Verbosity level);
 
   SpinLock lock_{"log", LockRank::Log};
   std::atomic<std::uint32_t> only_cpu_{kAnyCpu};

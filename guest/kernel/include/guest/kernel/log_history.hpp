@@ -3,7 +3,8 @@
 //   bytes ever written   0 ................. oldest ......... end
 //   kept in a ring                           [  the newest kBytes  ]
 //
-// A place in this text is its number of bytes, which grows for ever; a line is known by where it begins.
+// A place in this text is its number of bytes, which grows for ever; a line is known by where it begins. The byte that
+// ends a line tells its level.
 #pragma once
 
 #include <atomic>
@@ -12,6 +13,8 @@
 #include <optional>
 #include <span>
 #include <string_view>
+
+#include "guest/kernel/log.hpp"
 
 namespace guest::kernel {
 
@@ -25,20 +28,30 @@ class LogHistory {
   LogHistory(const LogHistory&) = delete;
   LogHistory& operator=(const LogHistory&) = delete;
 
-  /// More text, lines in parts. Never waits.
+  /// More text, lines in parts; a line feed in it ends a line of level Quiet. Never waits.
   void append(std::string_view text);
+  /// Ends the line.
+  void end_line(Verbosity level) { put({&kEnds[static_cast<std::size_t>(level)], 1}); }
 
   /// Behind the newest line that has ended.
   [[nodiscard]] std::uint64_t end() const { return lines_end_.load(std::memory_order_acquire); }
   struct Line {
+    std::uint64_t begin;
     std::uint64_t next;  ///< where the line after it begins
     std::size_t bytes;   ///< written to `into`; what did not fit is cut
+    Verbosity level;
+    [[nodiscard]] bool cut() const { return bytes < next - begin - 1; }
   };
   /// The first line that begins at `from` or later, of those that have ended and are still kept; without its end.
   /// Nothing: there is none.
   [[nodiscard]] std::optional<Line> read(std::uint64_t from, std::span<char> into) const;
 
  private:
+  /// By level. The others than a line feed are control characters that text has no use for.
+  static constexpr char kEnds[] = {'\n', '\x11', '\x12'};
+  static constexpr bool is_end(char byte) { return byte == kEnds[0] || byte == kEnds[1] || byte == kEnds[2]; }
+
+  void put(std::string_view text);
   enum class Attempt : std::uint8_t { Done, None, Overwritten };
   Attempt try_read(std::uint64_t from, std::span<char> into, Line& line) const;
   /// What is at `place` now.
