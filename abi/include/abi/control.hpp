@@ -6,6 +6,8 @@
 //        'C' version  command  flags  payload length, u32 LE
 //
 // Version 1 payload: u32 LE request id, then one CBOR map (RFC 8949) with text keys.
+// Version 0 payload: u64 LE token, then little-endian arguments; the answer is one line of text
+// (docs/control-protocol-v0.md).
 #pragma once
 
 #include <cstddef>
@@ -19,7 +21,11 @@ namespace abi::control {
 /// vsock port of the control server.
 inline constexpr std::uint32_t kPort = 5000;
 
+/// vsock port of the control server for clients of the scenario's legacy socket: version 0 only.
+inline constexpr std::uint32_t kLegacyPort = 5001;
+
 inline constexpr std::uint8_t kMagic = 'C';
+inline constexpr std::uint8_t kVersion0 = 0;
 inline constexpr std::uint8_t kVersion1 = 1;
 
 /// Longest payload (request id and CBOR map) of a version 1 frame, either way.
@@ -27,8 +33,8 @@ inline constexpr std::uint32_t kMaxPayloadBytes = 64 * 1024;
 
 struct FrameHeader {
   std::uint8_t magic;    ///< kMagic
-  std::uint8_t version;  ///< kVersion1
-  std::uint8_t command;  ///< Command
+  std::uint8_t version;  ///< kVersion0 or kVersion1
+  std::uint8_t command;  ///< Command, or of version 0 LegacyCommand
   std::uint8_t flags;    ///< 0; other values are refused
   Le32 length;           ///< bytes after the header
 };
@@ -47,6 +53,20 @@ enum class Command : std::uint8_t {
 };
 
 inline constexpr std::uint32_t kNoRequest = 0;
+
+/// Commands of version 0, with what follows the token: little-endian, not aligned.
+enum class LegacyCommand : std::uint8_t {
+  CreateGraph = 0x01,
+  AddChannel = 0x02,           ///< u16 capacity
+  AddOperator = 0x03,          ///< u32 id, u16 in, u16 out, u8 priority, u8 stage
+  StartGraph = 0x04,           ///< u32 steps
+  AddOperatorTyped = 0x05,     ///< as AddOperator, u32 in_schema, u32 out_schema
+  EnableDeterministic = 0x06,  ///< u64 wcet_ns, u64 period_ns, u64 deadline_ns
+  LlmLoad = 0x10,              ///< u64 wcet_cycles, which may be missing
+  LlmInferStart = 0x11,        ///< u16 max_tokens, prompt
+  LlmInferPoll = 0x12,         ///< u32 id, u16 max, which may be missing
+  LlmCancel = 0x13,            ///< u32 id
+};
 
 /// Stable error codes, as the text of "code" in an Error.
 namespace error {
@@ -68,6 +88,7 @@ inline constexpr char kNotFound[] = "not-found";
 inline constexpr char kBusy[] = "busy";
 inline constexpr char kCancelled[] = "cancelled";
 inline constexpr char kFailed[] = "failed";
+inline constexpr char kUnavailable[] = "unavailable";  ///< this kernel does not have what the command is about
 /// Commands of graphs have codes of their own, which begin so (docs/graph.md).
 inline constexpr char kGraphPrefix[] = "graph-";
 }  // namespace error

@@ -3,7 +3,8 @@
 // connection, and be as good as new for the next client.
 //
 //   step = kind, length, bytes     kind & 7: 0-3 bytes from the peer, 4 time passes, 5 the peer grants room,
-//                                            6 the peer ends, 7 a connection more
+//                                            6 the peer ends, 7 a connection more: the third and the fourth come through
+//                                            the legacy socket, where the development token counts
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
@@ -13,6 +14,8 @@
 #include "guest/control/server.hpp"
 #include "guest/control/testing/fake_machine.hpp"
 #include "guest/control/testing/fake_stream.hpp"
+#include "guest/graph/operators/builtin.hpp"
+#include "guest/graph/run/graph_set.hpp"
 #include "guest/shell/shell.hpp"
 
 namespace {
@@ -27,7 +30,10 @@ struct Setup {
   FakeMachine machine{kKey};
   guest::shell::Shell shell{machine.services, nullptr, nullptr};
   Server server{machine.services, machine.work};
-  Setup() { machine.services.shell = &shell; }
+  Setup() {
+    machine.services.shell = &shell;
+    guest::graph::graph_set().kinds().add(guest::graph::builtin_kinds());
+  }
 };
 
 void check(const FakeMachine& machine) {
@@ -67,7 +73,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         break;
       case 7:
         if (used < std::size(streams)) {
-          streams[used++].connect(setup->server);
+          const bool legacy = used >= 2;
+          streams[used++].connect(legacy ? setup->server.legacy_listener() : setup->server);
         }
         current = (kind >> 3) % used;
         break;

@@ -8,16 +8,30 @@ namespace guest::control {
 namespace ctl = abi::control;
 namespace error = abi::control::error;
 
+namespace {
+
+/// Of version 0, without its end: a code and the longest message of a Refusal.
+constexpr std::size_t kMaxErrorLine = 240;
+
+}  // namespace
+
 // ---- life of the stream ----
 
-Connection::Connection(Server& server, kernel::Stream& stream, std::uint32_t number)
-    : server_(server), stream_(stream), number_(number) {
+Connection::Connection(Server& server, kernel::Stream& stream, Origin origin, std::uint32_t number)
+    : server_(server), stream_(stream), origin_(origin), number_(number) {
   input_.set_limit(kMaxHelloPayload);
+  if (origin == Origin::LegacySocket) {
+    input_.set_version(ctl::kVersion0);
+  }
   set_deadline(kHelloTimeoutNs);
 }
 
 Connection::~Connection() {
   account(output_.size(), false);
+  if (version0_.waiting()) {
+    server_.counters_.unanswered.add();
+    version0_.cancel();
+  }
   if (pending_ == nullptr) {
     return;
   }
@@ -52,13 +66,13 @@ void Connection::expire() {
   if (closing_) {
     return give_up();
   }
-  notice(error::kUnauthenticated, "no Hello was accepted within 30 seconds");
+  notice(error::kUnauthenticated, "no token was accepted within 30 seconds");
   settle();
 }
 
 void Connection::set_deadline(std::uint64_t delay_ns) {
   deadline_ns_ = server_.services_.clock.now_ns() + delay_ns;
-  server_.watch(deadline_ns_);
+  server_.watch(*this);
 }
 
 void Connection::close_after_output() {
@@ -86,7 +100,7 @@ void Connection::pump() {
   wants_turn_ = false;
   turn_left_ = kRequestsPerTurn;
   flush();
-  while (!closing_ && output_.size() < kMaxPendingOutput && turn_left_ > 0 && take_input()) {
+  while (!closing_ && !version0_.waiting() && output_.size() < kMaxPendingOutput && turn_left_ > 0 && take_input()) {
   }
   pumping_ = false;
   flush();
@@ -122,7 +136,7 @@ bool Connection::take_input() {
   server_.counters_.requests.add();
   --turn_left_;
   if (input_.state() == FrameAssembler::State::Complete) {
-    handle(input_.frame());
+    speaks_version0() ? version0_.handle(input_.frame()) : handle(input_.frame());
     input_.take();
     return true;
   }
@@ -157,15 +171,25 @@ void Connection::flush() {
   }
 }
 
-/// Counts the frames that end within the first `bytes` of the output, which leave it.
+/// Looks at the answer that `output` begins with. Our own: it is whole, and well-formed.
+void Connection::begin_answer(std::span<const std::byte> output) {
+  if (speaks_version0()) {
+    frame_left_ = static_cast<std::size_t>(std::ranges::find(output, std::byte{'\n'}) - output.begin()) + 1;
+    frame_command_ = output.front() == std::byte{'O'} ? ctl::Command::Reply : ctl::Command::Error;
+    return;
+  }
+  ctl::FrameHeader header;
+  std::memcpy(&header, output.data(), sizeof(header));
+  frame_left_ = sizeof(header) + header.length;
+  frame_command_ = static_cast<ctl::Command>(header.command);
+}
+
+/// Counts the answers that end within the first `bytes` of the output, which leave it.
 void Connection::account(std::size_t bytes, bool delivered) {
   std::size_t at = 0;
   while (at < bytes) {
     if (frame_left_ == 0) {
-      ctl::FrameHeader header;  // our own: whole and well-formed
-      std::memcpy(&header, output_.bytes().data() + at, sizeof(header));
-      frame_left_ = sizeof(header) + header.length;
-      frame_command_ = static_cast<ctl::Command>(header.command);
+      begin_answer(output_.bytes().subspan(at));
     }
     const std::size_t step = std::min(bytes - at, frame_left_);
     at += step;
@@ -279,6 +303,11 @@ void Connection::send_result(std::uint32_t id, std::span<const std::byte> result
 
 void Connection::send_error(std::uint32_t id, std::string_view code, std::string_view message, std::string_view field) {
   server_.counters_.count_error(code);
+  if (speaks_version0()) {
+    kernel::FixedText<kMaxErrorLine> line;
+    kernel::format_to(line, "ERR {} {}", code, message);
+    return send_line(line.view());
+  }
   CborWriter writer = body_writer();
   writer.map(field.empty() ? 3 : 4);
   writer.entry("status", "error");
@@ -304,7 +333,21 @@ void Connection::notice(std::string_view code, std::string_view message) {
 void Connection::send(ctl::Command command, std::uint32_t id, const CborWriter& body) {
   const std::size_t bytes = kFramePrefixBytes + body.written().size();
   write_frame_prefix(std::span(*server_.reply_).first<kFramePrefixBytes>(), command, id, body.written().size());
-  if (!output_.append(std::span(*server_.reply_).first(bytes))) {
+  queue(std::span(*server_.reply_).first(bytes));
+}
+
+/// An answer of version 0. A client goes by lines of text: what is neither becomes '?'.
+void Connection::send_line(std::string_view line) {
+  std::array<std::byte, kMaxErrorLine + 1> bytes;
+  const std::size_t size = std::min(line.size(), kMaxErrorLine);
+  std::ranges::transform(line.substr(0, size), bytes.begin(),
+                         [](char c) { return std::byte(c >= ' ' && c <= '~' ? c : '?'); });
+  bytes[size] = std::byte{'\n'};
+  queue(std::span(bytes).first(size + 1));
+}
+
+void Connection::queue(std::span<const std::byte> answer) {
+  if (!output_.append(answer)) {
     // Without memory for the answer the connection cannot keep its promise; the peer sees it end.
     server_.counters_.unanswered.add(notice_ ? 0 : 1);
     notice_ = false;

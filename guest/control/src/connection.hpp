@@ -4,6 +4,8 @@
 //        |                              |                                    ^
 //        +--too many refusals, timeout--+--stream cannot be followed---------+
 //
+// Requests are of version 1 (requests.cpp) or of version 0 (version0.hpp), as the first frame was.
+//
 // In Closing nothing more is read. A stream on which nothing can be delivered is reset.
 #pragma once
 
@@ -15,13 +17,14 @@
 #include "guest/control/buffer.hpp"
 #include "guest/control/frame.hpp"
 #include "guest/control/server.hpp"
+#include "version0.hpp"
 
 namespace guest::control {
 
 class Connection final : public kernel::StreamHandler {
  public:
   /// `number`: of the connection, for the audit log.
-  Connection(Server& server, kernel::Stream& stream, std::uint32_t number);
+  Connection(Server& server, kernel::Stream& stream, Origin origin, std::uint32_t number);
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -40,8 +43,10 @@ class Connection final : public kernel::StreamHandler {
   void expire();
   /// Cancels calls that wait under a grant that has ended.
   void enforce_grants();
+  [[nodiscard]] Origin origin() const { return origin_; }
 
  private:
+  friend class Version0;
   /// A call that completes later.
   class Pending final : public Caller {
    public:
@@ -94,11 +99,17 @@ class Connection final : public kernel::StreamHandler {
   void send_error(std::uint32_t id, std::string_view code, std::string_view message, std::string_view field = {});
   void send_refusal(std::uint32_t id, const Refusal& refusal);
   void send(abi::control::Command command, std::uint32_t id, const CborWriter& body);
+  void send_line(std::string_view line);
+  void queue(std::span<const std::byte> answer);
+  void begin_answer(std::span<const std::byte> output);
+  [[nodiscard]] bool speaks_version0() const { return input_.version() == abi::control::kVersion0; }
 
   // requests.cpp: what a frame asks for
   void handle(const Frame& frame);
   void bad_frame(std::uint32_t id, std::string_view code, std::string_view message);
   void strike();
+  void admit(const security::Grant& grant);
+  bool accept_legacy(std::uint64_t token);
   void hello(std::uint32_t id, const CborValue& body);
   void accept(std::uint32_t id, const security::Grant& grant);
   void check_grant();
@@ -117,8 +128,10 @@ class Connection final : public kernel::StreamHandler {
 
   Server& server_;
   kernel::Stream& stream_;
+  const Origin origin_;
   FrameAssembler input_;
-  Buffer output_;  ///< starts inside a frame of which frame_left_ bytes are left, or at a frame's header
+  Version0 version0_{*this};
+  Buffer output_;  ///< starts inside an answer of which frame_left_ bytes are left, or at an answer's first byte
   std::size_t frame_left_ = 0;
   abi::control::Command frame_command_ = abi::control::Command::Reply;  ///< of that frame
   std::unique_ptr<std::array<Pending, kMaxPendingCalls>> pending_;

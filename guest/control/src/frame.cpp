@@ -39,16 +39,31 @@ std::size_t FrameAssembler::append(std::span<const std::byte> bytes) {
 void FrameAssembler::check_header() {
   if (header_.magic != ctl::kMagic) {
     error_ = {ctl::error::kMalformedFrame, "the first byte of a frame must be 'C' (0x43)"};
-  } else if (header_.version != ctl::kVersion1) {
-    error_ = {ctl::error::kUnsupportedVersion, "the only protocol version spoken here is 1"};
+  } else if (!check_version()) {
+    error_.code = ctl::error::kUnsupportedVersion;
   } else if (header_.length > limit_) {
     error_ = {ctl::error::kTooLarge, limit_ == ctl::kMaxPayloadBytes
                                          ? "a frame's payload is at most 65536 bytes"
-                                         : "a frame's payload is at most 1024 bytes before Hello"};
+                                         : "a frame's payload is at most 1024 bytes before a token was accepted"};
   } else {
     return;
   }
   state_ = State::Broken;
+}
+
+/// The first frame decides for all that follow.
+bool FrameAssembler::check_version() {
+  if (version_ && header_.version != *version_) {
+    error_.message = *version_ == ctl::kVersion0 ? "the protocol version of this connection is 0"
+                                                 : "the protocol version of this connection is 1";
+    return false;
+  }
+  if (header_.version != ctl::kVersion0 && header_.version != ctl::kVersion1) {
+    error_.message = "the protocol versions spoken here are 0 and 1";
+    return false;
+  }
+  version_ = header_.version;
+  return true;
 }
 
 Frame FrameAssembler::frame() const { return {header_, payload_.bytes()}; }

@@ -32,9 +32,10 @@ void Connection::bad_frame(std::uint32_t id, std::string_view code, std::string_
   send_error(id, code, message);
 }
 
-/// A peer without a token has a few attempts, so that guessing costs it a connection each time.
+/// A peer without a token has a few attempts, so that guessing costs it a connection each time; in version 0 one that
+/// has a token has no more, for it sends one with each frame.
 void Connection::strike() {
-  if (!authenticated_ && ++strikes_ == kMaxStrikes) {
+  if ((!authenticated_ || speaks_version0()) && ++strikes_ == kMaxStrikes) {
     close_after_output();
   }
 }
@@ -127,16 +128,34 @@ void Connection::hello(std::uint32_t id, const CborValue& body) {
   accept(id, *grant);
 }
 
-void Connection::accept(std::uint32_t id, const security::Grant& grant) {
+/// Its token is accepted.
+void Connection::admit(const security::Grant& grant) {
   server_.counters_.tokens_accepted.add();
   grant_ = grant;
   authenticated_ = true;
   ended_.reset();
-  strikes_ = 0;
   input_.set_limit(ctl::kMaxPayloadBytes);
   if (!closing_) {
     deadline_ns_ = kernel::kNoDeadline;
   }
+}
+
+/// Takes the token of a frame of version 0. False: it was refused, and the peer told so.
+bool Connection::accept_legacy(std::uint64_t token) {
+  const auto grant = server_.services_.authority.accept_legacy(token, origin_ == Origin::LegacySocket);
+  if (!grant) {
+    server_.counters_.tokens_refused.add();
+    send_error(ctl::kNoRequest, code_of(grant.error()), "the token is none of this machine's");
+    strike();
+    return false;
+  }
+  admit(*grant);
+  return true;
+}
+
+void Connection::accept(std::uint32_t id, const security::Grant& grant) {
+  admit(grant);
+  strikes_ = 0;
   CborWriter writer = body_writer();
   ResultMap result(writer);
   result.add("status", "ok");
@@ -169,6 +188,13 @@ void Connection::check_grant() {
 
 /// Calls end with the grant that they were begun under, which a later Hello may have replaced for new ones.
 void Connection::check_calls() {
+  if (version0_.waiting()) {
+    const auto rights = server_.services_.authority.rights(grant_, server_.services_.unix_now_ns());
+    if (!rights) {
+      version0_.cancel();
+      send_error(ctl::kNoRequest, error::kCancelled, security::to_string(rights.error()));
+    }
+  }
   if (pending_ == nullptr) {
     return;
   }
@@ -190,7 +216,7 @@ void Connection::check_calls() {
 void Connection::enforce_grants() {
   check_grant();
   check_calls();
-  settle();
+  speaks_version0() ? pump() : settle();
 }
 
 void Connection::refuse_stranger(std::uint32_t id) {
@@ -317,8 +343,8 @@ Connection::Pending* Connection::free_pending() {
 }
 
 bool Connection::has_pending() const {
-  return pending_ != nullptr &&
-         std::any_of(pending_->begin(), pending_->end(), [](const Pending& p) { return p.in_use(); });
+  return version0_.waiting() || (pending_ != nullptr && std::any_of(pending_->begin(), pending_->end(),
+                                                                    [](const Pending& p) { return p.in_use(); }));
 }
 
 Connection::Pending* Connection::find_pending(std::uint32_t id) {

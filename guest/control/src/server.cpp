@@ -56,19 +56,25 @@ Server::Server(Services& services, kernel::WorkQueue& work)
 Server::~Server() { services_.authority.set_watcher(nullptr); }
 
 kernel::StreamHandler* Server::on_connect(kernel::Stream& stream, std::uint32_t) {
+  return open(stream, Origin::ControlPort);
+}
+
+kernel::StreamHandler* Server::open(kernel::Stream& stream, Origin origin) {
   counters_.connections.add();
   const auto slot = std::find(connections_.begin(), connections_.end(), nullptr);
   if (slot != connections_.end()) {
-    slot->reset(new (std::nothrow) Connection(*this, stream, ++last_connection_));
+    slot->reset(new (std::nothrow) Connection(*this, stream, origin, ++last_connection_));
   }
   if (slot == connections_.end() || *slot == nullptr) {
     counters_.connections_refused.add();
     return nullptr;
   }
   counters_.connections_open.add();
+  legacy_open_ += origin == Origin::LegacySocket ? 1 : 0;
   sweep();  // time limits may hold from now on
   // The last slot tells the peer that there is no room, and is free again when it has heard.
-  if (slot + 1 == connections_.end()) {
+  const bool no_room = slot + 1 == connections_.end();
+  if (no_room || (origin == Origin::LegacySocket && legacy_open_ > kMaxLegacyConnections)) {
     counters_.connections_refused.add();
     (*slot)->turn_away();
   }
@@ -80,6 +86,7 @@ void Server::forget(Connection& connection) {
                                  [&](const auto& candidate) { return candidate.get() == &connection; });
   kernel::require(slot != connections_.end(), "the control server does not know a connection that closed");
   counters_.connections_open.subtract();
+  legacy_open_ -= connection.origin() == Origin::LegacySocket ? 1 : 0;
   slot->reset();
 }
 
@@ -96,8 +103,14 @@ void Server::give_turns() {
   }
 }
 
-void Server::watch(std::uint64_t deadline_ns) {
-  if (scarce() && (!sweep_timer_.armed() || deadline_ns < sweep_at_ns_)) {
+bool Server::scarce(Origin origin) const {
+  return counters_.connections_open.value() > kScarceConnections ||
+         (origin == Origin::LegacySocket && legacy_open_ > kScarceLegacyConnections);
+}
+
+void Server::watch(const Connection& connection) {
+  const std::uint64_t deadline_ns = connection.deadline_ns();
+  if (scarce(connection.origin()) && (!sweep_timer_.armed() || deadline_ns < sweep_at_ns_)) {
     sweep_at_ns_ = deadline_ns;
     services_.timers.arm(sweep_timer_, deadline_ns);
   }
@@ -122,19 +135,16 @@ void Server::check_grants() {
 }
 
 void Server::sweep() {
-  if (!scarce()) {
-    return;
-  }
   const std::uint64_t now = services_.clock.now_ns();
   for (const auto& connection : connections_) {
-    if (connection == nullptr || connection->deadline_ns() == kernel::kNoDeadline) {
+    if (connection == nullptr || connection->deadline_ns() == kernel::kNoDeadline || !scarce(connection->origin())) {
       continue;
     }
     if (connection->deadline_ns() <= now) {
       counters_.timeouts.add();
       connection->expire();  // may set another deadline, which it has watched itself
     } else {
-      watch(connection->deadline_ns());
+      watch(*connection);
     }
   }
 }

@@ -123,6 +123,7 @@ TEST_F(ServerTest, every_error_code_has_a_counter) {
                                     error::kBusy,
                                     error::kCancelled,
                                     error::kFailed,
+                                    error::kUnavailable,
                                     "graph-unknown"};  // those of graphs are counted together
   for (const std::string_view code : codes) {
     counters.count_error(code);

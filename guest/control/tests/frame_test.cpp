@@ -75,8 +75,30 @@ TEST(FrameAssembler, stream_that_cannot_be_followed_is_broken_for_good) {
   EXPECT_EQ(magic.append(frame_bytes(5, 5)), 0U);
   EXPECT_EQ(magic.state(), State::Broken);
   FrameAssembler version;
-  version.append(frame_bytes(5, 5, 'C', 0));
+  version.append(frame_bytes(5, 5, 'C', 2));
   EXPECT_EQ(version.error().code, "unsupported-version");
+  EXPECT_EQ(version.error().message, "the protocol versions spoken here are 0 and 1");
+  EXPECT_FALSE(version.version().has_value());
+}
+
+TEST(FrameAssembler, first_frame_decides_the_version) {
+  for (const std::uint8_t first : {0, 1}) {
+    FrameAssembler assembler;
+    assembler.append(frame_bytes(5, 5, 'C', first));
+    ASSERT_EQ(assembler.state(), State::Complete);
+    EXPECT_EQ(assembler.version(), first);
+    assembler.take();
+    assembler.append(frame_bytes(5, 5, 'C', first));
+    ASSERT_EQ(assembler.state(), State::Complete);
+    assembler.take();
+    assembler.append(frame_bytes(5, 5, 'C', first ^ 1));
+    EXPECT_EQ(assembler.error().code, "unsupported-version");
+    EXPECT_EQ(assembler.version(), first);
+  }
+  FrameAssembler old_only;
+  old_only.set_version(0);
+  old_only.append(frame_bytes(5, 5, 'C', 1));
+  EXPECT_EQ(old_only.error().message, "the protocol version of this connection is 0");
 }
 
 TEST(FrameAssembler, request_id_is_little_endian) {

@@ -101,7 +101,7 @@ struct Answer {
 
 class TestClient {
  public:
-  bool connect(Server& server) { return stream.connect(server); }
+  bool connect(kernel::StreamListener& server) { return stream.connect(server); }
   void send(const Bytes& bytes) { stream.deliver(bytes); }
 
   /// Every frame that the server has sent; checks the header of each, and that together they are not longer than

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <expected>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -24,8 +25,8 @@ struct Frame {
   std::span<const std::byte> payload;
 };
 
-/// Collects the bytes of one frame at a time. Memory grows with the bytes that have arrived, never with what a header
-/// promises, and is at most abi::control::kMaxPayloadBytes.
+/// Collects the bytes of one frame at a time. All frames have the version of the first one. Memory grows with the bytes
+/// that have arrived, never with what a header promises, and is at most abi::control::kMaxPayloadBytes.
 class FrameAssembler {
  public:
   enum class State : std::uint8_t {
@@ -44,13 +45,19 @@ class FrameAssembler {
   void take();
   /// Longest payload of the frames that follow, bytes; at most abi::control::kMaxPayloadBytes, which is the default.
   void set_limit(std::uint32_t bytes) { limit_ = bytes; }
+  /// Nothing: no frame has begun that has a version which is spoken here.
+  [[nodiscard]] std::optional<std::uint8_t> version() const { return version_; }
+  /// The only version that is spoken here; before the first frame.
+  void set_version(std::uint8_t version) { version_ = version; }
 
  private:
   void check_header();
+  [[nodiscard]] bool check_version();
   [[nodiscard]] std::size_t payload_bytes() const { return header_.length; }
 
   State state_ = State::NeedsBytes;
   std::uint32_t limit_ = abi::control::kMaxPayloadBytes;
+  std::optional<std::uint8_t> version_;
   FrameError error_{};
   abi::control::FrameHeader header_{};
   std::size_t header_bytes_ = 0;

@@ -38,6 +38,10 @@ inline constexpr unsigned kMaxStrikes = 8;
 /// With more connections than this open, time limits hold. They only protect the table; with room in it no timer is
 /// armed, since a guest whose clock jumps to the next timer when idle (icount, sleep=off) would reach one at once.
 inline constexpr std::size_t kScarceConnections = kMaxConnections * 3 / 4;
+/// Of those that come through the legacy socket, which may be open to everybody on the host: others find room, too.
+inline constexpr std::size_t kMaxLegacyConnections = 64;
+/// With more of them open than this, time limits hold for them.
+inline constexpr std::size_t kScarceLegacyConnections = kMaxLegacyConnections * 3 / 4;
 /// A connection says Hello within this time.
 inline constexpr std::uint64_t kHelloTimeoutNs = 30'000'000'000;
 /// A connection that is being closed is reset when its peer has taken nothing for this long.
@@ -62,30 +66,27 @@ struct ServerCounters {
   kernel::Counter timeouts{"control_timeouts"};  ///< connections that did not say Hello, or took nothing, in time
   /// Errors by code, when they are made: "control_error_" and the code with '_' for '-'; those of graphs
   /// (abi::control::error::kGraphPrefix) together.
-  std::array<kernel::Counter, 19> errors{
-      kernel::Counter{"control_error_malformed_frame"},
-      kernel::Counter{"control_error_unsupported_version"},
-      kernel::Counter{"control_error_unknown_command"},
-      kernel::Counter{"control_error_too_large"},
-      kernel::Counter{"control_error_malformed_cbor"},
-      kernel::Counter{"control_error_unauthenticated"},
-      kernel::Counter{"control_error_token_invalid"},
-      kernel::Counter{"control_error_token_expired"},
-      kernel::Counter{"control_error_token_revoked"},
-      kernel::Counter{"control_error_forbidden"},
-      kernel::Counter{"control_error_unknown_op"},
-      kernel::Counter{"control_error_missing_argument"},
-      kernel::Counter{"control_error_unknown_argument"},
-      kernel::Counter{"control_error_bad_argument"},
-      kernel::Counter{"control_error_not_found"},
-      kernel::Counter{"control_error_busy"},
-      kernel::Counter{"control_error_cancelled"},
-      kernel::Counter{"control_error_failed"},
-      kernel::Counter{"control_error_graph"},
+  std::array<kernel::Counter, 20> errors{
+      kernel::Counter{"control_error_malformed_frame"},  kernel::Counter{"control_error_unsupported_version"},
+      kernel::Counter{"control_error_unknown_command"},  kernel::Counter{"control_error_too_large"},
+      kernel::Counter{"control_error_malformed_cbor"},   kernel::Counter{"control_error_unauthenticated"},
+      kernel::Counter{"control_error_token_invalid"},    kernel::Counter{"control_error_token_expired"},
+      kernel::Counter{"control_error_token_revoked"},    kernel::Counter{"control_error_forbidden"},
+      kernel::Counter{"control_error_unknown_op"},       kernel::Counter{"control_error_missing_argument"},
+      kernel::Counter{"control_error_unknown_argument"}, kernel::Counter{"control_error_bad_argument"},
+      kernel::Counter{"control_error_not_found"},        kernel::Counter{"control_error_busy"},
+      kernel::Counter{"control_error_cancelled"},        kernel::Counter{"control_error_failed"},
+      kernel::Counter{"control_error_unavailable"},      kernel::Counter{"control_error_graph"},
   };
 
   void register_all(kernel::CounterRegistry& registry);
   void count_error(std::string_view code);
+};
+
+/// By which way a connection came.
+enum class Origin : std::uint8_t {
+  ControlPort,   ///< abi::control::kPort: versions 0 and 1
+  LegacySocket,  ///< abi::control::kLegacyPort: version 0, and the development token is accepted
 };
 
 class Connection;
@@ -100,18 +101,34 @@ class Server final : public kernel::StreamListener, private security::Authority:
   Server& operator=(const Server&) = delete;
 
   kernel::StreamHandler* on_connect(kernel::Stream& stream, std::uint32_t peer_port) override;
+  /// For abi::control::kLegacyPort, in a machine whose scenario has a legacy socket.
+  [[nodiscard]] kernel::StreamListener& legacy_listener() { return legacy_listener_; }
   [[nodiscard]] const ServerCounters& counters() const { return counters_; }
 
  private:
   friend class Connection;
+  friend class Version0;
+  class LegacyListener final : public kernel::StreamListener {
+   public:
+    explicit LegacyListener(Server& server) : server_(server) {}
+    kernel::StreamHandler* on_connect(kernel::Stream& stream, std::uint32_t) override {
+      return server_.open(stream, Origin::LegacySocket);
+    }
+
+   private:
+    Server& server_;
+  };
+
+  kernel::StreamHandler* open(kernel::Stream& stream, Origin origin);
   void forget(Connection& connection);
   void schedule_power();
   /// The connection has more input than its turn allowed.
   void schedule_turn() { work_.raise(turn_item_); }
   void give_turns();
-  [[nodiscard]] bool scarce() const { return counters_.connections_open.value() > kScarceConnections; }
-  /// A connection's deadline is at this time.
-  void watch(std::uint64_t deadline_ns);
+  /// Time limits hold for connections that came this way.
+  [[nodiscard]] bool scarce(Origin origin) const;
+  /// The connection has another deadline.
+  void watch(const Connection& connection);
   void sweep();
   // security::Authority::Watcher. In the middle of a handler, so that connections hear of it from the loop.
   void grants_changed() override { work_.raise(grants_item_); }
@@ -122,6 +139,8 @@ class Server final : public kernel::StreamListener, private security::Authority:
   Services& services_;
   kernel::WorkQueue& work_;
   ServerCounters counters_;
+  LegacyListener legacy_listener_{*this};
+  std::size_t legacy_open_ = 0;  ///< connections that came through the legacy socket
   std::array<std::unique_ptr<Connection>, kMaxConnections> connections_;
   /// A reply is built here, then copied to its connection. Prefix and body.
   std::unique_ptr<std::array<std::byte, abi::control::kMaxPayloadBytes + 8>> reply_;
