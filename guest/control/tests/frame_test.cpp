@@ -82,7 +82,8 @@ TEST(FrameAssembler, stream_that_cannot_be_followed_is_broken_for_good) {
 }
 
 TEST(FrameAssembler, first_frame_decides_the_version) {
-  for (const std::uint8_t first : {0, 1}) {
+  constexpr std::uint8_t kVersions[][2] = {{0, 1}, {1, 0}};
+  for (const auto [first, other] : kVersions) {
     FrameAssembler assembler;
     assembler.append(frame_bytes(5, 5, 'C', first));
     ASSERT_EQ(assembler.state(), State::Complete);
@@ -91,7 +92,7 @@ TEST(FrameAssembler, first_frame_decides_the_version) {
     assembler.append(frame_bytes(5, 5, 'C', first));
     ASSERT_EQ(assembler.state(), State::Complete);
     assembler.take();
-    assembler.append(frame_bytes(5, 5, 'C', first ^ 1));
+    assembler.append(frame_bytes(5, 5, 'C', other));
     EXPECT_EQ(assembler.error().code, "unsupported-version");
     EXPECT_EQ(assembler.version(), first);
   }
