@@ -62,6 +62,20 @@ class Script(ExampleTest):
         self.assertEqual(self.ask("shutdown", '{"code": 256}'),
                          (1, "", "sis_client: bad-argument [code]: code: found 256, allowed: an integer from 0 to 255\n"))
 
+    def test_events_have_a_line_each_before_the_result(self):
+        self.assertEqual(self.ask("watch trace", '{"count": 3}')[0], 1)
+        self.result("trace", '{"action": "on"}')
+        try:
+            code, output, _ = self.ask("watch trace", '{"count": 3, "interval_ms": 10}')
+        finally:
+            self.result("trace", '{"action": "off"}')
+        self.assertEqual(code, 0)
+        *events, result = [json.loads(line) for line in output.splitlines()]
+        self.assertEqual((result["events"], result["lost"], result["end"]), (3, 0, "count"))
+        seen = [event for each in events for event in each["events"]]
+        self.assertEqual(len(seen), 3)
+        self.assertIn("time_ns", seen[0])
+
     def test_what_cannot_be_asked_gives_2(self):
         self.assertEqual(self.ask("ping", "[1]"),
                          (2, "", "sis_client: the arguments must be a JSON object, not [1]\n"))
@@ -96,6 +110,18 @@ class Module(ExampleTest):
         self.assertEqual(self.client.cancel(slow), {})
         self.assertEqual(self.refused(lambda: self.client.receive(slow)), "cancelled")
         self.assertEqual(self.refused(lambda: self.client.cancel(slow)), "not-found")
+
+    def test_events_come_beside_answers_until_they_are_cancelled(self):
+        events = []
+        self.client.on_event = lambda request_id, body: events.append((request_id, body))
+        self.client.call("trace", action="on")
+        watch = self.client.start("watch trace", interval_ms=10)
+        while len(events) < 3:
+            self.client.call("sleep", ms=10)
+        self.client.cancel(watch)
+        self.assertEqual(self.refused(lambda: self.client.receive(watch)), "cancelled")
+        self.client.call("trace", action="off")
+        self.assertEqual({request_id for request_id, _ in events}, {watch})
 
     def test_a_token_gives_what_it_says(self):
         observer = sis_client.Client(self.subject.run_dir, rights=1)

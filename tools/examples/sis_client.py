@@ -4,9 +4,11 @@
 usage: sis_client.py RUN_DIR OP [JSON]
 
 Sends the command OP with the arguments JSON, an object, and prints its result as JSON; bytes in it as hexadecimal text.
-Exit code: 0, 1 if the command was refused (why is on standard error), 2 if it could not be asked.
+Events that come before the result have a line each. Exit code: 0, 1 if the command was refused (why is on standard error),
+2 if it could not be asked.
 
     sis_client.py /run/user/1000/sis/m ping '{"payload": "hello"}'
+    sis_client.py /run/user/1000/sis/m 'watch trace' '{"count": 10}'
 """
 
 import hashlib
@@ -17,7 +19,7 @@ import socket
 import struct
 import sys
 
-HELLO, CALL, CANCEL, REPLY, ERROR = 0x00, 0x01, 0x02, 0x80, 0x81
+HELLO, CALL, CANCEL, REPLY, ERROR, EVENT = 0x00, 0x01, 0x02, 0x80, 0x81, 0x82
 CONTROL_PORT, MAX_PAYLOAD = 5000, 65536
 ALL_RIGHTS = 7
 
@@ -86,6 +88,7 @@ class Client:
     def __init__(self, run_dir, rights=ALL_RIGHTS, timeout_s=30):
         run_dir = pathlib.Path(run_dir)
         self.last_id, self.answers = 0, {}
+        self.on_event = lambda request_id, body: None
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.settimeout(timeout_s)
         self.socket.connect(str(run_dir / "vsock.sock"))
@@ -114,12 +117,15 @@ class Client:
         return command, request_id, decode(self.stream.read(length - 4))[0]
 
     def receive(self, request_id):
-        """The answer to a request; those to others are kept until they are asked for."""
+        """The answer to a request; those to others are kept until they are asked for. Events go to on_event."""
         while request_id not in self.answers:
             command, answered, body = self.receive_frame()
             if command == ERROR and answered == 0:
                 raise Refused(body)
-            self.answers[answered] = command, body
+            if command == EVENT:
+                self.on_event(answered, body)
+            else:
+                self.answers[answered] = command, body
         command, body = self.answers.pop(request_id)
         if command == ERROR:
             raise Refused(body)
@@ -149,6 +155,7 @@ def main(words):
         if not isinstance(arguments, dict):
             raise ValueError(f"the arguments must be a JSON object, not {words[2]}")
         client = Client(words[0])
+        client.on_event = lambda _, event: print(json.dumps(event, default=bytes.hex), flush=True)
         print(json.dumps(client.call(words[1], **arguments), default=bytes.hex))
         return 0
     except Refused as refused:
