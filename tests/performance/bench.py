@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures SIS and prints a table; all figures and their samples go to build/bench/results.json.
 
-usage: bench.py [--quick] [boot] [guest] [graph] [start] [ping] [throughput] [kvm] [guest-kvm]
+usage: bench.py [--quick] [--dry-run] [boot] [guest] [graph] [start] [ping] [throughput] [kvm] [guest-kvm]
 
   boot        guest instructions from reset until the control server listens (QEMU -icount shift=0,sleep=off, where
               one nanosecond of guest time is one instruction; resolution 16 instructions, the tick of the counter)
@@ -443,11 +443,15 @@ def print_table(results):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fewer samples")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be measured, and measure nothing")
     parser.add_argument("what", nargs="*", metavar="WHAT", help=f"{', '.join(BENCHES)} (default: {', '.join(DEFAULT)})")
     options = parser.parse_args()
     for name in options.what:
         if name not in BENCHES:
             parser.error(f"unknown benchmark '{name}', allowed: {', '.join(BENCHES)}")
+    if options.dry_run:
+        print(" ".join(options.what or DEFAULT))
+        return 0
     results, failures = [], 0
     for name in options.what or DEFAULT:
         print(f"sis: measuring {name}", file=sys.stderr)
