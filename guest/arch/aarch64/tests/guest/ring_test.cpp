@@ -12,22 +12,16 @@
 #include <optional>
 
 #include "abi/console.hpp"
-#include "boot_console.hpp"
-#include "boot_interrupts.hpp"
-#include "boot_memory.hpp"
 #include "boot_threads.hpp"
 #include "guest/arch/clock.hpp"
-#include "guest/arch/mmu.hpp"
 #include "guest/arch/panic_output.hpp"
-#include "guest/arch/psci.hpp"
-#include "guest/arch/secondary.hpp"
-#include "guest/arch/smp.hpp"
 #include "guest/graph/channel.hpp"
 #include "guest/kernel/format.hpp"
 #include "guest/kernel/heap.hpp"
 #include "guest/kernel/machine_info.hpp"
 #include "guest/kernel/threads/semaphore.hpp"
 #include "guest/kernel/threads/threads.hpp"
+#include "start_all_cpus.hpp"
 
 namespace guest {
 namespace {
@@ -280,28 +274,10 @@ void run_all(void*) {
   arch::exit_machine(abi::console::kKindShutdown, failures);
 }
 
-void run_secondary() {
-  start_timers_here();
-  start_threads_here(sched::kDefaultBound);
-  idle();
-}
-
 }  // namespace
 
 extern "C" [[noreturn]] void kernel_main() {
-  kernel::require(arch::init_clock(0), "the clock does not run");
-  kernel::require(kernel::read_machine_info(arch::dtb(), machine).has_value(), "the device tree is not readable");
-  arch::set_psci_conduit(machine.psci == kernel::PsciMethod::Smc ? arch::PsciConduit::Smc : arch::PsciConduit::Hvc);
-  kernel::require(start_console(machine.console) != nullptr, "no console");
-  start_memory(machine);
-  start_interrupts(machine);
-  arch::start_ipis();
-  start_threads_here(sched::kDefaultBound);
-  start_work_thread();
-  arch::start_secondary_cpus(machine, run_secondary);
-  while (threads::find_dispatcher(1) == nullptr) {
-    kernel::spin_pause();
-  }
+  start_all_cpus(machine);
   const auto consumer = threads::spawn({.name = "consumer", .cpu = 0}, run_all, nullptr);
   kernel::require(consumer.has_value(), "no consumer");
   idle();

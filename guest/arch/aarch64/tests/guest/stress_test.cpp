@@ -5,18 +5,11 @@
 #include <algorithm>
 #include <charconv>
 
-#include "boot_console.hpp"
-#include "boot_interrupts.hpp"
-#include "boot_memory.hpp"
 #include "boot_threads.hpp"
 #include "boot_watchdog.hpp"
-#include "guest/arch/clock.hpp"
-#include "guest/arch/mmu.hpp"
-#include "guest/arch/psci.hpp"
-#include "guest/arch/secondary.hpp"
-#include "guest/arch/smp.hpp"
 #include "guest/kernel/machine_info.hpp"
 #include "guest/kernel/panic.hpp"
+#include "start_all_cpus.hpp"
 #include "stress/passing.hpp"
 #include "stress/supervisor.hpp"
 #include "stress/world.hpp"
@@ -53,36 +46,11 @@ void read_options(std::string_view arguments) {
   }
 }
 
-void run_secondary() {
-  start_timers_here();
-  start_threads_here(sched::kDefaultBound);
-  idle();
-}
-
-/// Until every CPU has threads: they begin with them after they are online.
-void await_dispatchers() {
-  for (std::uint32_t cpu = 0; cpu < arch::cpu_count(); ++cpu) {
-    while (threads::find_dispatcher(cpu) == nullptr) {
-      kernel::spin_pause();
-    }
-  }
-}
-
 }  // namespace
 
 extern "C" [[noreturn]] void kernel_main() {
-  kernel::require(arch::init_clock(0), "the clock does not run");
-  kernel::require(kernel::read_machine_info(arch::dtb(), machine).has_value(), "the device tree is not readable");
-  arch::set_psci_conduit(machine.psci == kernel::PsciMethod::Smc ? arch::PsciConduit::Smc : arch::PsciConduit::Hvc);
-  kernel::require(start_console(machine.console) != nullptr, "no console");
-  start_memory(machine);
-  start_interrupts(machine);
+  start_all_cpus(machine);
   read_options(machine.boot_arguments.view());
-  arch::start_ipis();
-  start_threads_here(sched::kDefaultBound);
-  start_work_thread();
-  arch::start_secondary_cpus(machine, run_secondary);
-  await_dispatchers();
   start_watchdog();
   const auto supervisor =
       threads::spawn({.name = "supervisor", .cpu = 0, .server = &stress::admit_supervisor()},
