@@ -30,7 +30,7 @@ struct Window {
       .out_column = column};
 }
 
-/// Taps of a window along one axis that are within the image: [begin, end), `step` apart.
+/// Taps of a window along one axis that are within the image: [begin, end); none if begin is not below end.
 struct Taps {
   std::uint64_t begin;
   std::uint64_t end;
@@ -41,7 +41,7 @@ struct Taps {
   const std::uint64_t begin = (before + step - 1) / step;
   const std::int64_t room = static_cast<std::int64_t>(image) - start;  // at least 1: the checker has seen to that
   const std::uint64_t end = (static_cast<std::uint64_t>(room) + step - 1) / step;
-  return {begin < kernel ? begin : kernel, end < kernel ? end : kernel};
+  return {begin, end < kernel ? end : kernel};
 }
 
 /// Calls visit(row of the input operand, pixel in it, tap) for every tap inside of the image, in their order; a tap is

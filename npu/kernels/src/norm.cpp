@@ -74,7 +74,7 @@ Outcome softmax(const Checked& command, Units units) {
     double largest = -kInfinity;
     for (std::uint64_t i = 0; i < count; ++i) {
       const double value = static_cast<double>(x[i]) * scale;
-      largest = value > largest || is_nan(value) ? value : largest;
+      largest = value > largest ? value : largest;
     }
     double sum = 0;
     for (std::uint64_t i = 0; i < count; ++i) {

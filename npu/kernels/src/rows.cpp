@@ -108,7 +108,8 @@ Outcome embed_rows(const Checked& command, Units units) {
   Outcome outcome;
   each_row(command, units, [&](std::uint64_t row, std::uint64_t, std::uint64_t) {
     const std::int32_t id = fetch_index(ids + row);
-    if (id < 0 || static_cast<std::uint32_t>(id) >= command.dims[dim::embed::kVocabulary]) {
+    // One below 0 is above all others as an unsigned number.
+    if (static_cast<std::uint32_t>(id) >= command.dims[dim::embed::kVocabulary]) {
       outcome = abi::npu::Reason::IndexRange;
       return;
     }

@@ -1,0 +1,184 @@
+// Any commands over small regions: what the checker lets through runs without touching a byte outside of them
+// (AddressSanitizer sees to that), ends, and writes nothing but what it says it writes.
+//
+// The input is instructions for making commands, most of which are nearly right: random bytes alone would never pass.
+//   1 byte     which of the examples to begin with
+//   then pairs of a byte and a number, each changing a field (change())
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <span>
+#include <vector>
+
+#include "npu/kernels/kernels.hpp"
+#include "npu/testing/examples.hpp"
+
+namespace {
+
+using namespace npu;
+using abi::npu::kMaxDims;
+using abi::npu::kMaxOperands;
+using abi::npu::kMaxParams;
+using testing::Scene;
+
+/// Takes bytes off the input; zeros behind its end.
+class Input {
+ public:
+  Input(const std::uint8_t* data, std::size_t size) : data_(data), size_(size) {}
+
+  [[nodiscard]] bool empty() const { return size_ == 0; }
+  template <typename T>
+  T take() {
+    T value{};
+    const std::size_t count = size_ < sizeof(T) ? size_ : sizeof(T);
+    std::memcpy(&value, data_, count);
+    data_ += count;
+    size_ -= count;
+    return value;
+  }
+  /// Small ones, as they are most of the time, or any.
+  std::uint32_t number() {
+    const auto first = take<std::uint8_t>();
+    return first < 0xF0 ? first % 64 : first < 0xF8 ? take<std::uint16_t>() : take<std::uint32_t>();
+  }
+
+ private:
+  const std::uint8_t* data_;
+  std::size_t size_;
+};
+
+/// Changes one field.
+void change(Scene& scene, Input& input) {
+  abi::npu::Command& command = scene.command;
+  const auto what = input.take<std::uint8_t>();
+  const unsigned operand = what % kMaxOperands;
+  switch (what / 16) {
+    case 0:
+      command.flags = input.take<std::uint8_t>() % 32;
+      break;
+    case 1:
+      command.types[operand] = input.take<std::uint8_t>() % 8;
+      break;
+    case 2:  // another region, of a size that may fit
+      command.operands[operand].region = scene.memory.add(1 + input.number() % 4096 * 4);
+      break;
+    case 3:
+      command.operands[operand].region = input.number() % 9;
+      break;
+    case 4:
+      command.operands[operand].offset = input.number();
+      break;
+    case 5:
+      command.operands[operand].offset = input.take<std::uint64_t>();
+      break;
+    case 6:
+      command.operands[operand].row_stride = input.number();
+      break;
+    case 7:  // the same place as another one
+      command.operands[operand] = command.operands[input.take<std::uint8_t>() % kMaxOperands];
+      break;
+    case 8:
+    case 9:
+    case 10:
+      command.dims[what % kMaxDims] = input.number();
+      break;
+    case 11:
+      command.params[what % kMaxParams] = input.take<std::uint32_t>();
+      break;
+    case 12:
+      command.params[what % kMaxParams] = input.number();
+      break;
+    case 13:
+      command.opcode = input.take<std::uint8_t>() % (abi::npu::kOpcodes + 1);
+      break;
+    case 14: {  // what is in the memory
+      if (const Region* const region = scene.memory.find(command.operands[operand].region)) {
+        region->base[input.number() % region->bytes] = input.take<std::byte>();
+      }
+      break;
+    }
+    default:
+      if (scene.memory.find(1 + operand) != nullptr) {
+        scene.memory.region(1 + operand).flags = input.take<std::uint8_t>() % 8;
+      }
+      break;
+  }
+}
+
+void require(bool condition) {
+  if (!condition) {
+    std::abort();
+  }
+}
+
+/// All memory, to see later what has changed.
+class Snapshot {
+ public:
+  explicit Snapshot(testing::Memory& memory) : memory_(memory) {
+    for (std::uint32_t handle = 1; memory.find(handle) != nullptr; ++handle) {
+      const std::span<std::byte> bytes = memory.bytes(handle);
+      copies_.emplace_back(bytes.begin(), bytes.end());
+    }
+  }
+
+  /// These rows may have changed.
+  void allow(const Operand& output) {
+    std::vector<std::byte>& copy = copies_[output.region - 1];
+    const std::byte* const base = memory_.bytes(output.region).data();
+    for (std::uint64_t row = 0; row < output.rows; ++row) {
+      const std::byte* const from = output.data + row * output.row_stride;
+      std::memcpy(copy.data() + (from - base), from, output.row_bytes);
+    }
+  }
+
+  [[nodiscard]] bool is_same() const {
+    for (std::uint32_t handle = 1; handle <= copies_.size(); ++handle) {
+      if (std::memcmp(copies_[handle - 1].data(), memory_.bytes(handle).data(), copies_[handle - 1].size()) != 0) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+ private:
+  testing::Memory& memory_;
+  std::vector<std::vector<std::byte>> copies_;
+};
+
+void run(Scene& scene) {
+  Model model;
+  model.max_command_cycles = 20'000;  // so that an input takes some milliseconds at most
+  const auto checked = scene.check(model);
+  if (!checked) {
+    require(checked.error().reason != abi::npu::Reason::None && checked.error().status != abi::npu::Status::Ok);
+    require(checked.error().field_offset < sizeof(abi::npu::Command));
+    return;
+  }
+  Snapshot before(scene.memory);
+  const Partition grid = partition(*checked);
+  const auto kernel = scalar_kernels().kernels[static_cast<unsigned>(checked->opcode)];
+  for (std::uint64_t unit = 0; unit < grid.units; ++unit) {
+    const auto reason = kernel(*checked, {.first = unit, .count = 1});
+    require(!reason || *reason == abi::npu::Reason::IndexRange);
+  }
+  for (unsigned i = 0; i < kMaxOperands; ++i) {
+    const bool output = i == 0 || (i == 2 && checked->opcode == abi::npu::Opcode::TopK);
+    if (output && checked->operands[i].data != nullptr) {
+      before.allow(checked->operands[i]);
+    }
+  }
+  require(before.is_same());
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  Input input(data, size);
+  const auto& examples = testing::examples();
+  Scene scene = examples[input.take<std::uint8_t>() % examples.size()].make();
+  for (int changes = 0; changes < 12 && !input.empty(); ++changes) {
+    change(scene, input);
+  }
+  run(scene);
+  return 0;
+}
