@@ -136,9 +136,9 @@ void NpuDevice::query() {
   abi::npu::DeviceInfo info{};
   info.stream_version = abi::npu::kStreamVersion;
   info.max_jobs = limits.jobs;
-  info.max_commands = limits.commands;
+  info.max_commands = limits.job.max_commands;
   info.max_regions = limits.regions;
-  info.max_job_cycles = limits.job_cycles;
+  info.max_job_cycles = limits.job.max_cycles;
   info.max_command_cycles = model.max_command_cycles;
   info.clock_hz = model.clock_hz;
   info.bytes_per_cycle = model.bytes_per_cycle;

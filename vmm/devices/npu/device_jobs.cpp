@@ -32,7 +32,7 @@ bool NpuDevice::serve_jobs() {
   for (unsigned count = 0; count < kJobsPerTurn; ++count) {
     // When jobs end, serve() comes back.
     if (draining() || tickets_.size() >= config_.limits.jobs) break;
-    if (commands_read_ >= config_.limits.commands) {
+    if (commands_read_ >= config_.limits.job.max_commands) {
       publish(kJobQueue);
       return true;
     }
@@ -72,7 +72,7 @@ NpuDevice::Taken NpuDevice::take_job(virtio::Virtqueue& jobs) {
   }
   const std::uint32_t count = header->commands;
   // A number that is refused all the same needs no room.
-  if (count <= config_.limits.commands && !tickets_.empty() &&
+  if (count <= config_.limits.job.max_commands && !tickets_.empty() &&
       count > config_.limits.commands_in_flight - std::min(commands_in_flight_, config_.limits.commands_in_flight)) {
     jobs.undo_pop();
     return Taken::NoRoom;
@@ -93,8 +93,8 @@ NpuDevice::Taken NpuDevice::take_job(virtio::Virtqueue& jobs) {
 
 std::expected<std::unique_ptr<Job>, Outcome> NpuDevice::read_job(const JobHeader& header, virtio::Reader& reader) {
   if (power_ == abi::npu::Power::Off) return refusal(Status::Reset, Reason::PowerOff);
-  if (const Outcome outcome = check_header(header, config_.limits); outcome.status != Status::Ok) {
-    return std::unexpected(outcome);
+  if (const auto fine = ::npu::check_job_header(header, config_.limits.job); !fine) {
+    return std::unexpected(outcome_of(fine.error()));
   }
   if (header.commands > reader.available() / sizeof(Command)) return refusal(Status::Parse, Reason::ShortBuffer);
   const std::uint64_t id = header.id;

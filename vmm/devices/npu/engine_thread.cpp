@@ -13,8 +13,9 @@ using abi::npu::Status;
 
 /// Modelled cycles of a command's first slice; from then on its time decides.
 constexpr std::uint64_t kFirstSliceCycles = 50'000;
-/// A slice of fewer is over before helpers have woken.
+/// A slice that is over sooner is not worth waking helpers.
 constexpr std::uint64_t kSharedSliceCycles = 25'000;
+constexpr std::chrono::microseconds kSharedSliceTime{50};
 
 constexpr std::uint64_t kNsPerSecond = 1'000'000'000;
 
@@ -34,12 +35,14 @@ class SliceSizer {
  public:
   SliceSizer(const ::npu::Checked& command, std::uint64_t units)
       : cycles_per_unit_(std::max<std::uint64_t>(1, command.cost.cycles / units)),
-        count_(std::max<std::uint64_t>(1, kFirstSliceCycles / cycles_per_unit_)) {}
+        count_(std::max<std::uint64_t>(1, kFirstSliceCycles / cycles_per_unit_)),
+        worth_sharing_(std::min(count_, units) * cycles_per_unit_ >= kSharedSliceCycles) {}
 
   [[nodiscard]] std::uint64_t count() const { return count_; }
-  [[nodiscard]] bool worth_sharing() const { return count_ * cycles_per_unit_ >= kSharedSliceCycles; }
+  [[nodiscard]] bool worth_sharing() const { return worth_sharing_; }
   /// The last one took `time`.
   void adapt(std::chrono::nanoseconds time) {
+    worth_sharing_ = time >= kSharedSliceTime;
     if (time > Engine::kSliceTarget) count_ = std::max<std::uint64_t>(1, count_ / 2);
     if (time < Engine::kSliceTarget / 2 && count_ < kMostUnits) count_ *= 2;
   }
@@ -48,6 +51,7 @@ class SliceSizer {
   static constexpr std::uint64_t kMostUnits = std::uint64_t{1} << 40;
   std::uint64_t cycles_per_unit_;
   std::uint64_t count_;
+  bool worth_sharing_;  ///< by the model, then by what the last one took
 };
 
 }  // namespace

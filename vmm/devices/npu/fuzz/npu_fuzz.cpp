@@ -152,7 +152,7 @@ class Fuzzed {
   DeviceConfig config_{
       .commands = testing::command_set(),
       .options = {.threads = 2, .faults = {{.kind = vmm::npu::Fault::Kind::DropInterrupt, .number = 2}}},
-      .limits = {.jobs = 4, .commands = 4, .commands_in_flight = 8, .regions = 4}};
+      .limits = {.jobs = 4, .commands_in_flight = 8, .regions = 4, .job = {.max_commands = 4}}};
   std::unique_ptr<NpuDevice> device_ = std::move(*NpuDevice::create(*loop_, config_));
   Silent silent_;
   std::optional<FakeQueue> control_{queue_at(0)}, jobs_{queue_at(1)};

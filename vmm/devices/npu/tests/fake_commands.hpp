@@ -13,6 +13,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstring>
+#include <expected>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -71,11 +72,16 @@ inline void see_thread() {
   if (!std::exchange(seen, true)) ++threads_seen;
 }
 
-inline std::expected<::npu::Checked, ::npu::Fault> check(const abi::npu::Command& command,
-                                                         const ::npu::Regions& regions, const ::npu::Model& model) {
+inline std::expected<::npu::Checked, ::npu::Fault> check_one(const abi::npu::Command& command,
+                                                             const ::npu::Regions& regions, const ::npu::Model& model) {
   using abi::npu::Reason;
   using abi::npu::Status;
-  if (command.opcode >= abi::npu::kOpcodes) return std::unexpected(::npu::Fault{Status::Parse, Reason::Opcode, 0});
+  constexpr std::uint64_t kKnown =
+      1u << static_cast<unsigned>(abi::npu::Opcode::Nop) | 1u << static_cast<unsigned>(abi::npu::Opcode::Copy) |
+      1u << static_cast<unsigned>(abi::npu::Opcode::Add) | 1u << static_cast<unsigned>(abi::npu::Opcode::Mul) |
+      1u << static_cast<unsigned>(abi::npu::Opcode::Gelu);
+  if (command.opcode >= abi::npu::kOpcodes || (kKnown >> command.opcode & 1) == 0)
+    return std::unexpected(::npu::Fault{Status::Parse, Reason::Opcode, 0});
   ::npu::Checked checked;
   checked.opcode = static_cast<abi::npu::Opcode>(command.opcode.value());
   for (std::size_t i = 0; i < checked.dims.size(); ++i) checked.dims[i] = command.dims[i];
@@ -105,7 +111,32 @@ inline std::expected<::npu::Checked, ::npu::Fault> check(const abi::npu::Command
   return checked;
 }
 
-inline ::npu::Partition partition(const ::npu::Checked& command) { return {.units = command.dims[0]}; }
+/// check_job() of npu/stream, with check_one().
+inline std::expected<::npu::Cost, ::npu::JobFault> check(const abi::npu::JobHeader& header,
+                                                         std::span<const abi::npu::Command> commands,
+                                                         const ::npu::Regions& regions, const ::npu::Model& model,
+                                                         const ::npu::JobLimits& limits,
+                                                         std::span<::npu::Checked> checked) {
+  const std::uint64_t limit = header.cycle_limit != 0 ? header.cycle_limit.value() : limits.max_cycles;
+  ::npu::Cost sum;
+  for (std::uint32_t i = 0; i < commands.size(); ++i) {
+    const auto one = check_one(commands[i], regions, model);
+    if (!one) return std::unexpected(::npu::JobFault{.fault = one.error(), .command = i});
+    checked[i] = *one;
+    sum.cycles += one->cost.cycles;
+    if (sum.cycles > limit) {
+      return std::unexpected(
+          ::npu::JobFault{.fault = {abi::npu::Status::Budget, abi::npu::Reason::CycleLimit}, .command = i});
+    }
+  }
+  return sum;
+}
+
+inline ::npu::Partition partition(const ::npu::Checked& command) {
+  ::npu::Partition made{};
+  made.units = command.dims[0];
+  return made;
+}
 
 inline const ::npu::KernelSet& kernels() {
   using Failure = std::optional<abi::npu::Reason>;

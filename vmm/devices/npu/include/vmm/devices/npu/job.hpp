@@ -10,25 +10,24 @@
 #include "abi/npu.hpp"
 #include "npu/kernels/kernels.hpp"
 #include "npu/stream/checked_command.hpp"
+#include "npu/stream/job.hpp"
 
 namespace vmm::npu {
 
-/// What commands are checked and run with.
+/// What jobs are checked and run with: of the real device those of npu/stream and npu/kernels, whose contracts hold.
 struct CommandSet {
-  std::expected<::npu::Checked, ::npu::Fault> (*check)(const abi::npu::Command& command, const ::npu::Regions& regions,
-                                                       const ::npu::Model& model) = nullptr;
-  ::npu::Partition (*partition)(const ::npu::Checked& command) = nullptr;
-  const ::npu::KernelSet* kernels = nullptr;  ///< an opcode without a kernel is refused
+  decltype(&::npu::check_job) check = nullptr;
+  decltype(&::npu::partition) partition = nullptr;
+  const ::npu::KernelSet* kernels = nullptr;  ///< with a kernel for each opcode that `check` takes
 };
 
 /// Limits of the device that a driver is told (abi::npu::DeviceInfo).
 struct Limits {
-  std::uint32_t jobs = 64;        ///< in flight
-  std::uint32_t commands = 4096;  ///< of one job
+  std::uint32_t jobs = 64;  ///< in flight
   /// Of all jobs in flight: a job that is over it waits in its queue. Bounds what a driver can make us remember.
   std::uint32_t commands_in_flight = 16384;
   std::uint32_t regions = 256;
-  std::uint64_t job_cycles = 60'000'000'000;
+  ::npu::JobLimits job;
 };
 
 /// How a job ended, or why it is refused.
@@ -64,18 +63,16 @@ struct Job {
   [[nodiscard]] std::uint64_t due_ns() const;
 };
 
-/// Checks everything but the commands, so that their number can be trusted.
-/// @param header the caller's own copy
-/// @return why it is refused, or an outcome that is Ok
-Outcome check_header(const abi::npu::JobHeader& header, const Limits& limits);
-
-/// Makes a job of a header that check_header() took and its commands, the caller's own copies.
+/// Makes a job of what the driver sent, the caller's own copies.
 /// @param commands as many as the header says
 /// @return the job, or why it is refused. Operands point into what `regions` has: keep that as long as the job
 std::expected<std::unique_ptr<Job>, Outcome> make_job(const abi::npu::JobHeader& header,
                                                       std::span<const abi::npu::Command> commands,
                                                       const CommandSet& set, const ::npu::Regions& regions,
                                                       const ::npu::Model& model, const Limits& limits);
+
+/// A refusal, as it is reported.
+Outcome outcome_of(const ::npu::JobFault& fault);
 
 /// What the driver is told.
 abi::npu::JobResult result_of(const Job& job);
