@@ -1,0 +1,65 @@
+// The audit log: who was let in, who was not, and what was done with SUBMIT or ADMIN. The newest records in a ring, all
+// of them in a chain of hashes (abi/audit.hpp).
+//
+// Runs in the main loop. Adding a record takes two blocks of SHA-256.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "abi/audit.hpp"
+#include "guest/kernel/clock.hpp"
+#include "guest/security/authority.hpp"
+
+namespace guest::security {
+
+using abi::audit::Event;
+using AuditHash = std::array<std::uint8_t, abi::audit::kHashBytes>;
+
+/// "token-accepted", ...
+std::string_view to_string(Event event);
+
+struct AuditEntry {
+  Event event = Event::CallDone;
+  Principal who{};
+  std::uint32_t subject = 0;
+  std::uint32_t bytes = 0;
+  std::string_view operation = {};  ///< at most 24 bytes
+  std::string_view code = {};       ///< at most 24 bytes
+};
+
+class AuditLog {
+ public:
+  static constexpr std::size_t kCapacity = 1024;
+
+  struct Kept {
+    abi::audit::Record record;
+    AuditHash hash;
+  };
+
+  explicit AuditLog(const kernel::Clock& clock) : clock_(clock) {}
+  AuditLog(const AuditLog&) = delete;
+  AuditLog& operator=(const AuditLog&) = delete;
+
+  void add(const AuditEntry& entry);
+
+  /// Records ever added.
+  [[nodiscard]] std::uint64_t count() const { return count_; }
+  [[nodiscard]] std::size_t kept() const { return count_ < kCapacity ? static_cast<std::size_t>(count_) : kCapacity; }
+  [[nodiscard]] std::uint64_t overwritten() const { return count_ - kept(); }
+  /// The record with this number; it is kept: overwritten() < sequence <= count().
+  [[nodiscard]] const Kept& at(std::uint64_t sequence) const;
+  /// The hash that the record with this number builds on: of the one before it, which may be the last overwritten.
+  [[nodiscard]] const AuditHash& hash_before(std::uint64_t sequence) const;
+
+ private:
+  const kernel::Clock& clock_;
+  std::uint64_t count_ = 0;
+  AuditHash last_{};         ///< of the newest record
+  AuditHash overwritten_{};  ///< of the newest that is kept no more
+  std::array<Kept, kCapacity> ring_{};
+};
+
+}  // namespace guest::security
