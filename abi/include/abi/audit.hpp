@@ -33,7 +33,7 @@ struct Record {
   Le64 sequence;
   Le64 time_ns;         ///< since reset
   std::uint8_t event;   ///< Event
-  std::uint8_t rights;  ///< of who asked; of the token, where one was accepted or made
+  std::uint8_t rights;  ///< of who asked; of the token, where one was accepted
   Le16 reserved;        ///< 0
   Le32 connection;      ///< counts from 1; 0: the console
   Le32 token;           ///< id of the token that who asked has; 0: none

@@ -1,6 +1,7 @@
 #include "guest/graph/graph.hpp"
 #include "handlers.hpp"
 #include "metrics.hpp"
+#include "security_commands.hpp"
 #include "watch_arguments.hpp"
 
 namespace guest::control {
@@ -153,6 +154,7 @@ constexpr Spec kTrace[] = {
      .help = "dump: newest events to pass over, to read a trace in pieces"}};
 
 constexpr Command kTable[] = {
+    kAuditCommand,
     {.name = "bench",
      .help = "measure what the kernel's parts cost",
      .details = "1000 samples of each benchmark after 64 to warm up. What costs little is done many times in a sample.",
@@ -183,6 +185,11 @@ constexpr Command kTable[] = {
      .arguments = {},
      .rights = Rights::Observe,
      .handler = handle_cpus},
+    kCtladminCommand,
+    kCtlembedCommand,
+    kCtlhexCommand,
+    kCtlkeyCommand,
+    kCtlsubmitCommand,
     {.name = "det",
      .help = "the real-time servers and tasks: on, off, what is promised",
      .details =
@@ -415,6 +422,9 @@ constexpr Command kTable[] = {
      .rights = Rights::Submit,
      .handler = handle_sleep,
      .render = render_nothing},
+    kTokenListCommand,
+    kTokenNewCommand,
+    kTokenRevokeCommand,
     {.name = "top",
      .help = "what processor time each thread gets in the next while",
      .details = "Typed on the console without ms it goes on, second by second, until q or Ctrl-C.",
@@ -440,6 +450,7 @@ constexpr Command kTable[] = {
      .arguments = {},
      .rights = Rights::Observe,
      .handler = handle_version},
+    kWatchAuditCommand,
     {.name = "watch trace",
      .help = "what happens on each CPU, as it happens",
      .details =
@@ -460,35 +471,8 @@ constexpr bool is_well_formed() {
 }
 static_assert(is_well_formed(), "the table is sorted by name, and arguments fit");
 
-/// "graph show", of two words.
-bool is_name(std::string_view name, std::string_view first, std::string_view second) {
-  return name.size() == first.size() + 1 + second.size() && name.starts_with(first) && name[first.size()] == ' ' &&
-         name.ends_with(second);
-}
-
 }  // namespace
 
 std::span<const Command> command_table() { return kTable; }
-
-const Command* find_command(std::string_view name) {
-  for (const Command& command : kTable) {
-    if (command.name == name) {
-      return &command;
-    }
-  }
-  return nullptr;
-}
-
-std::optional<FoundCommand> find_command(std::span<const std::string_view> words) {
-  if (words.size() > 1) {
-    for (const Command& command : kTable) {
-      if (is_name(command.name, words[0], words[1])) {
-        return FoundCommand{.command = &command, .words = 2};
-      }
-    }
-  }
-  const Command* const command = find_command(words[0]);
-  return command == nullptr ? std::nullopt : std::optional(FoundCommand{.command = command, .words = 1});
-}
 
 }  // namespace guest::control

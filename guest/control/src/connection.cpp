@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace guest::control {
 
@@ -39,6 +40,7 @@ Connection::~Connection() {
     if (pending.in_use()) {
       server_.counters_.unanswered.add();
       pending.cancel();
+      audit(server_.services_, pending.asked(), error::kCancelled);
     }
   }
 }
@@ -135,6 +137,7 @@ bool Connection::take_input() {
   }
   server_.counters_.requests.add();
   --turn_left_;
+  begin_request(input_.state() == FrameAssembler::State::Complete ? input_.frame().payload.size() : 0);
   if (input_.state() == FrameAssembler::State::Complete) {
     speaks_version0() ? version0_.handle(input_.frame()) : handle(input_.frame());
     input_.take();
@@ -213,13 +216,17 @@ void Connection::account(std::size_t bytes, bool delivered) {
 
 void Connection::Pending::complete(std::span<const std::byte> result) {
   operation_ = nullptr;
+  const AuditedRequest present = std::exchange(connection_->asked_, asked_);
   connection_->send_result(id_, result);
+  connection_->asked_ = present;
   connection_->pump();
 }
 
 void Connection::Pending::fail(const Refusal& refusal) {
   operation_ = nullptr;
+  const AuditedRequest present = std::exchange(connection_->asked_, asked_);
   connection_->send_refusal(id_, refusal);
+  connection_->asked_ = present;
   connection_->pump();
 }
 
@@ -288,6 +295,7 @@ void Connection::send_reply(std::uint32_t id, const CborWriter& body) {
   if (body.overflowed()) {
     return send_error(id, error::kTooLarge, "the answer is longer than a frame of 65536 bytes");
   }
+  audit(server_.services_, asked_, {});
   send(ctl::Command::Reply, id, body);
 }
 
@@ -303,6 +311,7 @@ void Connection::send_result(std::uint32_t id, std::span<const std::byte> result
 
 void Connection::send_error(std::uint32_t id, std::string_view code, std::string_view message, std::string_view field) {
   server_.counters_.count_error(code);
+  audit(server_.services_, asked_, code);
   if (speaks_version0()) {
     kernel::FixedText<kMaxErrorLine> line;
     kernel::format_to(line, "ERR {} {}", code, message);
@@ -326,6 +335,7 @@ void Connection::send_refusal(std::uint32_t id, const Refusal& refusal) {
 /// The last word to the peer: an Error that answers no request, then the end.
 void Connection::notice(std::string_view code, std::string_view message) {
   notice_ = true;
+  begin_request(0);
   send_error(ctl::kNoRequest, code, message);
   close_after_output();
 }

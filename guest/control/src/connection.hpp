@@ -14,6 +14,7 @@
 #include <optional>
 #include <string_view>
 
+#include "guest/control/audit.hpp"
 #include "guest/control/buffer.hpp"
 #include "guest/control/frame.hpp"
 #include "guest/control/server.hpp"
@@ -50,10 +51,12 @@ class Connection final : public kernel::StreamHandler {
   /// A call that completes later.
   class Pending final : public Caller {
    public:
-    void start(Connection& connection, std::uint32_t id, const security::Grant& grant) {
+    /// Of the connection's present request.
+    void start(Connection& connection, std::uint32_t id) {
       connection_ = &connection;
       id_ = id;
-      grant_ = grant;
+      grant_ = connection.grant_;
+      asked_ = connection.asked_;
     }
     void complete(std::span<const std::byte> result) override;
     void fail(const Refusal& refusal) override;
@@ -71,6 +74,7 @@ class Connection final : public kernel::StreamHandler {
     [[nodiscard]] std::uint32_t id() const { return id_; }
     /// That it was begun under.
     [[nodiscard]] const security::Grant& grant() const { return grant_; }
+    [[nodiscard]] const AuditedRequest& asked() const { return asked_; }
 
    private:
     Connection* connection_ = nullptr;
@@ -78,6 +82,7 @@ class Connection final : public kernel::StreamHandler {
     std::uint32_t id_ = 0;
     bool wants_room_ = false;
     security::Grant grant_{};
+    AuditedRequest asked_{};
   };
 
   // connection.cpp: bytes in and out, life and death
@@ -112,6 +117,8 @@ class Connection final : public kernel::StreamHandler {
   bool accept_legacy(std::uint64_t token);
   void hello(std::uint32_t id, const CborValue& body);
   void accept(std::uint32_t id, const security::Grant& grant);
+  void begin_request(std::size_t bytes);
+  void end_cancelled(Pending& pending, std::string_view why);
   void check_grant();
   void check_calls();
   void refuse_stranger(std::uint32_t id);
@@ -138,6 +145,7 @@ class Connection final : public kernel::StreamHandler {
   security::Grant grant_{};                    ///< valid while authenticated_
   std::optional<security::TokenError> ended_;  ///< why the grant ended, if there was one
   std::uint32_t number_;
+  AuditedRequest asked_{};  ///< what is being answered
   std::uint64_t deadline_ns_ = kernel::kNoDeadline;
   unsigned strikes_ = 0;
   unsigned turn_left_ = 0;  ///< requests that may still be taken in this turn

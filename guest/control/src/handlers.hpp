@@ -62,6 +62,17 @@ SIS_HANDLER(handle_bench);
 SIS_HANDLER(handle_trace);
 // watch_trace.cpp
 SIS_HANDLER(handle_watch_trace);
+// tokens.cpp, keys.cpp, hex_frames.cpp, audit_command.cpp: who may do what
+SIS_HANDLER(handle_audit);
+SIS_HANDLER(handle_watch_audit);
+SIS_HANDLER(handle_token_list);
+SIS_HANDLER(handle_token_new);
+SIS_HANDLER(handle_token_revoke);
+SIS_HANDLER(handle_ctladmin);
+SIS_HANDLER(handle_ctlembed);
+SIS_HANDLER(handle_ctlhex);
+SIS_HANDLER(handle_ctlkey);
+SIS_HANDLER(handle_ctlsubmit);
 // machine.cpp: what changes the machine
 SIS_HANDLER(handle_log);
 SIS_HANDLER(handle_panic);
@@ -75,6 +86,7 @@ void add_histogram(ResultMap& into, std::string_view name, const kernel::Histogr
 /// trace.cpp: a map, time, CPU and name first.
 void add_trace_event(CborWriter& writer, const kernel::TraceEvent& event);
 
+void render_audit(kernel::TextOutput& output, const CborValue& result);
 void render_bench(kernel::TextOutput& output, const CborValue& result);
 void render_echo(kernel::TextOutput& output, const CborValue& result);
 void render_graph_export(kernel::TextOutput& output, const CborValue& result);
@@ -83,6 +95,7 @@ void render_clear(kernel::TextOutput& output, const CborValue& result);
 void render_history(kernel::TextOutput& output, const CborValue& result);
 void render_nothing(kernel::TextOutput& output, const CborValue& result);
 // Of events.
+void render_audit_records(kernel::TextOutput& output, const CborValue& event);
 void render_trace_events(kernel::TextOutput& output, const CborValue& event);
 
 }  // namespace guest::control

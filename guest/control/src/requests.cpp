@@ -1,6 +1,7 @@
 // What the frames of a connection ask for.
 #include <algorithm>
 #include <new>
+#include <utility>
 
 #include "connection.hpp"
 
@@ -38,6 +39,11 @@ void Connection::strike() {
   if ((!authenticated_ || speaks_version0()) && ++strikes_ == kMaxStrikes) {
     close_after_output();
   }
+}
+
+/// From now on answers, and records of the audit log, are of another request.
+void Connection::begin_request(std::size_t bytes) {
+  asked_ = {.who = principal(), .bytes = static_cast<std::uint32_t>(bytes)};
 }
 
 void Connection::handle(const Frame& frame) {
@@ -101,6 +107,7 @@ bool Connection::only_known_keys(std::uint32_t id, const CborValue& map, std::sp
 
 void Connection::hello(std::uint32_t id, const CborValue& body) {
   static constexpr std::string_view kKnown[] = {"token", "client"};
+  asked_.hello = true;
   if (!only_known_keys(id, body, kKnown)) {
     return strike();
   }
@@ -133,6 +140,7 @@ void Connection::admit(const security::Grant& grant) {
   server_.counters_.tokens_accepted.add();
   grant_ = grant;
   authenticated_ = true;
+  server_.services_.audit.add({.event = security::Event::TokenAccepted, .who = principal(), .bytes = asked_.bytes});
   ended_.reset();
   input_.set_limit(ctl::kMaxPayloadBytes);
   if (!closing_) {
@@ -205,12 +213,18 @@ void Connection::check_calls() {
     const security::Grant& grant = pending.grant();
     const auto rights = server_.services_.authority.rights(grant, server_.services_.unix_now_ns());
     if (!rights) {
-      pending.cancel();
-      send_error(pending.id(), error::kCancelled, security::to_string(rights.error()));
+      end_cancelled(pending, security::to_string(rights.error()));
     } else if (grant.expires_unix_ns != 0) {
       server_.watch_expiry(grant.expires_unix_ns);
     }
   }
+}
+
+void Connection::end_cancelled(Pending& pending, std::string_view why) {
+  pending.cancel();
+  const AuditedRequest present = std::exchange(asked_, pending.asked());
+  send_error(pending.id(), error::kCancelled, why);
+  asked_ = present;
 }
 
 void Connection::enforce_grants() {
@@ -245,6 +259,7 @@ void Connection::call(std::uint32_t id, const CborValue& body) {
                                    kernel::escaped(op->text().substr(0, 32)))
                                 .error());
   }
+  asked_.command = command;
   if (!ctl::allows(grant_.rights, command->rights)) {
     return send_refusal(id,
                         refuse(error::kForbidden, "", "'{}' needs rights {:#x}, the token gives {:#x}", command->name,
@@ -262,7 +277,11 @@ void Connection::call(std::uint32_t id, const CborValue& body) {
   run(id, *command, *arguments, *pending);
 }
 
+/// Who asks. Of a grant that has ended, who it was; nobody before the first.
 security::Principal Connection::principal() const {
+  if (!authenticated_ && !ended_) {
+    return {.connection = number_};
+  }
   return {.rights = grant_.rights,
           .token = grant_.kind == security::Grant::Kind::Token ? std::optional(grant_.token_id) : std::nullopt,
           .expires_unix_ns = grant_.expires_unix_ns,
@@ -272,7 +291,7 @@ security::Principal Connection::principal() const {
 void Connection::run(std::uint32_t id, const Command& command, const Arguments& arguments, Pending& pending) {
   Services& services = server_.services_;
   services.caller = principal();
-  pending.start(*this, id, grant_);
+  pending.start(*this, id);
   // {status: "ok", result: {...}}: the handler writes the inner map in place.
   CborWriter writer = body_writer();
   writer.map(2);
@@ -320,9 +339,7 @@ void Connection::cancel(std::uint32_t id, const CborValue& body) {
   if (pending == nullptr) {
     return send_error(id, error::kNotFound, "no call with this id is waiting for its answer", "id");
   }
-  const std::uint32_t cancelled = pending->id();
-  pending->cancel();
-  send_error(cancelled, error::kCancelled, "cancelled by its client");
+  end_cancelled(*pending, "cancelled by its client");
   CborWriter writer = body_writer();
   writer.map(2);
   writer.entry("status", "ok");

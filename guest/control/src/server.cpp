@@ -51,9 +51,13 @@ Server::Server(Services& services, kernel::WorkQueue& work)
       expiry_timer_(grants_item_) {
   counters_.register_all(services.counters);
   services.authority.set_watcher(this);
+  services.control_server = this;
 }
 
-Server::~Server() { services_.authority.set_watcher(nullptr); }
+Server::~Server() {
+  services_.authority.set_watcher(nullptr);
+  services_.control_server = nullptr;
+}
 
 kernel::StreamHandler* Server::on_connect(kernel::Stream& stream, std::uint32_t) {
   return open(stream, Origin::ControlPort);

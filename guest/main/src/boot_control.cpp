@@ -103,6 +103,7 @@ constinit MachineCpus cpus;
 constinit MachinePmu pmu;
 constinit kernel::FixedText<48> build_id;
 constinit std::optional<security::Authority> authority;
+constinit std::optional<security::AuditLog> audit;
 constinit std::optional<control::Services> services;
 constinit std::optional<control::Server> server;
 
@@ -128,6 +129,7 @@ control::Services& start_services(const kernel::MachineInfo& info, const kernel:
                                      .cpus = cpus,
                                      .pmu = pmu,
                                      .authority = authority.emplace(config.control_key, config.control_seed),
+                                     .audit = audit.emplace(arch::virtual_timer()),
                                      .benchmarks = benchmarks,
                                      .version = arch::version(),
                                      .build_id = build_id.view(),

@@ -23,8 +23,10 @@ std::uint64_t fingerprint(std::span<const std::uint8_t> secret) {
   crypto_hash_sha256_update(&state, secret.data(), secret.size());
   crypto_hash_sha256_final(&state, hash.data());
   sodium_memzero(&state, sizeof(state));
-  abi::Le64 first;
-  std::memcpy(&first, hash.data(), sizeof(first));
+  std::uint64_t first = 0;
+  for (std::size_t i = 0; i < sizeof(first); ++i) {
+    first = first << 8 | hash[i];  // in the order in which the hash is written down
+  }
   return first;
 }
 

@@ -1,3 +1,4 @@
+#include "guest/control/audit.hpp"
 #include "guest/kernel/format.hpp"
 #include "guest/shell/shell.hpp"
 
@@ -35,6 +36,7 @@ void LineRun::cancel() {
   if (control::Operation* operation = operation_) {
     operation_ = nullptr;
     operation->cancel();
+    audit(command_, error::kCancelled);
   }
 }
 
@@ -50,20 +52,24 @@ bool LineRun::run_commands() {
 }
 
 void LineRun::run_command(std::span<const std::string_view> words) {
+  bytes_ = 0;
+  for (const std::string_view word : words) {
+    bytes_ += static_cast<std::uint32_t>(word.size()) + (bytes_ == 0 ? 0 : 1);
+  }
   const auto found = control::find_command(words);
   if (!found) {
-    status_ = 1;
-    format_to(*output_, "{}: no such command; 'help' lists them\n", kernel::escaped(words[0].substr(0, 64)));
-    return;
+    return refuse_unknown(words[0]);
   }
   command_ = found->command;
   if (command_->where == control::Where::ControlOnly) {
     status_ = 1;
+    audit(command_, error::kUnknownOp);
     format_to(*output_, "{}: only for control requests\n", command_->name);
     return;
   }
   if (!abi::control::allows(who_.rights, command_->rights)) {
     status_ = 1;
+    audit(command_, error::kForbidden);
     format_to(*output_, "{}: forbidden: it needs rights {:#x}, the token gives {:#x}\n", command_->name,
               static_cast<unsigned>(command_->rights), static_cast<unsigned>(who_.rights));
     return;
@@ -79,6 +85,16 @@ void LineRun::run_command(std::span<const std::string_view> words) {
   }
   watching_ = watch_ && (sends_events || (command_->watched && words.size() == found->words));
   run_handler(*command_, *arguments);
+}
+
+void LineRun::refuse_unknown(std::string_view word) {
+  status_ = 1;
+  audit(nullptr, error::kUnknownOp);
+  format_to(*output_, "{}: no such command; 'help' lists them\n", kernel::escaped(word.substr(0, 64)));
+}
+
+void LineRun::audit(const control::Command* command, std::string_view code) {
+  control::audit(services_, {.who = who_, .command = command, .bytes = bytes_}, code);
 }
 
 void LineRun::run_handler(const control::Command& command, const control::Arguments& arguments) {
@@ -102,11 +118,13 @@ void LineRun::run_handler(const control::Command& command, const control::Argume
 
 void LineRun::render(std::span<const std::byte> result) {
   status_ = 0;
+  audit(command_, {});
   (command_->render != nullptr ? command_->render : control::render_map)(*output_, control::read_own_cbor(result));
 }
 
 void LineRun::refuse(const Refusal& refusal) {
   status_ = 1;
+  audit(command_, refusal.code);
   format_to(*output_, "{}: {}\n", command_->name, refusal.message.view());
 }
 

@@ -1,5 +1,6 @@
 #include "guest/shell/shell.hpp"
 
+#include <algorithm>
 #include <new>
 
 #include "guest/kernel/format.hpp"
@@ -14,6 +15,14 @@ namespace {
 
 constexpr std::byte kCtrlC{3};
 constexpr std::byte kQuit{'q'};
+
+/// A line in which a command may be given a secret: others than the console's user see the history.
+bool holds_secret(std::string_view line) {
+  const auto commands = control::command_table();
+  return std::any_of(commands.begin(), commands.end(), [line](const control::Command& command) {
+    return command.secret && line.find(command.name) != std::string_view::npos;
+  });
+}
 
 /// Where the console's text goes when there is no console.
 class NoOutput final : public kernel::TextOutput {
@@ -139,7 +148,8 @@ std::optional<std::string_view> Shell::history(std::size_t index) const {
   if (index >= editor_.history().size()) {
     return std::nullopt;
   }
-  return editor_.history().line(index);
+  const std::string_view line = editor_.history().line(index);
+  return holds_secret(line) ? std::string_view("(a line with a secret)") : line;
 }
 
 // ---- control requests ----

@@ -94,6 +94,13 @@ TEST_F(ShellTest, commands_run_in_order_and_failures_do_not_stop_the_line) {
             "one\nnonsense: no such command; 'help' lists them\ntwo  three a;b\n");
 }
 
+TEST_F(ShellTest, history_that_others_see_has_no_secrets) {
+  run("ctladmin 1234");
+  run("echo ctl");
+  EXPECT_EQ(shell.history(0), "(a line with a secret)");
+  EXPECT_EQ(shell.history(1), "echo ctl");
+}
+
 TEST_F(ShellTest, line_of_the_boot_runs_as_if_typed) {
   shell.start("echo one; sleep 10; echo two");
   EXPECT_EQ(console.output, "sis> echo one; sleep 10; echo two\none\n");

@@ -187,6 +187,8 @@ struct Command {
   /// Typed on the console without arguments it is run again and again, its result shown in place, until it is ended. It
   /// completes later, or that would be without end.
   bool watched = false;
+  /// What it is given is secret: the shell's history does not show lines in which it is.
+  bool secret = false;
 };
 
 /// The command of that name, or null.

@@ -16,9 +16,11 @@
 #include "guest/kernel/machine_info.hpp"
 #include "guest/kernel/page_allocator.hpp"
 #include "guest/kernel/pmu.hpp"
+#include "guest/kernel/stream.hpp"
 #include "guest/kernel/timer.hpp"
 #include "guest/kernel/trace.hpp"
 #include "guest/kernel/watchdog.hpp"
+#include "guest/security/audit_log.hpp"
 #include "guest/security/authority.hpp"
 
 namespace guest::control {
@@ -114,9 +116,11 @@ struct Services {
   const Cpus& cpus;
   const Pmu& pmu;
   security::Authority& authority;
+  security::AuditLog& audit;
   /// What the command `bench` runs: lists of them.
   std::span<const std::span<const bench::Benchmark>> benchmarks;
   LineRunner* shell = nullptr;
+  kernel::StreamListener* control_server = nullptr;
 
   std::string_view version;
   std::string_view build_id;

@@ -81,6 +81,8 @@ class LineRun final : private control::Caller {
   void run_handler(const control::Command& command, const control::Arguments& arguments);
   void render(std::span<const std::byte> result);
   void refuse(const control::Refusal& refusal);
+  void refuse_unknown(std::string_view word);
+  void audit(const control::Command* command, std::string_view code);
   void resume();
 
   control::Services& services_;
@@ -88,6 +90,7 @@ class LineRun final : private control::Caller {
   Owner& owner_;
   kernel::TextOutput* output_ = nullptr;
   security::Principal who_;
+  std::uint32_t bytes_ = 0;  ///< of the command that runs, or did last, as it was typed
   ParsedLine parsed_;
   std::size_t next_command_ = 0;
   const control::Command* command_ = nullptr;  ///< that runs, or did last

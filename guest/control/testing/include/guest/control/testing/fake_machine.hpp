@@ -130,6 +130,7 @@ class FakeMachine {
   FakeCpus cpus;
   FakePmu pmu;
   security::Authority authority;
+  security::AuditLog audit{timer};
   const std::span<const bench::Benchmark> benchmarks[1] = {kFakeBenchmarks};
   Services services{.clock = timer,
                     .timers = timers,
@@ -146,6 +147,7 @@ class FakeMachine {
                     .cpus = cpus,
                     .pmu = pmu,
                     .authority = authority,
+                    .audit = audit,
                     .benchmarks = benchmarks,
                     .version = "0.1.0",
                     .build_id = "abcd",

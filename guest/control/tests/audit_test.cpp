@@ -1,0 +1,173 @@
+// What connections leave in the audit log.
+#include <gmock/gmock.h>
+
+#include "guest/shell/shell.hpp"
+#include "test_client.hpp"
+
+namespace guest::control::testing {
+namespace {
+
+using ::testing::ElementsAre;
+
+class AuditTest : public ServerTest {
+ protected:
+  AuditTest() { machine.services.shell = &shell; }
+  /// Records since the last call: "event op code".
+  std::vector<std::string> records() {
+    std::vector<std::string> all;
+    for (; seen < machine.audit.count(); ++seen) {
+      const auto& record = machine.audit.at(seen + 1).record;
+      all.push_back(std::string(security::to_string(static_cast<security::Event>(record.event))) + " " +
+                    record.operation + " " + record.code);
+    }
+    return all;
+  }
+  [[nodiscard]] const abi::audit::Record& newest() const { return machine.audit.at(machine.audit.count()).record; }
+  std::uint64_t seen = 0;
+  shell::Shell shell{machine.services, nullptr, nullptr};
+};
+
+TEST_F(AuditTest, tokens_are_recorded_accepted_or_not) {
+  refusal(request(Wire::Hello, 1, {{"token", binary(make_token(Rights::All, 1))}}));
+  EXPECT_EQ(newest().token, 0U);  // nobody yet
+  refusal(request(Wire::Hello, 1, {{"tokn", 1}}));
+  client.hello(Rights::Submit);
+  EXPECT_THAT(records(),
+              ElementsAre("token-refused  token-expired", "token-refused  unknown-argument", "token-accepted  "));
+  EXPECT_EQ(newest().token, 7U);
+  EXPECT_EQ(newest().rights, 2U);
+  EXPECT_EQ(newest().connection, 1U);
+}
+
+TEST_F(AuditTest, calls_with_submit_or_admin_are_recorded_and_others_only_if_refused) {
+  client.hello();
+  records();
+  client.ask(call(2, "info"));
+  client.ask(call(3, "log"));
+  client.ask(call(4, "ping", {{"x", 1}}));
+  client.ask(call(5, "nonsense"));
+  client.ask(call(6, "log", {{"level", "loud"}}));
+  client.ask(request(Wire::Cancel, 7, {{"id", 1}}));
+  client.ask(RawFrame{.flags = 1, .payload = payload_of(8, {{"op", "ping"}})}.bytes());
+  EXPECT_THAT(records(),
+              ElementsAre("call-done log ", "call-refused ping unknown-argument", "call-refused  unknown-op",
+                          "call-refused log bad-argument", "call-refused  not-found", "call-refused  malformed-frame"));
+}
+
+TEST_F(AuditTest, nothing_of_what_a_request_says_is_recorded) {
+  client.hello();
+  const Bytes asked = call(2, "log", {{"level", "a-secret-prompt"}});
+  client.ask(asked);
+  EXPECT_EQ(newest().bytes, asked.size() - 8);
+  const auto* const bytes = reinterpret_cast<const char*>(&newest());
+  EXPECT_EQ(std::string_view(bytes, sizeof(abi::audit::Record)).find("secret"), std::string_view::npos);
+}
+
+TEST_F(AuditTest, call_that_waits_is_recorded_when_it_ends_however_that_comes) {
+  client.hello();
+  records();
+  client.send(call(2, "sleep", {{"ms", 1}}));
+  client.send(call(3, "sleep", {{"ms", 1000}}));
+  client.send(call(4, "sleep", {{"ms", 1000}}));
+  client.send(call(5, "top"));
+  EXPECT_THAT(records(), ElementsAre());
+  machine.advance_ns(1'000'000);
+  client.send(request(Wire::Cancel, 6, {{"id", 3}}));
+  client.send(request(Wire::Cancel, 7, {{"id", 5}}));
+  client.stream.disconnect();
+  EXPECT_THAT(records(),
+              ElementsAre("call-done sleep ", "call-refused sleep cancelled", "call-refused sleep cancelled"));
+}
+
+TEST_F(AuditTest, commands_of_a_shell_line_are_recorded_one_by_one) {
+  client.hello(Rights::Submit);
+  records();
+  client.send(call(2, "shell", {{"line", "echo a; sleep 1; log; nonsense; shell"}}));
+  machine.advance_ns(1'000'000);
+  ASSERT_EQ(client.answer().command, Wire::Reply);
+  EXPECT_THAT(records(), ElementsAre("call-done sleep ", "call-refused log forbidden", "call-refused  unknown-op",
+                                     "call-refused shell unknown-op"));
+  EXPECT_EQ(newest().connection, 1U);
+  EXPECT_EQ(newest().token, 7U);
+  EXPECT_EQ(newest().bytes, 5U);
+}
+
+TEST_F(AuditTest, console_is_connection_0) {
+  shell.start("log");
+  EXPECT_THAT(records(), ElementsAre("call-done log "));
+  EXPECT_EQ(newest().connection, 0U);
+  EXPECT_EQ(newest().rights, 7U);
+}
+
+TEST_F(AuditTest, revoked_token_is_named_where_it_is_refused) {
+  client.hello();
+  client.send(call(2, "sleep", {{"ms", 1000}}));
+  ASSERT_TRUE(machine.authority.revoke(7, machine.services.unix_now_ns()));
+  records();
+  refusal(call(3, "info"));
+  EXPECT_EQ(newest().token, 7U);
+  machine.run();
+  EXPECT_THAT(records(), ElementsAre("call-refused  token-revoked", "call-refused sleep cancelled"));
+  client.answers();
+}
+
+TEST_F(AuditTest, watch_follows_the_log) {
+  client.hello();
+  client.send(call(2, "watch audit", {{"count", 3}}));
+  machine.run();
+  client.ask(call(3, "log"));
+  client.ask(call(4, "log"));
+  machine.advance_ns(100'000'000);
+  const Answer event = client.answer();
+  EXPECT_EQ(event.command, Wire::Event);
+  ASSERT_EQ(event.body["records"].size(), 2U);
+  EXPECT_EQ(event.body["records"][1]["op"], "log");
+  client.ask(call(5, "log"));
+  machine.advance_ns(100'000'000);
+  const auto last = client.answers();
+  ASSERT_EQ(last.size(), 2U);
+  EXPECT_EQ(last[0].body["records"].size(), 1U);
+  EXPECT_EQ(last[1].body["result"]["events"], 3);
+}
+
+TEST_F(AuditTest, watch_says_how_many_records_it_has_missed) {
+  client.hello();
+  client.send(call(2, "watch audit"));
+  machine.run();
+  for (std::size_t i = 0; i < security::AuditLog::kCapacity + 9; ++i) {
+    machine.audit.add({});
+  }
+  machine.advance_ns(100'000'000);
+  const auto events = client.answers();
+  ASSERT_EQ(events.size(), security::AuditLog::kCapacity / 16);
+  EXPECT_EQ(events[0].body["lost"], 9);
+}
+
+TEST_F(AuditTest, submit_holder_gets_nowhere_near_admin) {
+  client.hello(Rights::Submit);
+  for (const char* op : {"ctlkey", "ctladmin", "ctlsubmit", "audit", "watch audit", "token list"}) {
+    EXPECT_EQ(refusal(call(2, op)).first, "forbidden") << op;
+  }
+  EXPECT_EQ(refusal(call(2, "token revoke", {{"id", 1}})).first, "forbidden");
+  EXPECT_EQ(refusal(call(2, "ctlembed", {{"right", "submit"}})).first, "forbidden");
+  EXPECT_EQ(refusal(call(2, "ctlhex", {{"hex", "00"}})).first, "forbidden");
+  using Refused = std::pair<std::string, std::string>;
+  EXPECT_EQ(refusal(call(2, "token new", {{"rights", "submit,admin"}})), (Refused{"forbidden", "rights"}));
+  EXPECT_EQ(refusal(call(2, "token new", {{"rights", "observe"}})), (Refused{"forbidden", "rights"}));
+  EXPECT_EQ(client.ask(call(2, "token new", {{"rights", "submit"}})).command, Wire::Reply);
+}
+
+TEST_F(AuditTest, rotation_answers_who_asked_and_then_revokes_him_too) {
+  TestClient other;
+  ASSERT_TRUE(other.connect(server));
+  other.hello();
+  client.hello();
+  const Answer rotated = client.ask(call(2, "ctlkey", {{"action", "rotate"}}));
+  ASSERT_EQ(rotated.command, Wire::Reply);
+  EXPECT_EQ(refusal(call(3, "ping")).first, "token-revoked");
+  EXPECT_EQ(other.ask(call(3, "ping")).code(), "token-revoked");
+  other.stream.disconnect();
+}
+
+}  // namespace
+}  // namespace guest::control::testing
