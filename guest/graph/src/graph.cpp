@@ -49,9 +49,8 @@ std::expected<std::unique_ptr<Graph>, kernel::NamedError> Graph::make(const Grap
   graph->name_.write(spec.name);
   graph->memory_bytes_ = spec.memory_bytes;
   graph->tensors_ = spec.tensors;
-  if (graph->arena_.start({graph->memory_.get(), spec.memory_bytes}, spec.tensors) != kernel::Status::Ok) {
-    return fail("graph-bad-memory", "{} tensors do not fit in {} bytes", spec.tensors, spec.memory_bytes);
-  }
+  const kernel::Status started = graph->arena_.start({graph->memory_.get(), spec.memory_bytes}, spec.tensors);
+  kernel::require(started == kernel::Status::Ok, "a graph's tensors do not fit where there was room for them");
   return graph;
 }
 
