@@ -241,6 +241,34 @@ class WithoutMachine(harness.MachineTest):
             self.assertEqual(done.returncode, 3, done.stderr)
             self.assertIn("permission", done.stderr.lower())
 
+    def test_key_that_cannot_be_read_gives_3(self):
+        self.folder.chmod(0o755)
+        path, key = self.folder / "open.sock", self.folder / "key"
+        # Root may read every file: be nobody.
+        user = {"user": 65534, "group": 65534, "extra_groups": []} if os.geteuid() == 0 else {}
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(str(path))
+            server.listen()
+            path.chmod(0o777)
+
+            def ping():
+                pid = os.fork()
+                if pid == 0:
+                    peer, _ = server.accept()
+                    peer.sendall(b"OK 1\n")
+                    peer.recv(1000)
+                    os._exit(0)
+                done = harness.run(harness.SISCTL, "--socket", path, "--key", key, "ping", **user)
+                os.waitpid(pid, 0)
+                return done.returncode, done.stderr
+
+            self.assertEqual(ping(), (3, f"sisctl: cannot read the machine's key {key}: No such file or directory; "
+                                         "give --key FILE\n"))
+            key.write_bytes(bytes(32))
+            key.chmod(0)
+            self.assertEqual(ping(), (3, f"sisctl: no permission to read the machine's key {key}: Permission denied; "
+                                         "give --key FILE\n"))
+
     def test_peer_that_speaks_another_protocol_gives_5(self):
         path = self.folder / "http.sock"
         with socket.socket(socket.AF_UNIX) as server:
@@ -257,6 +285,32 @@ class WithoutMachine(harness.MachineTest):
             done = harness.run(harness.SISCTL, "--socket", path, "--key", key, "ping")
             os.waitpid(pid, 0)
             self.assertEqual(done.returncode, 5, done.stderr)
+
+
+class Registry(harness.MachineTest):
+    """Which machine is meant where none is named; in a registry of the test's own."""
+
+    def setUp(self):
+        super().setUp()
+        self.environment = harness.environment(XDG_RUNTIME_DIR=str(self.folder))
+
+    def ping(self, *arguments):
+        done = harness.run(harness.SISCTL, *arguments, "ping", env=self.environment)
+        return done.returncode, done.stderr
+
+    def test_the_only_machine_that_lives_is_meant(self):
+        self.assertEqual(self.ping(), (3, "sisctl: no machine runs; start one with `sisvmm run FILE`, or give --socket "
+                                          "PATH\n"))
+        one = self.machine(name="one", env=self.environment).wait_ready()
+        self.assertEqual(self.ping(), (0, ""))
+        two = self.machine(name="two", env=self.environment).wait_ready()
+        self.assertEqual(self.ping(), (2, "sisctl: several machines run, say which with --machine NAME: "
+                                          f"{one.name}, {two.name}\n"))
+        one.process.kill()
+        one.process.wait()
+        self.assertEqual(self.ping(), (0, ""))
+        self.assertEqual(self.ping("--machine", one.name), (3, f"sisctl: machine '{one.name}' does not run any more; its "
+                                                               f"files are in {one.run_dir}\n"))
 
 
 if __name__ == "__main__":

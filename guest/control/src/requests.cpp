@@ -272,7 +272,9 @@ void Connection::call(std::uint32_t id, const CborValue& body) {
   }
   Pending* pending = free_pending();
   if (pending == nullptr) {
-    return send_error(id, error::kBusy, "32 calls of this connection have not been answered yet");
+    return send_error(id, error::kBusy,
+                      pending_ == nullptr ? "no memory for the calls of this connection"
+                                          : "32 calls of this connection have not been answered yet");
   }
   run(id, *command, *arguments, *pending);
 }

@@ -77,7 +77,9 @@ TEST(ArgumentWords, mistakes_name_the_argument_and_what_is_allowed) {
 TEST(ArgumentWords, too_many_are_refused) {
   std::vector<char> scratch(64);
   const std::string_view given[] = {"a", "b"};
-  EXPECT_EQ(Arguments::parse_words(kData, given, scratch).error().code, "unknown-argument");
+  const auto refused = Arguments::parse_words(kData, given, scratch);
+  EXPECT_EQ(refused.error().code, "unknown-argument");
+  EXPECT_EQ(refused.error().message.view(), "unexpected argument 'b': 2 given, at most 1 allowed");
 }
 
 TEST(ArgumentMap, types_are_exact) {

@@ -21,7 +21,7 @@ class LateCaller final : public Caller {
     text = capture.text;
     answer = json::from_cbor(result);
   }
-  void fail(const Refusal& refusal) override { answer = {{"code", refusal.code}}; }
+  void fail(const Refusal& refusal) override { answer = {{"code", refusal.code}, {"message", refusal.message.view()}}; }
   void defer(Operation& deferred) override { operation = &deferred; }
   bool has_room() override { return true; }
   bool emit(std::span<const std::byte>) override { return false; }
@@ -35,7 +35,7 @@ class BenchCommandTest : public ::testing::Test {
  protected:
   BenchCommandTest() { threads::start_cpus(); }
 
-  /// The code of the refusal; empty: it answers later.
+  /// "code: message" of the refusal; empty: it answers later.
   std::string call(Caller& from, const std::vector<std::string_view>& words = {}) {
     const Command& command = *find_command("bench");
     std::vector<char> scratch(64);
@@ -46,7 +46,7 @@ class BenchCommandTest : public ::testing::Test {
     ResultMap result(writer);
     const auto handled = command.handler(machine.services, *arguments, from, result);
     EXPECT_TRUE(!handled || *handled == Handled::Later);
-    return handled ? "" : std::string(handled.error().code);
+    return handled ? "" : told({{"code", handled.error().code}, {"message", handled.error().message.view()}});
   }
   /// The threads run, and then what they have raised.
   static void run_all() {
@@ -89,7 +89,7 @@ TEST_F(BenchCommandTest, all_are_measured_and_those_that_cannot_be_say_why) {
 }
 
 TEST_F(BenchCommandTest, one_is_chosen_by_its_name) {
-  EXPECT_EQ(call(caller, {"slow"}), "not-found");
+  EXPECT_EQ(call(caller, {"slow"}), "not-found: no benchmark 'slow'; 'bench' runs all, with their names");
   ASSERT_EQ(call(caller, {"quick"}), "");
   run_all();
   EXPECT_EQ((*caller.answer)["benchmarks"].size(), 1U);
@@ -98,11 +98,24 @@ TEST_F(BenchCommandTest, one_is_chosen_by_its_name) {
 TEST_F(BenchCommandTest, two_runs_do_not_measure_each_other) {
   ASSERT_EQ(call(caller), "");
   LateCaller second;
-  EXPECT_EQ(call(second), "busy");
+  EXPECT_EQ(call(second), "busy: another run measures already");
   run_all();
   EXPECT_EQ(call(second), "");
   run_all();
   EXPECT_TRUE(second.answer.has_value());
+}
+
+TEST_F(BenchCommandTest, more_than_an_answer_holds_is_refused) {
+  const std::string long_text(3000, 'x');
+  std::vector<bench::Benchmark> many(12, kFakeBenchmarks[0]);
+  for (bench::Benchmark& benchmark : many) {
+    benchmark.measures = long_text;
+  }
+  const std::span<const bench::Benchmark> lists[] = {many};
+  machine.services.benchmarks = lists;
+  ASSERT_EQ(call(caller), "");
+  run_all();
+  EXPECT_EQ(told(*caller.answer), "too-large: the answer is longer than 32768 bytes");
 }
 
 TEST_F(BenchCommandTest, a_cancelled_run_ends_after_the_benchmark_that_it_is_at_and_answers_nobody) {

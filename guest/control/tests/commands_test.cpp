@@ -215,7 +215,7 @@ TEST_F(CommandTest, trace_refuses_what_does_not_fit_together) {
   EXPECT_FALSE(machine.trace.on());
   while (machine.pages.allocate(0)) {
   }
-  EXPECT_EQ(run("trace", {"on"})["code"], "busy");
+  EXPECT_EQ(told(run("trace", {"on"})), "busy: no memory for the trace: 128 KiB a CPU");
   EXPECT_FALSE(machine.trace.on());
 }
 
@@ -231,6 +231,9 @@ TEST_F(CommandTest, selftest_tests_the_heap) {
   EXPECT_GT(run("selftest", {"2"})["blocks"], 0);
   EXPECT_GT(machine.heap.statistics().allocations, before);
   EXPECT_EQ(run("selftest", {"0"})["code"], "bad-argument");
+  while (machine.pages.allocate(0)) {
+  }
+  EXPECT_EQ(told(run("selftest")), "failed: heap self-test: an allocation failed");
 }
 
 TEST_F(CommandTest, version_uptime_echo) {
@@ -248,7 +251,7 @@ TEST_F(CommandTest, text_of_users_is_shown_without_its_control_characters) {
 }
 
 TEST_F(CommandTest, shell_and_history_without_a_shell) {
-  EXPECT_EQ(run("shell", {"ping"})["code"], "busy");
+  EXPECT_EQ(told(run("shell", {"ping"})), "busy: the shell has not started yet");
   EXPECT_EQ(run("history"), (json{{"lines", json::array()}}));
 }
 

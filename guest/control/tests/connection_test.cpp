@@ -144,6 +144,7 @@ TEST_F(ServerTest, connection_past_the_limit_is_told_and_closed) {
   const Answer reply = turned_away.answer();
   EXPECT_EQ(reply.id, abi::control::kNoRequest);
   EXPECT_EQ(reply.code(), "busy");
+  EXPECT_EQ(reply.message(), "the control server has no room for another connection");
   EXPECT_TRUE(turned_away.stream.closed);
   TestClient beyond;
   EXPECT_FALSE(beyond.connect(server));
@@ -214,6 +215,7 @@ TEST_F(ServerTest, silence_instead_of_hello_ends_where_connections_are_scarce) {
   const Answer reply = client.answer();
   EXPECT_EQ(reply.id, abi::control::kNoRequest);
   EXPECT_EQ(reply.code(), "unauthenticated");
+  EXPECT_EQ(reply.message(), "no Hello was accepted within 30 seconds");
   EXPECT_TRUE(client.stream.closed);
   EXPECT_EQ(machine.counter("control_timeouts"), 1U);
 }

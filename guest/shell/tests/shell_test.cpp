@@ -4,11 +4,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <deque>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
 #include "guest/control/testing/fake_machine.hpp"
+#include "guest/kernel/failing_memory/failing_memory.hpp"
 
 namespace guest::shell {
 namespace {
@@ -36,7 +38,9 @@ class FakeConsole final : public kernel::TextOutput, public ByteSource {
 class FakeCaller final : public control::Caller {
  public:
   void complete(std::span<const std::byte> encoded) override { result = json::from_cbor(encoded); }
-  void fail(const control::Refusal& refusal) override { failure = refusal.code; }
+  void fail(const control::Refusal& refusal) override {
+    failure = std::string(refusal.code) + ": " + std::string(refusal.message.view());
+  }
   void defer(control::Operation& with) override { operation = &with; }
   bool has_room() override { return true; }
   bool emit(std::span<const std::byte>) override { return false; }
@@ -326,10 +330,26 @@ TEST_F(ShellTest, output_past_the_limit_is_an_error_and_never_cut) {
   }
   EXPECT_LT(request("history")["output"].get<std::string>().size(), kMaxRequestOutput);
   const json refused = request("history; history");
-  EXPECT_EQ(refused["code"], "too-large");
+  const std::string why = "the commands were run, but what they print passes 49152 bytes: ask for less in one line";
+  EXPECT_EQ(refused, (json{{"code", "too-large"}, {"message", why}}));
   EXPECT_EQ(request("sleep 1; history; history"), nullptr);
   machine.advance_ns(1'000'000);
-  EXPECT_EQ(caller.failure, "too-large");
+  EXPECT_EQ(caller.failure, "too-large: " + why);
+}
+
+TEST_F(ShellTest, result_that_no_answer_would_hold_is_refused) {
+  static std::deque<std::string> names;
+  static std::deque<kernel::Counter> counters;  // the machine looks at them as long as it is there
+  for (int i = 0; i < 1000; ++i) {
+    names.push_back("counter_" + std::to_string(i) + std::string(80, 'x'));
+    ASSERT_TRUE(machine.counters.add(counters.emplace_back(names.back())));
+  }
+  EXPECT_EQ(run("counters"), "counters: the result is longer than 65536 bytes\n");
+}
+
+TEST_F(ShellTest, request_line_without_memory_is_refused) {
+  const kernel::FailingMemory memory(0);
+  EXPECT_EQ(request("echo a"), (json{{"code", "busy"}, {"message", "no memory to run a shell line"}}));
 }
 
 TEST_F(ShellTest, request_line_with_sleep_completes_later) {

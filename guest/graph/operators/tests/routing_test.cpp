@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "guest/graph/operators/services.hpp"
+#include "guest/kernel/failing_memory/failing_memory.hpp"
 #include "kind_fixture.hpp"
 
 namespace guest::graph {
@@ -194,6 +195,28 @@ TEST(Load, needs_a_kernel_that_measures_processor_time) {
   set_operator_services({});
   EXPECT_EQ(KindFixture("load", {{"us", "3"}}, 1, 1).refusal,
             "graph-unavailable: operator 'it' (load): this kernel does not measure the processor time of operators");
+}
+
+TEST(Memory, that_is_short_is_told_and_nothing_is_added) {
+  KindFixture with("load", {{"us", "3"}}, 1, 1);
+  for (const std::uint32_t id : {50U, 51U}) {
+    ASSERT_TRUE(with.graph->add_channel({.id = id, .capacity = 1}));
+  }
+  const std::uint32_t in[] = {50};
+  const std::uint32_t out[] = {51};
+  const auto refusal = [&](std::string_view kind, std::span<const std::uint32_t> inputs) {
+    const std::size_t before = with.graph->operators().size();
+    const kernel::FailingMemory memory(0);
+    const auto added =
+        with.graph->add_operator({.id = 9, .name = "new", .kind = kind, .inputs = inputs, .outputs = out});
+    EXPECT_EQ(with.graph->operators().size(), before);
+    return added ? "added" : std::string(added.error().name) + ": " + std::string(added.error().detail.view());
+  };
+  EXPECT_EQ(refusal("control-source", {}),
+            "graph-no-memory: operator 'new' (control-source): no 32768 bytes for what is fed");
+  EXPECT_THAT(refusal("mlp-classifier", in),
+              ::testing::MatchesRegex("graph-no-memory: operator 'new' .mlp-classifier.: no [0-9]+ bytes for what the "
+                                      "layers compute"));
 }
 
 }  // namespace
