@@ -25,12 +25,17 @@ Result<std::unique_ptr<VsockDevice>> VsockDevice::create(EventLoop& loop, const 
     return fail("guest CID " + std::to_string(config.guest_cid) + " is not in 3 .. 4294967294");
   }
   std::unique_ptr<VsockDevice> device(new VsockDevice(loop, config));
+  HostSocketLimits limits = config.socket_limits;
+  if (config.direct.listener >= 0) {
+    limits.closed_port = config.direct.guest_port;
+    device->direct_socket_ = std::make_unique<DirectSocket>(loop, config.direct, device->muxer_, device->counters_);
+  }
   if (config.listener >= 0) {
-    device->socket_ = std::make_unique<HostSocket>(loop, UniqueFd(config.listener), config.socket_limits,
-                                                   device->muxer_, device->counters_);
+    device->socket_ =
+        std::make_unique<HostSocket>(loop, UniqueFd(config.listener), limits, device->muxer_, device->counters_);
     return device;
   }
-  auto socket = HostSocket::listen(loop, config.socket_path, config.socket_limits, device->muxer_, device->counters_);
+  auto socket = HostSocket::listen(loop, config.socket_path, limits, device->muxer_, device->counters_);
   if (!socket) return std::unexpected(std::move(socket.error()));
   device->socket_ = std::move(*socket);
   return device;
@@ -54,6 +59,7 @@ VsockDevice::~VsockDevice() {
 
 void VsockDevice::close_host_side(std::string_view reason) {
   socket_.reset();
+  direct_socket_.reset();
   muxer_.close_all(reason);
 }
 

@@ -1,6 +1,5 @@
 #include "vmm/devices/vsock/host_socket.hpp"
 
-#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -15,37 +14,6 @@ namespace vmm::vsock {
 namespace {
 
 constexpr int kBacklog = 1024;
-constexpr unsigned kAcceptsPerTurn = 64;
-/// Pause after the process ran out of descriptors; polling a listener that cannot be accepted from would spin.
-constexpr std::chrono::milliseconds kAcceptPause{100};
-
-UniqueFd accept_nonblocking(int listener) {
-#ifdef SOCK_CLOEXEC
-  return UniqueFd(::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-#else
-  UniqueFd fd(::accept(listener, nullptr, nullptr));
-  if (fd.valid()) {
-    ::fcntl(fd.get(), F_SETFD, FD_CLOEXEC);
-    if (!set_nonblocking(fd)) fd.reset();
-  }
-  return fd;
-#endif
-}
-
-/// The process behind a socket, for the limit of each.
-ClientId process_of(int fd) {
-#ifdef SO_PEERCRED
-  ucred peer{};
-  socklen_t size = sizeof peer;
-  if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.pid > 0) return peer.pid;
-#elif defined(LOCAL_PEERPID)
-  pid_t pid = 0;
-  socklen_t size = sizeof pid;
-  if (::getsockopt(fd, SOL_LOCAL, LOCAL_PEERPID, &pid, &size) == 0 && pid > 0) return pid;
-#endif
-  return -1;  // all that are unknown share one limit
-}
-
 /// Removes the socket that a dead owner of the run directory left; nothing but a socket.
 Result<> remove_stale_socket(const std::string& path) {
   struct stat info{};
@@ -108,9 +76,11 @@ Result<std::unique_ptr<HostSocket>> HostSocket::listen(EventLoop& loop, const st
 
 HostSocket::HostSocket(EventLoop& loop, UniqueFd listener, const HostSocketLimits& limits, Muxer& muxer,
                        Counters& counters)
-    : loop_(loop), listener_(std::move(listener)), limits_(limits), muxer_(muxer), counters_(counters) {
-  loop_.add(listener_.get(), Interest::Read, [this](Events) { accept_all(); });
-}
+    : loop_(loop),
+      listener_(loop, std::move(listener), counters, [this](UniqueFd fd) { add_client(std::move(fd)); }),
+      limits_(limits),
+      muxer_(muxer),
+      counters_(counters) {}
 
 void HostSocket::own_file(const std::string& path) {
   struct stat info{};
@@ -122,32 +92,10 @@ void HostSocket::own_file(const std::string& path) {
 
 HostSocket::~HostSocket() {
   while (!clients_.empty()) reject(clients_.begin()->first, "the machine has stopped");
-  loop_.cancel_timer(resume_timer_);
-  loop_.remove(listener_.get());
   if (path_.empty()) return;
   struct stat info{};
   const bool ours = ::lstat(path_.c_str(), &info) == 0 && info.st_dev == file_device_ && info.st_ino == file_inode_;
   if (ours) ::unlink(path_.c_str());
-}
-
-void HostSocket::accept_all() {
-  // Not until none is left: a flood of clients must leave time for those that are connected.
-  for (unsigned count = 0; count < kAcceptsPerTurn; ++count) {
-    UniqueFd fd = accept_nonblocking(listener_.get());
-    if (fd.valid()) {
-      ++counters_.clients_accepted;
-      add_client(std::move(fd));
-      continue;
-    }
-    if (errno == EINTR || errno == ECONNABORTED) continue;
-    if (errno != EAGAIN && errno != EWOULDBLOCK) pause_accepting();
-    return;
-  }
-}
-
-void HostSocket::pause_accepting() {
-  loop_.modify(listener_.get(), Interest::None);
-  resume_timer_ = loop_.add_timer(kAcceptPause, [this] { loop_.modify(listener_.get(), Interest::Read); });
 }
 
 void HostSocket::add_client(UniqueFd fd) {
@@ -191,6 +139,10 @@ void HostSocket::read_line(int fd) {
 void HostSocket::line_complete(int fd) {
   Client& client = clients_.at(fd);
   const std::uint32_t port = client.line.port();
+  if (limits_.closed_port == port) {
+    ++counters_.clients_refused_closed_port;
+    return reject(fd, "this port is reached by a socket of its own");
+  }
   const ClientId process = client.process;
   UniqueFd owned = std::move(client.fd);
   forget(fd);

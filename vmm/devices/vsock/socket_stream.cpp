@@ -16,7 +16,13 @@ constexpr int kSendFlags = 0;  // macOS has SO_NOSIGPIPE instead
 
 class SocketStream final : public Stream {
  public:
-  SocketStream(EventLoop& loop, UniqueFd fd) : loop_(loop), fd_(std::move(fd)) {
+  /// What the client is told of its connection.
+  struct Words {
+    bool says_opened = true;
+    std::string refusal = "ERR ";
+  };
+
+  SocketStream(EventLoop& loop, UniqueFd fd, Words words) : loop_(loop), fd_(std::move(fd)), words_(std::move(words)) {
 #ifdef SO_NOSIGPIPE
     const int on = 1;
     ::setsockopt(fd_.get(), SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof on);
@@ -53,8 +59,10 @@ class SocketStream final : public Stream {
   void watch(Interest interest) override { loop_.modify(fd_.get(), interest); }
 
   // The socket is new, so its buffer has room for a line. If the client has gone, an event tells.
-  void opened(std::uint32_t host_port) override { say("OK " + std::to_string(host_port) + "\n"); }
-  void refused(std::string_view reason) override { say("ERR " + std::string(reason) + "\n"); }
+  void opened(std::uint32_t host_port) override {
+    if (words_.says_opened) say("OK " + std::to_string(host_port) + "\n");
+  }
+  void refused(std::string_view reason) override { say(words_.refusal + std::string(reason) + "\n"); }
 
  private:
   static msghdr over(std::span<const iovec> ranges) {
@@ -72,12 +80,18 @@ class SocketStream final : public Stream {
 
   EventLoop& loop_;
   UniqueFd fd_;
+  Words words_;
 };
 
 }  // namespace
 
 std::unique_ptr<Stream> make_socket_stream(EventLoop& loop, UniqueFd fd) {
-  return std::make_unique<SocketStream>(loop, std::move(fd));
+  return std::make_unique<SocketStream>(loop, std::move(fd), SocketStream::Words{});
+}
+
+std::unique_ptr<Stream> make_direct_stream(EventLoop& loop, UniqueFd fd, std::string refusal) {
+  return std::make_unique<SocketStream>(loop, std::move(fd),
+                                        SocketStream::Words{.says_opened = false, .refusal = std::move(refusal)});
 }
 
 }  // namespace vmm::vsock

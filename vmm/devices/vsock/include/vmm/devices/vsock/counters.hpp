@@ -23,15 +23,16 @@ struct Counters {
   Counter tx_kicks;
   Counter interrupts;
 
-  // Host clients of the public socket.
+  // Host clients of the public socket and of the direct one.
   Counter clients_accepted;  ///< accept() succeeded
   Counter clients_refused_quota;
-  Counter connect_lines_bad;        ///< malformed or too long
-  Counter connect_lines_timeout;    ///< half a line, then silence
-  Counter connect_lines_abandoned;  ///< closed before the line was complete
+  Counter clients_refused_closed_port;  ///< asked for the port of the direct socket
+  Counter connect_lines_bad;            ///< malformed or too long
+  Counter connect_lines_timeout;        ///< half a line, then silence
+  Counter connect_lines_abandoned;      ///< closed before the line was complete
 
   // Connections; each ends in exactly one of closed, reset_by_*, refused_by_*, timed_out, abandoned.
-  Counter connections_from_host;   ///< CONNECT lines accepted
+  Counter connections_from_host;   ///< CONNECT lines accepted, and clients of the direct socket
   Counter connections_from_guest;  ///< REQUEST packets accepted
   Counter established;
   Counter closed;            ///< both sides ended in order
@@ -76,6 +77,7 @@ inline constexpr std::array kCounterFields = {
     CounterField{"interrupts", &Counters::interrupts},
     CounterField{"clients_accepted", &Counters::clients_accepted},
     CounterField{"clients_refused_quota", &Counters::clients_refused_quota},
+    CounterField{"clients_refused_closed_port", &Counters::clients_refused_closed_port},
     CounterField{"connect_lines_bad", &Counters::connect_lines_bad},
     CounterField{"connect_lines_timeout", &Counters::connect_lines_timeout},
     CounterField{"connect_lines_abandoned", &Counters::connect_lines_abandoned},

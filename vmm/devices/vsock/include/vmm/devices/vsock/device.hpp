@@ -12,6 +12,7 @@
 #include "vmm/base/event_loop.hpp"
 #include "vmm/base/result.hpp"
 #include "vmm/devices/vsock/counters.hpp"
+#include "vmm/devices/vsock/direct_socket.hpp"
 #include "vmm/devices/vsock/host_socket.hpp"
 #include "vmm/devices/vsock/muxer.hpp"
 #include "vmm/virtio/device.hpp"
@@ -23,6 +24,7 @@ struct DeviceConfig {
   std::string socket_path;                                 ///< see host_socket.hpp
   /// Of listen_for_clients(socket_path), taken over, with its file left alone; -1: the device makes it.
   int listener = -1;
+  DirectSocketConfig direct = {};
   Limits limits;
   HostSocketLimits socket_limits;
   Counters* counters = nullptr;  ///< where to count, outliving the device; null: in the device
@@ -98,6 +100,7 @@ class VsockDevice final : public virtio::VirtioDevice {
   ServiceConnector connector_;
   Muxer muxer_;
   std::unique_ptr<HostSocket> socket_;
+  std::unique_ptr<DirectSocket> direct_socket_;
   virtio::Activation active_;  ///< no queues while not active
   bool broken_ = false;        ///< until reset()
   virtio::DescriptorChain chain_;

@@ -17,12 +17,14 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "vmm/base/event_loop.hpp"
 #include "vmm/base/result.hpp"
 #include "vmm/base/unique_fd.hpp"
+#include "vmm/devices/vsock/client_listener.hpp"
 #include "vmm/devices/vsock/connect_line.hpp"
 #include "vmm/devices/vsock/counters.hpp"
 #include "vmm/devices/vsock/muxer.hpp"
@@ -32,7 +34,8 @@ namespace vmm::vsock {
 struct HostSocketLimits {
   std::size_t clients_without_line = 2048;  ///< accepted, CONNECT not complete
   std::size_t clients_without_line_per_process = 1536;
-  std::chrono::milliseconds line_time{10'000};  ///< from accept to the end of the CONNECT line
+  std::chrono::milliseconds line_time{10'000};    ///< from accept to the end of the CONNECT line
+  std::optional<std::uint32_t> closed_port = {};  ///< of the guest, for which nobody may ask
 };
 
 /// Connects to "<path>_<port>".
@@ -48,6 +51,8 @@ class ServiceConnector final : public Connector {
 
 /// A Unix socket as a stream of the device. `fd` is non-blocking.
 std::unique_ptr<Stream> make_socket_stream(EventLoop& loop, UniqueFd fd);
+/// The same for a client that has not asked: nothing is said when it is connected, `refusal` and the reason when not.
+std::unique_ptr<Stream> make_direct_stream(EventLoop& loop, UniqueFd fd, std::string refusal);
 
 /// Listens on `path` (mode 0600), replacing a socket that lies there; something else that lies there is an error.
 Result<UniqueFd> listen_for_clients(const std::string& path);
@@ -74,8 +79,6 @@ class HostSocket {
   };
 
   void own_file(const std::string& path);
-  void accept_all();
-  void pause_accepting();
   void add_client(UniqueFd fd);
   void read_line(int fd);
   void line_complete(int fd);
@@ -83,7 +86,7 @@ class HostSocket {
   void forget(int fd);
 
   EventLoop& loop_;
-  UniqueFd listener_;
+  ClientListener listener_;
   std::string path_;       ///< of the file that is to be removed; empty: none
   dev_t file_device_ = 0;  ///< identity of our socket's file, so that only that is removed
   ino_t file_inode_ = 0;
@@ -92,7 +95,6 @@ class HostSocket {
   Counters& counters_;
   std::map<int, Client> clients_;
   std::map<ClientId, std::size_t> per_process_;
-  EventLoop::TimerId resume_timer_ = 0;
 };
 
 }  // namespace vmm::vsock
