@@ -31,6 +31,18 @@ void append(Array& array, const T& value) {
   kernel::require(array.push_back(value), "an exploration that is too long for its arrays");
 }
 
+/// What a read-modify-write that always succeeds makes of `before`.
+std::uint64_t result_of(const Access& access, std::uint64_t before) {
+  switch (access.kind) {
+    case Kind::Add:
+      return before + access.value;
+    case Kind::Or:
+      return before | access.value;
+    default:
+      return access.value;
+  }
+}
+
 /// An access of one thread, being made in one of the ways that it may be.
 class Step {
  public:
@@ -96,7 +108,8 @@ class Step {
 };
 
 std::string describe(const Done& done) {
-  static constexpr const char* kKinds[] = {"load", "store", "exchange", "compare-exchange", "signal", "wait"};
+  static constexpr const char* kKinds[] = {"load",   "store", "exchange", "add", "or", "compare-exchange",
+                                           "signal", "wait"};
   const Access& access = done.access;
   std::string text =
       std::string(kKinds[static_cast<std::size_t>(access.kind)]) + " @" + std::to_string(access.location);
@@ -248,7 +261,9 @@ class Explorer {
         });
         return true;
       case Kind::Exchange:
-        take(world, thread, [&](Step& step) { step.read_modify_write(access.value, access.order); });
+      case Kind::Add:
+      case Kind::Or:
+        take(world, thread, [&](Step& step) { step.read_modify_write(result_of(access, newest), access.order); });
         return true;
       case Kind::CompareExchange:
         if (newest == access.expected) {
@@ -392,7 +407,7 @@ Done Replay::perform_now(const Access& access) {
   const bool succeeds = access.kind != Kind::CompareExchange || newest.value == access.expected;
   if (access.kind != Kind::Load && succeeds) {
     Message message = newest;
-    message.value = access.value;
+    message.value = result_of(access, newest.value);
     append(stores, message);
   }
   return {.access = access, .value = newest.value, .store = 0, .succeeded = succeeds};

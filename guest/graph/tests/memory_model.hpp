@@ -40,12 +40,12 @@ using View = std::array<std::uint8_t, kMaxLocations>;
 /// For each thread, how many of its accesses happen before.
 using Clock = std::array<std::uint8_t, kThreads>;
 
-enum class Kind : std::uint8_t { Load, Store, Exchange, CompareExchange, Signal, Wait };
+enum class Kind : std::uint8_t { Load, Store, Exchange, Add, Or, CompareExchange, Signal, Wait };
 
 struct Access {
   Kind kind;
   std::size_t location;
-  std::uint64_t value = 0;     ///< to be stored
+  std::uint64_t value = 0;     ///< to be stored, added, or set
   std::uint64_t expected = 0;  ///< of CompareExchange
   std::memory_order order = std::memory_order_relaxed;
   std::memory_order failure = std::memory_order_relaxed;
@@ -134,6 +134,9 @@ class Atomic {
     const Access access{.kind = Kind::Exchange, .location = location_, .value = value, .order = order};
     return static_cast<T>(perform(access).value);
   }
+  T fetch_add(T value, std::memory_order order) { return modify(Kind::Add, value, order); }
+  T fetch_sub(T value, std::memory_order order) { return modify(Kind::Add, -std::uint64_t{value}, order); }
+  T fetch_or(T value, std::memory_order order) { return modify(Kind::Or, value, order); }
   bool compare_exchange_strong(T& expected, T value, std::memory_order success, std::memory_order failure) {
     const Done done = perform({.kind = Kind::CompareExchange,
                                .location = location_,
@@ -147,6 +150,9 @@ class Atomic {
 
  private:
   static Done perform(const Access& access) { return Replay::current().perform(access); }
+  T modify(Kind kind, std::uint64_t value, std::memory_order order) {
+    return static_cast<T>(perform({.kind = kind, .location = location_, .value = value, .order = order}).value);
+  }
   std::size_t location_;
 };
 

@@ -203,7 +203,7 @@ kernel::Outcome Runner::start(std::uint64_t steps, RunState as) {
   failed_.store(false, std::memory_order_relaxed);
   draining_.store(false, std::memory_order_relaxed);
   // One more than there are workers: nothing is over before all of them have begun.
-  busy_.store(static_cast<std::uint32_t>(worker_count_) + 1, std::memory_order_relaxed);
+  busy_.restart(static_cast<std::uint32_t>(worker_count_) + 1);
   ++runs_;
   // They may wake each other, so none goes on before all are there.
   state_.store(RunState::Paused, std::memory_order_relaxed);
@@ -220,7 +220,7 @@ kernel::Outcome Runner::start(std::uint64_t steps, RunState as) {
   if (!held_) {
     set_state(RunState::Running);
   }
-  become_idle();
+  leave();
   return {};
 }
 
@@ -298,17 +298,18 @@ void Runner::wake(const Operator& source) {
 
 /// By the control loop, which is not counted and so must be while it raises.
 void Runner::raise(std::size_t place) {
-  busy_.fetch_add(1, std::memory_order_relaxed);
+  busy_.enter();
   workers_[places_[place].worker]->raise(place);
-  become_idle();
+  leave();
 }
 
-void Runner::become_idle() {
-  // Acquire-release: who finds the run over sees what all have done.
-  if (busy_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
-    kernel::work_queue().raise(quiet_);
+void Runner::leave() {
+  if (busy_.leave()) {
+    become_quiet();
   }
 }
+
+void Runner::become_quiet() { kernel::work_queue().raise(quiet_); }
 
 void Runner::note_failure(const Operator& failed, const kernel::NamedError& error) {
   if (!failed_.exchange(true, std::memory_order_acq_rel)) {
@@ -334,7 +335,7 @@ void Runner::on_quiet() {
     kernel::work_queue().raise(gone_);
     return;
   }
-  if (now != RunState::Running || busy_.load(std::memory_order_acquire) != 0) {
+  if (now != RunState::Running || !busy_.is_zero()) {
     return;  // somebody has found something to do since
   }
   end_ = judge();

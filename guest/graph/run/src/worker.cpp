@@ -17,14 +17,8 @@ bool Worker::start(std::string_view name, kernel::WorkItem& gone) {
 }
 
 void Worker::raise(std::size_t place) {
-  // Acquire-release: what made the operator able to fire is seen by who takes the bit. Only the first bit tells the
-  // worker, which takes all at once, and counts as one piece of work that nobody has taken up.
-  // It is counted before it can be taken: the worker may have done it, and be idle again, before the next line.
-  run_.busy_.fetch_add(1, std::memory_order_relaxed);
-  if (raised_.fetch_or(bit(place), std::memory_order_acq_rel) == 0) {
+  if (raised_.raise(run_.busy_, bit(place))) {
     wake();
-  } else {
-    run_.busy_.fetch_sub(1, std::memory_order_relaxed);  // not to 0: the caller is counted
   }
 }
 
@@ -53,9 +47,8 @@ void Worker::notify(const Runner::Place& from, std::uint32_t producers, std::uin
 
 /// Nothing is to be done, but a source may wait for a time; then the run is not over.
 void Worker::wait() {
-  if (timed_ == 0 && counted_) {
-    counted_ = false;
-    run_.become_idle();
+  if (timed_ == 0 && raised_.rest(run_.busy_)) {
+    run_.become_quiet();
   }
   here_->park_until(due_ns_);
 }
@@ -92,17 +85,6 @@ bool Worker::source_is_ready(std::size_t place, std::uint64_t now_ns) {
 }
 
 // The way of every execution: each of these is called from one place.
-
-[[gnu::always_inline]] inline void Worker::take_raised() {
-  if (raised_.load(std::memory_order_relaxed) == 0) [[likely]] {
-    return;
-  }
-  work_ |= raised_.exchange(0, std::memory_order_acq_rel);
-  if (counted_) {
-    run_.busy_.fetch_sub(1, std::memory_order_relaxed);  // it is busy already, which counts once
-  }
-  counted_ = true;
-}
 
 /// Of those of the highest priority the next one after the last.
 [[gnu::always_inline]] inline std::size_t Worker::choose() {
@@ -168,7 +150,9 @@ bool Worker::source_is_ready(std::size_t place, std::uint64_t now_ns) {
 
 /// One operator fires, or there is nothing to do for now. Returns when what comes next begins.
 [[gnu::always_inline]] inline Worker::Moment Worker::work(const Moment& now) {
-  take_raised();
+  if (const std::uint64_t raised = raised_.take(run_.busy_); raised != 0) [[unlikely]] {
+    work_ |= raised;
+  }
   if (static_cast<std::uint64_t>(now.now) >= due_ns_) [[unlikely]] {
     wake_due_sources(static_cast<std::uint64_t>(now.now));
   }

@@ -1,7 +1,6 @@
 // One thread of a run: executes the operators of one CPU.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 
 #include "guest/graph/run/runner.hpp"
@@ -36,7 +35,6 @@ class Worker {
 
   void run();
   Moment work(const Moment& now);
-  void take_raised();
   void wait();
   void wake_due_sources(std::uint64_t now_ns);
   [[nodiscard]] std::size_t choose();
@@ -56,8 +54,7 @@ class Worker {
   std::uint64_t timed_ = 0;                   ///< places of sources that wait for a time
   std::uint64_t due_ns_ = threads::kForever;  ///< when the first of them is due, or earlier
   std::size_t last_ = 0;                      ///< the place that fired last
-  bool counted_ = true;                       ///< in Runner::busy_
-  alignas(kernel::kCacheLineBytes) std::atomic<std::uint64_t> raised_{0};
+  RaisedWork raised_;                         ///< places, by others
 };
 
 }  // namespace guest::graph

@@ -22,6 +22,7 @@
 #include <optional>
 
 #include "guest/graph/graph.hpp"
+#include "guest/graph/run/raised_work.hpp"
 #include "guest/kernel/intrusive_list.hpp"
 #include "guest/kernel/named_error.hpp"
 #include "guest/kernel/work.hpp"
@@ -133,11 +134,12 @@ class Runner {
   void set_state(RunState state);
   [[nodiscard]] std::uint64_t executions() const;
   void raise(std::size_t place);
+  void leave();
   void on_quiet();
   void on_worker_gone();
   void end_run();
   // By workers.
-  void become_idle();
+  void become_quiet();
   void note_failure(const Operator& failed, const kernel::NamedError& error);
 
   // verdict.cpp
@@ -161,8 +163,7 @@ class Runner {
   std::unique_ptr<Worker> workers_[kernel::kMaxCpus];
   std::size_t worker_count_ = 0;
   std::size_t started_ = 0;  ///< of them: those that have a thread
-  /// Workers that are at it, and pieces of work that nobody has taken up: 0 means that the run is over.
-  std::atomic<std::uint32_t> busy_{0};
+  BusyCount busy_;           ///< workers that are at it, and raised work that none of them has taken yet
   std::atomic<bool> failed_{false};
   kernel::FixedText<256> failure_;  ///< written by the worker that sets failed_
   kernel::WorkItem quiet_{[](void* self) { static_cast<Runner*>(self)->on_quiet(); }, this};
