@@ -59,9 +59,11 @@ class Convolve final : public OperatorCode {
   void convolve_bytes(const Grid& grid, std::span<const std::byte> in, std::span<std::byte> out) const {
     std::size_t next = 0;
     for (std::uint32_t y = 0; y < grid.height; ++y) {
+      const bool is_edge = y == 0 || y == grid.height - 1;
       for (std::uint32_t x = 0; x < grid.width; ++x) {
+        const bool is_inside = !is_edge && x != 0 && x != grid.width - 1;
         for (std::uint32_t channel = 0; channel < grid.channels; ++channel) {
-          const std::int32_t sum = sum_at(grid, in, y, x, channel);
+          const std::int32_t sum = is_inside ? sum_around(grid, in, next) : sum_at(grid, in, y, x, channel);
           if (kernel_.is_signed) {
             store(out, 2 * next, static_cast<std::int16_t>(sum));  // at most 4 * 255 from 0
           } else {
@@ -71,6 +73,21 @@ class Convolve final : public OperatorCode {
         }
       }
     }
+  }
+
+  /// Where all nine elements are there: most are, and this takes a third of what sum_at() does.
+  [[nodiscard]] std::int32_t sum_around(const Grid& grid, std::span<const std::byte> in, std::size_t element) const {
+    const std::size_t row = std::size_t{grid.width} * grid.channels;
+    const auto& weights = kernel_.kernel.weights;
+    const auto value = [in](std::size_t at) { return std::to_integer<std::int32_t>(in[at]); };
+    std::int32_t sum = 0;
+    std::size_t at = element - row - grid.channels;
+    for (std::size_t i = 0; i < std::size(weights); i += 3) {
+      sum += weights[i] * value(at) + weights[i + 1] * value(at + grid.channels) +
+             weights[i + 2] * value(at + std::size_t{2} * grid.channels);
+      at += row;
+    }
+    return sum;
   }
 
   [[nodiscard]] std::int32_t sum_at(const Grid& grid, std::span<const std::byte> in, std::uint32_t y, std::uint32_t x,
