@@ -16,11 +16,21 @@ std::string_view to_string(ChannelPolicy policy) {
 
 Channel::~Channel() { (void)drain(); }
 
+bool Channel::await_room() {
+  const bool waits_already = ring_.producer_waits();
+  if (!ring_.await_room()) {
+    return false;
+  }
+  if (!waits_already) {
+    stalls_.add_one();
+  }
+  return true;
+}
+
 SendResult Channel::send_into_full(TensorRef& tensor) {
   SendResult result{.outcome = SendOutcome::Full, .wake_consumer = false, .dropped = TensorHandle::None};
   switch (policy_) {
     case ChannelPolicy::Block:
-      stalls_.add_one();
       break;
     case ChannelPolicy::DropOldest:
       result = send_over(tensor);

@@ -112,14 +112,16 @@ TEST_P(EveryPolicy, names_are_those_of_the_scenario) {
   EXPECT_EQ(to_string(GetParam()), names[static_cast<std::size_t>(GetParam())]);
 }
 
-TEST(BlockingChannel, that_is_full_leaves_the_tensor_with_its_owner_and_counts_a_stall) {
+TEST(BlockingChannel, that_is_full_leaves_the_tensor_with_its_owner_whose_wait_is_a_stall) {
   Flow flow(1, ChannelPolicy::Block);
   (void)flow.send(1);
   TensorRef tensor = flow.with.bytes(0, 2);
+  EXPECT_FALSE(flow.channel->has_room());
   EXPECT_EQ(flow.channel->send(tensor).outcome, SendOutcome::Full);
   EXPECT_TRUE(tensor);
-  EXPECT_EQ(flow.channel->metrics().stalls, 1U);
+  EXPECT_EQ(flow.channel->metrics().stalls, 0U);
   EXPECT_TRUE(flow.channel->await_room());
+  EXPECT_EQ(flow.channel->metrics().stalls, 1U);
   const Received received = flow.channel->receive();
   EXPECT_TRUE(received.wake_producer);
   EXPECT_EQ(flow.channel->send(tensor).outcome, SendOutcome::Sent);
@@ -128,6 +130,22 @@ TEST(BlockingChannel, that_is_full_leaves_the_tensor_with_its_owner_and_counts_a
   const ChannelMetrics metrics = flow.channel->metrics();
   EXPECT_EQ(metrics.sent, 2U);
   EXPECT_EQ(metrics.stalls, 1U);
+}
+
+/// Regression test: an operator that was woken for its input while its output was full counted a stall each time.
+TEST(BlockingChannel, one_wait_is_one_stall_however_often_the_producer_looks) {
+  Flow flow(1, ChannelPolicy::Block);
+  for (std::uint64_t waits = 1; waits <= 3; ++waits) {
+    (void)flow.send(1);
+    for (int look = 0; look < 5; ++look) {
+      EXPECT_FALSE(flow.channel->has_room());
+      EXPECT_TRUE(flow.channel->await_room());
+      EXPECT_EQ(flow.channel->metrics().stalls, waits);
+    }
+    EXPECT_TRUE(flow.channel->receive().wake_producer);
+    EXPECT_FALSE(flow.channel->await_room());
+    EXPECT_EQ(flow.channel->metrics().stalls, waits);
+  }
 }
 
 TEST(DroppingChannel, that_is_full_frees_the_oldest) {

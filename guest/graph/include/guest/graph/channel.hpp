@@ -39,7 +39,7 @@ std::string_view to_string(ChannelPolicy policy);
 
 enum class SendOutcome : std::uint8_t {
   Sent,
-  Full,           ///< Block: nothing changed, the caller has the tensor still; counted as a stall
+  Full,           ///< Block: nothing changed, the caller has the tensor still
   DroppedOldest,  ///< sent, and the oldest tensor of the channel lost its reference
   DroppedNewest,  ///< this tensor was not sent, and lost its reference
 };
@@ -62,7 +62,7 @@ struct ChannelMetrics {
   std::uint32_t high_water;  ///< the most at a time, as the producer saw it
   std::uint64_t sent;        ///< went in: received, dropped as oldest, or still there
   std::uint64_t received;
-  std::uint64_t stalls;  ///< send() into a full channel that blocks
+  std::uint64_t stalls;  ///< how often the producer had to wait: from await_room() to its wake-up is once
   std::uint64_t dropped_oldest;
   std::uint64_t dropped_newest;
 };
@@ -84,13 +84,13 @@ class Channel {
   // ---- producer
   // ------------------------------------------------------------------------------------------------------
 
-  /// send() will not be Full. False: it would; counted as a stall.
-  [[nodiscard]] bool has_room();
+  /// send() will not be Full.
+  [[nodiscard]] bool has_room() { return policy_ != ChannelPolicy::Block || ring_.has_room(); }
   /// Sends a tensor of the arena (none panics). `tensor` is none afterwards, unless the outcome is Full.
   SendResult send(TensorRef& tensor);
   /// After Full. True: the channel is full, and the receive() that makes room will say wake_producer; false: there is
-  /// room.
-  [[nodiscard]] bool await_room() { return ring_.await_room(); }
+  /// room. Counted as a stall, unless the producer waits already: one that was woken for another reason looks again.
+  [[nodiscard]] bool await_room();
 
   // ---- consumer
   // ------------------------------------------------------------------------------------------------------
@@ -148,14 +148,6 @@ class Channel {
 };
 
 // A hop is send() and receive(): inline, they take some sixty instructions together.
-
-[[gnu::always_inline]] inline bool Channel::has_room() {
-  if (policy_ != ChannelPolicy::Block || ring_.has_room()) [[likely]] {
-    return true;
-  }
-  stalls_.add_one();
-  return false;
-}
 
 [[gnu::always_inline]] inline SendResult Channel::send(TensorRef& tensor) {
   kernel::require(tensor.arena() == &arena_, "a tensor of another arena, or none, is sent");

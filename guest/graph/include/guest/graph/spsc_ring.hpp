@@ -126,6 +126,11 @@ class BasicSpscRing {
     consumer_.producer_waits.store(0, std::memory_order_relaxed);  // a wake-up may be on its way all the same
     return false;
   }
+  /// await_room() has said true, and no pop has taken that up. By the producer.
+  [[nodiscard]] bool producer_waits() const {
+    // Relaxed: who takes it up has made room before, which await_room() looks for.
+    return consumer_.producer_waits.load(std::memory_order_relaxed) != 0;
+  }
 
   // ---- consumer
   // ------------------------------------------------------------------------------------------------------
