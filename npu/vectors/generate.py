@@ -321,7 +321,7 @@ def rows_file():
     table, ids = v.reals(5, 2), Tensor(I32, [[0, 5]])
     operands = {0: Tensor(F32, [[0, 0]] * 2), 1: table, 2: ids}
     v.list.append(v.vector("an id out of range", command(EMBED_ROWS, 0, (2, 5, 2), (), operands), operands,
-                           {"status": 3, "reason": 19}))
+                           {"status": 2, "reason": 19}))
     x = Tensor(F32, [[1.0, 7.0, math.nan, 7.0], [math.nan, -math.inf, -3.0, -3.0], [math.nan] * 4])
     v.add("arg max", ARG_MAX, (3, 4), {1: x}, {0: (I32, [[1, 2, 0]], None, 0)})
     v.add("top k", TOP_K, (3, 4, 3), {1: x},
