@@ -2,9 +2,10 @@
 // steps; whatever they are, the server must stay within its bounds, answer every request once or lose it with its
 // connection, and be as good as new for the next client.
 //
-//   step = kind, length, bytes     kind & 7: 0-3 bytes from the peer, 4 time passes, 5 the peer grants room,
-//                                            6 the peer ends, 7 a connection more: the third and the fourth come through
-//                                            the legacy socket, where the development token counts
+//   step = kind, length, bytes     kind & 7: 0-3 bytes from the peer, 4 time passes and things happen that may be
+//                                            watched, 5 the peer grants room, 6 the peer ends, 7 a connection more:
+//                                            the third and the fourth come through the legacy socket, where the
+//                                            development token counts
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
@@ -36,6 +37,16 @@ struct Setup {
   }
 };
 
+/// Graphs are the process's.
+void destroy_graphs() {
+  guest::graph::GraphSet& set = guest::graph::graph_set();
+  while (set.size() != 0) {
+    if (!set.destroy(set.at(0).graph->name())) {
+      std::abort();
+    }
+  }
+}
+
 void check(const FakeMachine& machine) {
   if (machine.counter("control_requests") != machine.counter("control_replies_ok") +
                                                  machine.counter("control_replies_error") +
@@ -63,6 +74,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     FakeStream& stream = streams[current];
     switch (kind & 7U) {
       case 4:
+        machine.log.error("a line");
+        machine.trace.record(guest::kernel::TraceType::InterruptEnter, 1);
         machine.advance_ns(std::uint64_t{length} * 1'000'000);
         break;
       case 5:
@@ -90,9 +103,15 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       each.take_sent();
     }
   }
+  // What watches a graph outlives it, or not.
+  if (size % 2 == 0) {
+    destroy_graphs();
+    machine.run();
+  }
   for (FakeStream& each : streams) {
     each.disconnect();
   }
+  destroy_graphs();
   machine.advance_ns(3'700'000'000'000);  // longer than the longest sleep, so that everything cancelled frees itself
   check(machine);
   // As new for the next input: the token in the corpus counts again.

@@ -162,6 +162,23 @@ std::expected<void, Refusal> Arguments::check_required() const {
   return {};
 }
 
+namespace {
+
+std::string_view join(std::span<const std::string_view> words, std::span<char> scratch) {
+  std::size_t used = 0;
+  for (const std::string_view word : words) {
+    const std::size_t blank = used > 0 ? 1 : 0;
+    kernel::require(word.size() + blank <= scratch.size() - used, "scratch for words is too small");
+    if (blank != 0) {
+      scratch[used++] = ' ';
+    }
+    used += word.copy(scratch.data() + used, word.size());
+  }
+  return {scratch.data(), used};
+}
+
+}  // namespace
+
 std::expected<Arguments, Refusal> Arguments::parse_words(std::span<const ArgumentSpec> specs,
                                                          std::span<const std::string_view> words,
                                                          std::span<char> scratch) {
@@ -181,6 +198,13 @@ std::expected<Arguments, Refusal> Arguments::parse_words(std::span<const Argumen
       if (!index) {
         return unknown_argument(specs, name);
       }
+      const bool is_last = i + 1 == words.size() || words[i + 1].starts_with("--");
+      if (equals == std::string_view::npos && specs[*index].type == ArgumentType::Bool && is_last) {
+        if (const auto set = result.set_word(*index, "yes"); !set) {
+          return std::unexpected(set.error());
+        }
+        continue;
+      }
       if (equals == std::string_view::npos && ++i == words.size()) {
         return refuse(error::kMissingArgument, name, "--{} needs a value: {}", name, specs[*index].help);
       }
@@ -198,16 +222,8 @@ std::expected<Arguments, Refusal> Arguments::parse_words(std::span<const Argumen
                     escaped(word.substr(0, 32)), words.size(), specs.size());
     }
     if (specs[position].type == ArgumentType::Words) {
-      std::size_t used = 0;
-      for (; i < words.size(); ++i) {
-        const std::size_t blank = used > 0 ? 1 : 0;
-        kernel::require(words[i].size() + blank <= scratch.size() - used, "scratch for words is too small");
-        if (blank != 0) {
-          scratch[used++] = ' ';
-        }
-        used += words[i].copy(scratch.data() + used, words[i].size());
-      }
-      word = {scratch.data(), used};
+      word = join(words.subspan(i), scratch);
+      i = words.size();
     }
     if (const auto set = result.set_word(position, word); !set) {
       return std::unexpected(set.error());

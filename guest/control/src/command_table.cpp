@@ -1,4 +1,4 @@
-#include "guest/graph/graph.hpp"
+#include "graph_arguments.hpp"
 #include "handlers.hpp"
 #include "metrics.hpp"
 #include "security_commands.hpp"
@@ -40,86 +40,6 @@ constexpr Spec kDet[] = {
      .help = "admit: its budget lasts longer while other servers leave theirs; no unless given"}};
 constexpr Spec kEcho[] = {{.name = "text", .type = kWords, .max = 32768, .help = "what to print"}};
 constexpr Spec kHelp[] = {{.name = "command", .type = kWords, .min = 1, .max = 32, .help = "name of a command"}};
-constexpr Spec kGraphName = {
-    .name = "graph", .type = kText, .required = true, .min = 1, .max = graph::kMaxGraphName, .help = "name of a graph"};
-constexpr Spec kGraph[] = {kGraphName};
-constexpr Spec kGraphCreate[] = {
-    kGraphName,
-    {.name = "memory",
-     .type = kInteger,
-     .min = 4096,
-     .max = graph::GraphSpec::kMaxMemory,
-     .help = "bytes for its tensors, 1 MiB unless given"},
-    {.name = "tensors",
-     .type = kInteger,
-     .min = 1,
-     .max = graph::TensorArena::kMaxTensors,
-     .help = "at a time, 256 unless given"},
-    {.name = "budget_us", .type = kInteger, .min = 1, .max = kMaxMicroseconds, .help = "in each period, on each CPU"},
-    {.name = "period_us", .type = kInteger, .min = 1, .max = kMaxMicroseconds, .help = "with budget_us"},
-    {.name = "deadline_us",
-     .type = kInteger,
-     .min = 1,
-     .max = kMaxMicroseconds,
-     .help = "after each release; the period unless given"},
-    {.name = "reservation", .type = kChoice, .choices = "hard|soft", .help = "hard unless given"}};
-constexpr Spec kGraphAddChannel[] = {
-    kGraphName,
-    {.name = "id", .type = kInteger, .required = true, .max = graph::kNoChannel - 1, .help = "of the channel"},
-    {.name = "capacity",
-     .type = kInteger,
-     .required = true,
-     .min = 1,
-     .max = graph::Channel::kMaxCapacity,
-     .help = "tensors"},
-    {.name = "policy",
-     .type = kChoice,
-     .choices = "block|drop-oldest|drop-newest",
-     .help = "when it is full; block unless given"},
-    {.name = "schema",
-     .type = kText,
-     .min = 1,
-     .max = 32,
-     .help = "name or number; the first who says so unless given"}};
-constexpr Spec kGraphAddOperator[] = {
-    kGraphName,
-    {.name = "id", .type = kInteger, .required = true, .min = 1, .max = 0xffff'ffff, .help = "of the operator"},
-    {.name = "name", .type = kText, .required = true, .min = 1, .max = graph::kMaxName, .help = "of the operator"},
-    {.name = "kind", .type = kText, .required = true, .min = 1, .max = 32, .help = "'graph kinds' lists them"},
-    {.name = "inputs", .type = kText, .max = 64, .help = "ids of channels, \"1,2\""},
-    {.name = "outputs", .type = kText, .max = 64, .help = "ids of channels"},
-    {.name = "priority", .type = kInteger, .max = 255, .help = "the larger goes first, 0 unless given"},
-    {.name = "stage",
-     .type = kChoice,
-     .choices = "acquire|clean|explore|model|explain",
-     .help = "acquire unless given"},
-    {.name = "wcet_ns",
-     .type = kInteger,
-     .max = kMaxMicroseconds * 1000,
-     .help = "of an execution; not stated unless given"},
-    {.name = "cpu", .type = kInteger, .max = 7, .help = "0 unless given"},
-    {.name = "in_schema",
-     .type = kText,
-     .min = 1,
-     .max = 32,
-     .help = "of its inputs, name or number; any unless given"},
-    {.name = "out_schema", .type = kText, .min = 1, .max = 32, .help = "of its outputs"},
-    {.name = "parameters", .type = kText, .max = 640, .help = "of the kind, \"width=32,height=32\""}};
-constexpr Spec kGraphSchema[] = {
-    {.name = "name", .type = kText, .required = true, .min = 1, .max = 32, .help = "of a schema: a-z 0-9 . _ -"},
-    {.name = "id",
-     .type = kInteger,
-     .min = 1,
-     .max = 0xffff'ffff,
-     .help = "the lowest free one from 2000 unless given"}};
-constexpr Spec kGraphStart[] = {kGraphName,
-                                {.name = "steps",
-                                 .type = kInteger,
-                                 .min = 1,
-                                 .max = 1'000'000'000'000,
-                                 .help = "executions of each source; for ever unless given"}};
-constexpr Spec kGraphExport[] = {
-    kGraphName, {.name = "format", .type = kChoice, .choices = "json|dot", .help = "json unless given"}};
 constexpr Spec kLog[] = {
     {.name = "level", .type = kChoice, .choices = "quiet|info|debug", .help = "what the console shows from now on"}};
 constexpr Spec kPanic[] = {{.name = "kind",
@@ -244,6 +164,12 @@ constexpr Command kTable[] = {
      .rights = Rights::Observe,
      .handler = handle_graph_export,
      .render = render_graph_export},
+    {.name = "graph feed",
+     .help = "give a control-source of a graph a tensor, or say that no more comes",
+     .details = "Data is the tensor's bytes. What is fed while the graph does not run waits for its next run.",
+     .arguments = kGraphFeedArguments,
+     .rights = Rights::Submit,
+     .handler = handle_graph_feed},
     {.name = "graph kinds",
      .help = "the kinds of operators, with their ports and parameters",
      .details = "",
@@ -451,6 +377,20 @@ constexpr Command kTable[] = {
      .rights = Rights::Observe,
      .handler = handle_version},
     kWatchAuditCommand,
+    {.name = "watch channel",
+     .help = "figures of a channel, and the tensors that it brings to a control-sink",
+     .details = "Tensors are taken: each goes to one subscriber. 'count' is of both.",
+     .arguments = kWatchChannelArguments,
+     .rights = Rights::Observe,
+     .handler = handle_watch_channel,
+     .render_event = render_channel_event},
+    {.name = "watch log",
+     .help = "lines of the log as they are written",
+     .details = "Those that the console shows: 'log' sets which. The newest 16 KiB are kept.",
+     .arguments = kWatchLogArguments,
+     .rights = Rights::Observe,
+     .handler = handle_watch_log,
+     .render_event = render_log_line},
     {.name = "watch trace",
      .help = "what happens on each CPU, as it happens",
      .details =

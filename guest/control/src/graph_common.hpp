@@ -14,6 +14,8 @@ std::expected<graph::GraphEntry*, Refusal> find_graph(const Arguments& arguments
 void add_run(ResultMap& result, const graph::GraphEntry& entry);
 /// The number of a schema, by its name or as digits.
 std::expected<std::uint32_t, Refusal> find_schema(const Arguments& arguments, std::string_view argument);
+/// "depth", "high_water" and so on: what was counted of a channel.
+void add_metrics(ResultMap& result, const graph::Channel& channel);
 /// What the graph consists of, in the order in which it was made.
 void add_structure(ResultMap& result, const graph::GraphEntry& entry);
 

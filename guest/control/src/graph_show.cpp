@@ -2,13 +2,9 @@
 #include "graph_common.hpp"
 
 namespace guest::control {
-namespace {
 
-void add_channel(ResultMap& result, const graph::Channel& channel) {
+void add_metrics(ResultMap& result, const graph::Channel& channel) {
   const graph::ChannelMetrics metrics = channel.metrics();
-  result.add("id", channel.id());
-  result.add("capacity", channel.capacity());
-  result.add("policy", to_string(channel.policy()));
   result.add("depth", metrics.depth);
   result.add("high_water", metrics.high_water);
   result.add("sent", metrics.sent);
@@ -16,6 +12,15 @@ void add_channel(ResultMap& result, const graph::Channel& channel) {
   result.add("stalls", metrics.stalls);
   result.add("dropped_oldest", metrics.dropped_oldest);
   result.add("dropped_newest", metrics.dropped_newest);
+}
+
+namespace {
+
+void add_channel(ResultMap& result, const graph::Channel& channel) {
+  result.add("id", channel.id());
+  result.add("capacity", channel.capacity());
+  result.add("policy", to_string(channel.policy()));
+  add_metrics(result, channel);
 }
 
 void add_operator(ResultMap& result, const graph::Operator& shown) {

@@ -37,13 +37,14 @@ SIS_HANDLER(handle_sched);
 // threads.cpp
 SIS_HANDLER(handle_ps);
 SIS_HANDLER(handle_top);
-// graph_build.cpp, graph_run.cpp, graph_show.cpp, graph_export.cpp
+// graph_build.cpp, graph_feed.cpp, graph_run.cpp, graph_show.cpp, graph_export.cpp
 SIS_HANDLER(handle_graph_add_channel);
 SIS_HANDLER(handle_graph_add_operator);
 SIS_HANDLER(handle_graph_create);
 SIS_HANDLER(handle_graph_destroy);
 SIS_HANDLER(handle_graph_drain);
 SIS_HANDLER(handle_graph_export);
+SIS_HANDLER(handle_graph_feed);
 SIS_HANDLER(handle_graph_kinds);
 SIS_HANDLER(handle_graph_list);
 SIS_HANDLER(handle_graph_pause);
@@ -60,7 +61,9 @@ SIS_HANDLER(handle_metrics);
 SIS_HANDLER(handle_bench);
 // trace.cpp
 SIS_HANDLER(handle_trace);
-// watch_trace.cpp
+// watch_channel.cpp, watch_log.cpp, watch_trace.cpp
+SIS_HANDLER(handle_watch_channel);
+SIS_HANDLER(handle_watch_log);
 SIS_HANDLER(handle_watch_trace);
 // tokens.cpp, keys.cpp, hex_frames.cpp, audit_command.cpp: who may do what
 SIS_HANDLER(handle_audit);
@@ -96,6 +99,8 @@ void render_history(kernel::TextOutput& output, const CborValue& result);
 void render_nothing(kernel::TextOutput& output, const CborValue& result);
 // Of events.
 void render_audit_records(kernel::TextOutput& output, const CborValue& event);
+void render_channel_event(kernel::TextOutput& output, const CborValue& event);
+void render_log_line(kernel::TextOutput& output, const CborValue& event);
 void render_trace_events(kernel::TextOutput& output, const CborValue& event);
 
 }  // namespace guest::control

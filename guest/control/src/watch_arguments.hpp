@@ -1,6 +1,7 @@
 // What the commands that send events take (command_table.cpp).
 #pragma once
 
+#include "graph_arguments.hpp"
 #include "guest/control/command.hpp"
 
 namespace guest::control {
@@ -13,12 +14,31 @@ inline constexpr ArgumentSpec kEventCount = {.name = "count",
                                              .min = 1,
                                              .max = kMaxEvents,
                                              .help = "after so many it ends; without end unless given"};
-inline constexpr ArgumentSpec kWatchTraceArguments[] = {
+inline constexpr ArgumentSpec kLookInterval = {
+    .name = "interval_ms",
+    .type = ArgumentType::Integer,
+    .min = 10,
+    .max = kMaxIntervalMs,
+    .help = "how often to look for new ones, in milliseconds; 100 unless given"};
+inline constexpr ArgumentSpec kWatchChannelArguments[] = {
+    kGraphName,
+    {.name = "channel", .type = ArgumentType::Integer, .required = true, .max = 65'534, .help = "its id"},
     {.name = "interval_ms",
      .type = ArgumentType::Integer,
-     .min = 10,
      .max = kMaxIntervalMs,
-     .help = "how often to look for new ones, in milliseconds; 100 unless given"},
+     .help = "from figures to figures, in milliseconds; 1000 unless given, 0: no figures, only tensors"},
     kEventCount};
+inline constexpr ArgumentSpec kWatchLogArguments[] = {
+    {.name = "level",
+     .type = ArgumentType::Choice,
+     .choices = "quiet|info|debug",
+     .help = "only lines of this level and below; debug unless given"},
+    {.name = "last",
+     .type = ArgumentType::Integer,
+     .max = 1000,
+     .help = "first the newest of the lines that are kept; none unless given"},
+    kLookInterval,
+    kEventCount};
+inline constexpr ArgumentSpec kWatchTraceArguments[] = {kLookInterval, kEventCount};
 
 }  // namespace guest::control

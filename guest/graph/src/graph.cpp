@@ -55,6 +55,9 @@ std::expected<std::unique_ptr<Graph>, kernel::NamedError> Graph::make(const Grap
 }
 
 Graph::~Graph() {
+  while (!watchers_.empty()) {
+    watchers_.pop_front().graph_gone();
+  }
   for (const Operator* const each : operators_) {
     delete each;  // with the tensors that it keeps
   }

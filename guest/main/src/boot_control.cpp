@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "abi/console.hpp"
+#include "boot_operators.hpp"
 #include "boot_watchdog.hpp"
 #include "guest/arch/build_info.hpp"
 #include "guest/arch/clock.hpp"
@@ -123,6 +124,7 @@ control::Services& start_services(const kernel::MachineInfo& info, const kernel:
                                      .interrupts = kernel::interrupts(),
                                      .counters = kernel::counters(),
                                      .log = kernel::log(),
+                                     .log_lines = kept_log_lines(),
                                      .trace = kernel::trace(),
                                      .power = power,
                                      .faults = faults,

@@ -31,6 +31,8 @@ constinit graph::HistoryLines log_lines(kept_lines);
 
 }  // namespace
 
+const kernel::LogHistory& kept_log_lines() { return kept_lines; }
+
 void start_operators() {
   static graph::CounterText counter_text(kernel::counters());
   kernel::log().keep_lines(kept_lines);

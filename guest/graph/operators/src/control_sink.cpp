@@ -23,6 +23,7 @@ class ControlSink final : public OperatorCode, public ControlTap {
   kernel::Outcome fire(Firing& firing) override {
     TensorRef tensor = std::move(firing.input(0));
     TensorRef oldest;
+    kernel::WorkItem* listener = nullptr;
     {
       const kernel::SpinGuard guard(lock_);
       if (kept_ == capacity_) {
@@ -32,6 +33,10 @@ class ControlSink final : public OperatorCode, public ControlTap {
       ring_[(first_ + kept_) % capacity_] = std::move(tensor);
       ++kept_;
       ++received_;
+      listener = listener_;
+    }
+    if (listener != nullptr) {
+      kernel::work_queue().raise(*listener);  // not under the lock: it may wake a thread
     }
     return {};
   }
@@ -44,6 +49,18 @@ class ControlSink final : public OperatorCode, public ControlTap {
       lost_before_ = lost_;
     }
     return taken;
+  }
+  bool listen(kernel::WorkItem& item) override {
+    const kernel::SpinGuard guard(lock_);
+    if (listener_ != nullptr) {
+      return false;
+    }
+    listener_ = &item;
+    return true;
+  }
+  void unlisten() override {
+    const kernel::SpinGuard guard(lock_);
+    listener_ = nullptr;
   }
   [[nodiscard]] State state() const override {
     const kernel::SpinGuard guard(lock_);
@@ -60,6 +77,7 @@ class ControlSink final : public OperatorCode, public ControlTap {
 
   mutable kernel::SpinLock lock_{"control-sink", kernel::LockRank::ControlSink};
   TensorRef ring_[kMaxControlDepth];
+  kernel::WorkItem* listener_ = nullptr;
   std::uint32_t capacity_;
   std::uint32_t first_ = 0;
   std::uint32_t kept_ = 0;

@@ -75,8 +75,9 @@ class Arguments {
   /// A TextOrBytes that was given as bytes; text() returns them as they are.
   [[nodiscard]] bool is_bytes(std::string_view name) const { return slot(name).is_bytes; }
 
-  /// From the shell: positional in the order of the specs, or --name VALUE, or --name=VALUE. After a word "--" all are
-  /// positional. `scratch` keeps joined words; it must be as long as all words and live as long as the result.
+  /// From the shell: positional in the order of the specs, or --name VALUE, or --name=VALUE; --name alone is a Bool's
+  /// yes. After a word "--" all are positional. `scratch` keeps joined words; it must be as long as all words and live
+  /// as long as the result.
   static std::expected<Arguments, Refusal> parse_words(std::span<const ArgumentSpec> specs,
                                                        std::span<const std::string_view> words,
                                                        std::span<char> scratch);

@@ -13,6 +13,7 @@
 #include "guest/kernel/heap.hpp"
 #include "guest/kernel/interrupts.hpp"
 #include "guest/kernel/log.hpp"
+#include "guest/kernel/log_history.hpp"
 #include "guest/kernel/machine_info.hpp"
 #include "guest/kernel/page_allocator.hpp"
 #include "guest/kernel/pmu.hpp"
@@ -110,6 +111,7 @@ struct Services {
   kernel::Interrupts& interrupts;
   kernel::CounterRegistry& counters;
   kernel::Log& log;
+  const kernel::LogHistory& log_lines;  ///< of the log
   kernel::Trace& trace;
   Power& power;
   Faults& faults;

@@ -18,6 +18,7 @@
 #include "guest/graph/tensor.hpp"
 #include "guest/kernel/format.hpp"
 #include "guest/kernel/histogram.hpp"
+#include "guest/kernel/intrusive_list.hpp"
 #include "guest/kernel/named_error.hpp"
 
 namespace guest::graph {
@@ -224,6 +225,21 @@ class Operator {
   }
 }
 
+/// Somebody who looks into a graph. Owned by whoever made it; linked into the graph.
+class GraphWatcher {
+ public:
+  GraphWatcher() = default;
+  GraphWatcher(const GraphWatcher&) = delete;
+  GraphWatcher& operator=(const GraphWatcher&) = delete;
+  /// The graph is destroyed when this returns. In the control loop's thread; it is linked no more. Whoever waits is
+  /// told later, from a work item.
+  virtual void graph_gone() = 0;
+  kernel::ListLink<GraphWatcher> link;
+
+ protected:
+  ~GraphWatcher() = default;
+};
+
 /// Structure is changed and read by one thread, the control loop's, while the graph does not run.
 class Graph {
  public:
@@ -265,6 +281,10 @@ class Graph {
   /// Frees what is in the channels. Nobody runs the graph.
   void drain_channels();
 
+  void watch(GraphWatcher& watcher) { watchers_.push_back(watcher); }
+  /// Does nothing if it is not linked.
+  void forget(GraphWatcher& watcher) { watchers_.remove(watcher); }
+
  private:
   Graph(const KindTable& kinds, SchemaRegistry& schemas) : kinds_(kinds), schemas_(schemas) {}
   kernel::Outcome check_operator(const OperatorSpec& spec, const OperatorKind* kind) const;
@@ -288,6 +308,7 @@ class Graph {
   kernel::BoundedArray<Operator*, kMaxOperators> operators_;
   kernel::BoundedArray<Channel::Slot*, kMaxChannels> slots_;
   std::uint64_t schema_mismatches_ = 0;
+  kernel::IntrusiveList<GraphWatcher, &GraphWatcher::link> watchers_;
 };
 
 }  // namespace guest::graph

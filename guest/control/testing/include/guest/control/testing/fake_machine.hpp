@@ -81,6 +81,7 @@ class FakeMachine {
     if (!info.memory.push_back(range) || !info.cpus.push_back({})) {
       std::abort();
     }
+    log.keep_lines(log_lines);
     if (pages.add_memory({&range, 1}, {}) != kernel::Status::Ok) {
       std::abort();
     }
@@ -124,6 +125,7 @@ class FakeMachine {
   kernel::Interrupts interrupts;
   kernel::CounterRegistry counters;
   kernel::Log log;
+  kernel::LogHistory log_lines;
   kernel::Trace trace;
   FakePower power;
   FakeFaults faults;
@@ -141,6 +143,7 @@ class FakeMachine {
                     .interrupts = interrupts,
                     .counters = counters,
                     .log = log,
+                    .log_lines = log_lines,
                     .trace = trace,
                     .power = power,
                     .faults = faults,

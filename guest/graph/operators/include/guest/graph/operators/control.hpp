@@ -8,6 +8,7 @@
 
 #include "guest/graph/graph.hpp"
 #include "guest/kernel/named_error.hpp"
+#include "guest/kernel/work.hpp"
 
 namespace guest::graph {
 
@@ -43,6 +44,10 @@ class ControlTap {
   };
   /// The oldest one that is kept. It belongs to the graph's arena: let go of it before the graph ends.
   virtual Taken take() = 0;
+  /// Raises `item` in the kernel's work queue when a tensor has come, until unlisten(). It may be raised once more
+  /// after that: it is of static storage. False: somebody listens already.
+  [[nodiscard]] virtual bool listen(kernel::WorkItem& item) = 0;
+  virtual void unlisten() = 0;
   struct State {
     std::uint32_t kept;
     std::uint32_t capacity;
