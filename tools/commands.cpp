@@ -5,6 +5,7 @@
 #include <ostream>
 
 #include "tools/batch.hpp"
+#include "tools/follow.hpp"
 #include "tools/graph_file.hpp"
 #include "tools/guest_words.hpp"
 #include "tools/metrics.hpp"
@@ -97,6 +98,7 @@ ExitCode run(const Context& context, const GuestCommand& command) {
   auto request =
       request_of(command.words, [&](const std::string& name) { return session->call("help", {{"command", name}}); });
   if (!request) return report(context, request.error());
+  if (sends_events(*request)) return follow(context, *session, *request);
   const auto result = session->call(request->op, request->args);
   if (!result) return report(context, result.error());
   context.out << (context.options.json ? json_line(*result) : table(*result));

@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdint>
+#include <fstream>
 #include <limits>
 
+#include "abi/control.hpp"
 #include "tools/text.hpp"
 
 namespace sisctl {
@@ -14,6 +16,22 @@ using nlohmann::json;
 
 std::unexpected<Failure> usage(const std::string& message) {
   return std::unexpected(Failure{.exit_code = ExitCode::Usage, .kind = "usage", .message = message});
+}
+
+/// What "@FILE" stands for.
+Outcome<json> bytes_of(const std::string& name, const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::vector<std::uint8_t> bytes(abi::control::kMaxPayloadBytes + 1);
+  file.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));  // bytes are bytes
+  const auto size = static_cast<std::size_t>(file.gcount());
+  if (!file.eof()) {
+    return usage(name + ": " +
+                 (size == bytes.size() ? "'" + printable(path) + "' is longer than " +
+                                             std::to_string(abi::control::kMaxPayloadBytes) + " bytes"
+                                       : "cannot read '" + printable(path) + "'"));
+  }
+  bytes.resize(size);
+  return json::binary(std::move(bytes));
 }
 
 /// A word as the guest wants it. Ranges and choices are the guest's to check.
@@ -33,6 +51,7 @@ Outcome<json> value_of(const std::string& name, const std::string& type, const s
     if (word == "no" || word == "false") return false;
     return usage(name + ": found '" + printable(word) + "', allowed: yes or no");
   }
+  if (type == "text-or-bytes" && word.starts_with("@")) return bytes_of(name, word.substr(1));
   return word;
 }
 
@@ -83,6 +102,10 @@ class Words {
       } else {
         const std::size_t equals = words[i].find('=');
         const std::string name = words[i].substr(2, equals == std::string::npos ? equals : equals - 2);
+        if (equals == std::string::npos && is_flag(name) && (i + 1 == words.size() || words[i + 1].starts_with("--"))) {
+          if (auto set = set_named(name, "yes"); !set) return std::unexpected(set.error());
+          continue;
+        }
         if (equals == std::string::npos && i + 1 == words.size()) return usage("--" + printable(name) + ": no value");
         const std::string value = equals == std::string::npos ? words[++i] : words[i].substr(equals + 1);
         if (auto set = set_named(name, value); !set) return std::unexpected(set.error());
@@ -110,6 +133,11 @@ class Words {
       if (!args_.contains(spec.name) || spec.type == "words") return set(spec, word);
     }
     return usage("'" + printable(word) + "' is one argument too many: '" + op_ + "' has " + names_of(specs_));
+  }
+
+  [[nodiscard]] bool is_flag(const std::string& name) const {
+    const auto spec = std::ranges::find(specs_, name, &Spec::name);
+    return spec != specs_.end() && spec->type == "bool";
   }
 
   Outcome<void> set_named(const std::string& name, const std::string& word) {

@@ -32,7 +32,7 @@ constexpr char kFooter[] =
     "  3  cannot connect: no such machine, connection refused, or no permission; the message says which\n"
     "  4  no reply: none in time, or the connection was lost before one came\n"
     "  5  the peer broke the protocol\n"
-    "  130  interrupted, as a shell shows it: Ctrl-C ends `top` on a terminal, q ends it with 0\n"
+    "  130  interrupted, as a shell shows it: Ctrl-C ends `top` on a terminal, q ends it with 0; `watch` ends with 0\n"
     "\n"
     "Files:\n"
     "  A machine's run directory holds vsock.sock, to which sisctl connects, and control.key (mode 0600), under which\n"
@@ -44,6 +44,7 @@ constexpr char kFooter[] =
     "  sisctl --machine demo shell 'mem; irq'         one line for the guest's shell\n"
     "  sisctl call ping --args '{\"payload\": \"x\"}'     any op, with its arguments\n"
     "  sisctl --socket run/vsock.sock info --json     a machine by its socket\n"
+    "  sisctl watch log --last 100                    lines of the kernel's log, those that come too\n"
     "  sisctl snapshot saved                          save it; `sisvmm restore saved` goes on from there\n";
 
 /// Memory is written to a disk.
@@ -112,6 +113,7 @@ constexpr GuestName kGuestNames[] = {
     {.name = "ps", .help = "Print the threads"},
     {.name = "sched", .help = "Print servers and tasks"},
     {.name = "trace", .help = "Record events, and print them"},
+    {.name = "watch", .help = "Print what happens until Ctrl-C: log, trace, channel"},
 };
 
 void add_guest_commands(CLI::App& app) {
@@ -120,7 +122,8 @@ void add_guest_commands(CLI::App& app) {
     command->footer(std::string("Arguments follow in the order in which `sisctl shell help ") + name +
                     "` lists them, or as --name VALUE. Options of\nsisctl come before the command." +
                     (std::string(name) == "graph"
-                         ? "\n\ngraph export NAME [--json|--dot]   prints a graph as JSON, or for Graphviz\n"
+                         ? "\n\ngraph feed GRAPH OPERATOR TEXT|@FILE [--end]   gives a control-source a tensor\n"
+                           "graph export NAME [--json|--dot]   prints a graph as JSON, or for Graphviz\n"
                            "graph import FILE                  makes the graph of such JSON, or nothing\n"
                            "The guest's own are listed by `sisctl shell help`."
                          : ""));

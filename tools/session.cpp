@@ -42,10 +42,30 @@ Outcome<std::uint32_t> Session::send(const std::string& op, const json& args) {
   return *id;
 }
 
+Outcome<std::uint32_t> Session::subscribe(const std::string& op, const json& args) {
+  auto id = client_.subscribe(op, args, std::chrono::steady_clock::now() + timeout_);
+  if (!id) return std::unexpected(failure_of(id.error(), target_, timeout_));
+  return *id;
+}
+
 Outcome<json> Session::receive(std::uint32_t id) {
   auto result = client_.receive(id, std::chrono::steady_clock::now() + timeout_);
   if (!result) return std::unexpected(failure_of(result.error(), target_, timeout_));
   return std::move(*result);
+}
+
+Outcome<std::optional<vmm::control::Client::Next>> Session::next(std::uint32_t id, std::chrono::milliseconds timeout) {
+  auto next = client_.next(id, std::chrono::steady_clock::now() + timeout);
+  if (next) return std::optional(std::move(*next));
+  if (next.error().kind == vmm::control::ClientError::Kind::Timeout) return std::nullopt;
+  return std::unexpected(failure_of(next.error(), target_, timeout));
+}
+
+Outcome<void> Session::cancel(std::uint32_t id) {
+  if (const auto cancelled = client_.cancel(id, std::chrono::steady_clock::now() + timeout_); !cancelled) {
+    return std::unexpected(failure_of(cancelled.error(), target_, timeout_));
+  }
+  return {};
 }
 
 Failure Session::wrong_reply(const std::string& what) const {

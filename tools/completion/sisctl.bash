@@ -47,7 +47,7 @@ _sisctl() {
   esac
   case $command in
     '') words="ping info shell shutdown top call batch metrics snapshot bench counters cpus det graph irq mem pmu"
-      words+=" ps sched trace ls"
+      words+=" ps sched trace watch ls"
       words+=" $options --version" ;;
     ping) words="-n --count --payload $options" ;;
     info | top | ls) words=$options ;;
@@ -64,9 +64,17 @@ _sisctl() {
       ;;
     det) ((COMP_CWORD == at + 1)) && words='on off status reset admit remove --help' ;;
     trace) ((COMP_CWORD == at + 1)) && words='on off dump clear status --help' ;;
+    watch)
+      if ((COMP_CWORD == at + 1)); then
+        words='channel log trace --help'
+      else
+        words='--count --interval_ms'
+        [ "${COMP_WORDS[at + 1]}" = log ] && words+=' --last --level'
+      fi
+      ;;
     graph)
       if ((COMP_CWORD == at + 1)); then
-        words='add-channel add-operator create destroy drain export import kinds list pause resume schema show start stats'
+        words='add-channel add-operator create destroy drain export feed import kinds list pause resume schema show start stats'
         words+=' stop wait --help'
       elif [ "${COMP_WORDS[at + 1]}" = export ]; then
         words='--json --dot'

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdio>
+#include <fstream>
 #include <map>
 
 namespace sisctl {
@@ -23,6 +25,9 @@ const std::map<std::string, json> kHelp = {
     {"det",
      {{"arguments", json::array({argument("action", "choice"), argument("name", "text"),
                                  argument("budget_us", "integer"), argument("reclaim", "bool")})}}},
+    {"graph feed",
+     {{"arguments", json::array({argument("graph", "text"), argument("data", "text-or-bytes"), argument("end", "bool"),
+                                 argument("hex", "text")})}}},
     {"graph start", {{"arguments", json::array({argument("graph", "text"), argument("steps", "integer")})}}},
 };
 
@@ -86,6 +91,24 @@ TEST_F(GuestWords, values_have_the_types_that_the_guest_says) {
   EXPECT_EQ(args({"sched", "--server="}), (json{{"server", ""}}));
   EXPECT_EQ(args({"sched", "--", "--odd"}), (json{{"server", "--odd"}}));
   EXPECT_EQ(args({"sched", "-1"}), (json{{"server", "-1"}}));
+}
+
+TEST_F(GuestWords, a_bool_without_a_value_is_yes) {
+  EXPECT_EQ(args({"graph", "feed", "g", "--end"}), (json{{"graph", "g"}, {"end", true}}));
+  EXPECT_EQ(args({"graph", "feed", "g", "--end", "--hex", "00"}), (json{{"graph", "g"}, {"end", true}, {"hex", "00"}}));
+  EXPECT_EQ(args({"graph", "feed", "g", "--end", "no"}), (json{{"graph", "g"}, {"end", false}}));
+}
+
+TEST_F(GuestWords, a_file_stands_for_its_bytes_where_bytes_are_taken) {
+  const std::string path = ::testing::TempDir() + "/guest_words_bytes";
+  std::ofstream(path, std::ios::binary) << std::string("a\0\xff", 3);
+  EXPECT_EQ(args({"graph", "feed", "g", "@" + path}), (json{{"graph", "g"}, {"data", json::binary({'a', 0, 0xff})}}));
+  EXPECT_EQ(args({"graph", "feed", "@g", "x"}), (json{{"graph", "@g"}, {"data", "x"}}));
+  EXPECT_EQ(usage({"graph", "feed", "g", "@/no/such"}), "data: cannot read '/no/such'");
+  EXPECT_EQ(usage({"graph", "feed", "g", "@/"}), "data: cannot read '/'");
+  std::ofstream(path, std::ios::binary) << std::string(65537, 'x');
+  EXPECT_EQ(usage({"graph", "feed", "g", "@" + path}), "data: '" + path + "' is longer than 65536 bytes");
+  std::remove(path.c_str());
 }
 
 TEST_F(GuestWords, words_are_joined_by_the_last_argument_of_that_type) {

@@ -101,6 +101,51 @@ ClientResult<json> Client::receive(std::uint32_t id, Deadline deadline) {
 
 void Client::interrupt() const { ::shutdown(fd_.get(), SHUT_RDWR); }
 
+ClientResult<std::uint32_t> Client::subscribe(const std::string& op, const json& args, Deadline deadline) {
+  const auto id = send(op, args, deadline);
+  if (id) events_.try_emplace(*id);  // nothing has been read since it was sent
+  return id;
+}
+
+ClientResult<Client::Next> Client::next(std::uint32_t id, Deadline deadline) {
+  while (true) {
+    const auto found = events_.find(id);
+    if (found != events_.end() && !found->second.kept.empty()) {
+      Next next{.is_event = true,
+                .body = std::move(found->second.kept.front()),
+                .dropped = std::exchange(found->second.dropped, 0)};
+      found->second.kept.pop_front();
+      return next;
+    }
+    const auto request = outstanding_.find(id);
+    if (broken_ || found == events_.end() || request == outstanding_.end() || request->second) {
+      const std::uint64_t dropped = found == events_.end() ? 0 : found->second.dropped;
+      events_.erase(id);
+      auto result = receive(id, deadline);
+      if (!result) return std::unexpected(std::move(result.error()));
+      return Next{.is_event = false, .body = std::move(*result), .dropped = dropped};
+    }
+    if (auto read = read_frames(deadline); !read) {
+      if (read.error().kind == Kind::Timeout) return std::unexpected(std::move(read.error()));
+      // As in receive_body(): what came before may be the answer.
+      static_cast<void>(broken(std::move(read.error())));
+    }
+  }
+}
+
+std::expected<void, ClientError> Client::cancel(std::uint32_t id, Deadline deadline) {
+  events_.erase(id);
+  const auto sent = send_command(wire::Command::Cancel, {{"id", id}}, deadline);
+  if (!sent) return std::unexpected(sent.error());
+  // Both are answered, whichever way: the call may have ended by itself meanwhile.
+  for (const std::uint32_t each : {*sent, id}) {
+    if (const auto answer = receive_body(each, deadline); !answer && answer.error().kind != Kind::Refused) {
+      return std::unexpected(answer.error());
+    }
+  }
+  return {};
+}
+
 ClientResult<std::uint32_t> Client::send_command(wire::Command command, const json& body, Deadline deadline) {
   if (broken_) return std::unexpected(*broken_);
   if (outstanding_.size() >= kMaxOutstanding) {
@@ -199,9 +244,7 @@ std::expected<void, ClientError> Client::read_frames(Deadline deadline) {
 }
 
 std::expected<void, ClientError> Client::sort_in(Frame frame) {
-  if (frame.command == wire::Command::Event) {
-    return std::unexpected(make_error(Kind::Protocol, "the guest sent an event that nobody subscribed to"));
-  }
+  if (frame.command == wire::Command::Event) return sort_in_event(std::move(frame));
   if (frame.command == wire::Command::Error && frame.id == wire::kNoRequest) {
     // About the connection as a whole: too many of them, or a frame of ours that it could not read.
     return std::unexpected(refusal(frame));
@@ -214,6 +257,24 @@ std::expected<void, ClientError> Client::sort_in(Frame frame) {
                                        (found == outstanding_.end() ? ", which was not made" : " twice")));
   }
   found->second = std::move(frame);
+  return {};
+}
+
+std::expected<void, ClientError> Client::sort_in_event(Frame frame) {
+  if (given_up_.contains(frame.id)) return {};
+  const auto request = outstanding_.find(frame.id);
+  if (request == outstanding_.end() || request->second) {
+    return std::unexpected(
+        make_error(Kind::Protocol, "the guest sent an event of request " + std::to_string(frame.id) +
+                                       (request == outstanding_.end() ? ", which was not made" : " after its answer")));
+  }
+  const auto found = events_.find(frame.id);
+  if (found == events_.end()) return {};
+  if (found->second.kept.size() >= kMaxKeptEvents) {
+    ++found->second.dropped;
+  } else {
+    found->second.kept.push_back(std::move(frame.body));
+  }
   return {};
 }
 

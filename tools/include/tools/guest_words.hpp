@@ -19,7 +19,8 @@ struct Request {
 using AskHelp = std::function<Outcome<nlohmann::json>(const std::string& name)>;
 
 /// `words`, at least one: the name of a command, of one word or two, then its arguments by position, or as --name VALUE
-/// or --name=VALUE. What is wrong with them is a usage error; that there is no such command is the guest's refusal.
+/// or --name=VALUE; --name alone is the yes of a bool, and @FILE the bytes of a file where the guest takes bytes. What
+/// is wrong with them is a usage error; that there is no such command is the guest's refusal.
 Outcome<Request> request_of(const std::vector<std::string>& words, const AskHelp& ask_help);
 
 }  // namespace sisctl

@@ -3,6 +3,7 @@
 
 #include <iosfwd>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 
 #include "tools/options.hpp"
@@ -42,6 +43,13 @@ class Session {
 
   /// From another thread: a call that waits fails at once, and so does every later one.
   void interrupt() const { client_.interrupt(); }
+
+  /// A request that sends events (Client::subscribe()).
+  Outcome<std::uint32_t> subscribe(const std::string& op, const nlohmann::json& args);
+  /// What it brings next; nothing: nothing has come within `timeout`.
+  Outcome<std::optional<vmm::control::Client::Next>> next(std::uint32_t id, std::chrono::milliseconds timeout);
+  /// Ends it.
+  Outcome<void> cancel(std::uint32_t id);
 
   /// A reply that is well formed and yet not one to this op.
   [[nodiscard]] Failure wrong_reply(const std::string& what) const;

@@ -4,6 +4,7 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -30,12 +31,18 @@ abi::control::Token make_token(const Key& key, std::uint32_t id, abi::control::R
 /// timed out is given up: its reply, should it still come, is dropped, and the connection stays good. After a
 /// ConnectionLost or Protocol error, or a Timeout in the middle of a request being sent, the connection is not: every
 /// later call fails at once and says so.
+///
+/// A call that sends events before it is answered is made with subscribe() and followed with next(); other calls may be
+/// made meanwhile. Events of a call that was made with send() or call() are dropped.
 class Client {
  public:
   using Deadline = control::Deadline;
 
   /// Most requests that may wait for their replies at a time; bounds what the replies can take up here.
   static constexpr std::size_t kMaxOutstanding = 1024;
+
+  /// Most events of one subscription that wait for next(); newer ones than these are dropped, and counted.
+  static constexpr std::size_t kMaxKeptEvents = 256;
 
   /// Connects through the machine's hybrid vsock socket ("CONNECT port\n", "OK host_port\n"), waiting for the guest
   /// until `deadline`, and says Hello with `token`.
@@ -58,6 +65,21 @@ class Client {
   /// only call for other threads; the client must live until it returns.
   void interrupt() const;
 
+  /// Sends {op, args} of a call that sends events. The id of the request, for next().
+  ClientResult<std::uint32_t> subscribe(const std::string& op, const nlohmann::json& args, Deadline deadline);
+
+  struct Next {
+    bool is_event;              ///< else it is the result, as call() gives it, and nothing more comes
+    nlohmann::json body;        ///< an object
+    std::uint64_t dropped = 0;  ///< events that came after the one before, and found no room here
+  };
+  /// What a request that subscribe() sent brings next. After a Timeout it can be called again.
+  ClientResult<Next> next(std::uint32_t id, Deadline deadline);
+
+  /// Ends a request that subscribe() sent, and drops what it has brought. The error is of the connection; that the
+  /// request had ended already is none.
+  std::expected<void, ClientError> cancel(std::uint32_t id, Deadline deadline);
+
   /// What the guest answered to Hello: {server, version, protocol, rights, max_payload}.
   [[nodiscard]] const nlohmann::json& hello() const { return hello_; }
 
@@ -71,6 +93,7 @@ class Client {
   /// Reads once and sorts the frames that are complete into replies_.
   std::expected<void, ClientError> read_frames(Deadline deadline);
   std::expected<void, ClientError> sort_in(Frame frame);
+  std::expected<void, ClientError> sort_in_event(Frame frame);
   std::uint32_t unused_id();
   /// Remembers the error that made the connection unusable.
   std::unexpected<ClientError> broken(ClientError error);
@@ -82,7 +105,12 @@ class Client {
   nlohmann::json hello_;
   /// Requests sent and not received, each with its reply once that came.
   std::map<std::uint32_t, std::optional<Frame>> outstanding_;
-  std::set<std::uint32_t> given_up_;  ///< timed out; their replies are dropped
+  struct Events {
+    std::deque<nlohmann::json> kept;
+    std::uint64_t dropped = 0;
+  };
+  std::map<std::uint32_t, Events> events_;  ///< of subscriptions that have not been answered to their caller
+  std::set<std::uint32_t> given_up_;        ///< timed out; their replies are dropped
   std::optional<ClientError> broken_;
 };
 
