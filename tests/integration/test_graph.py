@@ -9,7 +9,7 @@ import tempfile
 import unittest
 
 import harness
-from protocol import ERROR, REPLY
+from protocol import CALL, CANCEL, ERROR, EVENT, REPLY, request
 
 SCENARIO = "apiVersion: sis/v1\nname: graphs\nmachine:\n  cpus: 2\n"
 SOURCE, SINK = "synthetic-source", "sink"
@@ -354,6 +354,111 @@ class Errors(GraphTest):
         self.assertEqual(json.loads(self.ctl("--json", "det", "admit", name, "1000", "10000"))["density_ppm"], 100000)
         self.assertEqual(json.loads(self.ctl("--json", "sched", name))["servers"][0]["budget_ns"], 1000000)
         self.ctl("det", "remove", name)
+
+
+class Watch(GraphTest):
+    """Into a graph through a control-source, and back through a control-sink."""
+
+    def make_loop(self, graph="g", **options):
+        # The sink is on another CPU than the loop that answers.
+        self.make(graph, {1: 8}, [("in", "control-source", "", "1", {"parameters": "depth=8"}),
+                                  ("out", "control-sink", "1", "", {"cpu": 1, **options})])
+
+    def subscribe(self, **args):
+        """The id of a subscription on a connection of its own."""
+        watcher = self.subject.session()
+        self.addCleanup(watcher.close)
+        watcher.send(request(CALL, 7, {"op": "watch channel", "args": args}))
+        return watcher
+
+    def next_event(self, watcher):
+        command, answered, body = watcher.receive_frame()
+        self.assertEqual((command, answered), (EVENT, 7), body)
+        return body
+
+    def test_what_is_fed_comes_to_the_subscriber(self):
+        self.make_loop()
+        watcher = self.subscribe(graph="g", channel=1, interval_ms=0)
+        self.call("graph start", graph="g")
+        for number in range(200):
+            data = f"tensor {number}".encode()
+            self.call("graph feed", graph="g", operator="in", data=data)
+            event = self.next_event(watcher)
+            self.assertEqual((event["kind"], event["index"], event["data"]), ("tensor", number, data))
+            self.assertEqual((event["dtype"], event["shape"], event["origin"]), ("u8", [len(data)], 1))
+            self.assertNotIn("lost", event)
+        self.call("graph feed", graph="g", operator="in", end=True)
+        self.assertEqual(self.call("graph wait", graph="g")["end"], "finished")
+        self.assertEqual(self.call("graph stats", graph="g")["tensors"]["live"], 0)
+        self.call("graph destroy", graph="g")
+        self.assertEqual(watcher.receive_frame(),
+                         (REPLY, 7, {"status": "ok", "result": {"events": 200, "lost": 0, "end": "gone"}}))
+
+    def test_figures_are_those_of_the_channel(self):
+        self.make_pipeline("g", "period_us=1000")
+        watcher = self.subscribe(graph="g", channel=1, interval_ms=50)
+        self.call("graph start", graph="g")
+        figures = [self.next_event(watcher) for _ in range(4)]
+        self.assertEqual({each["kind"] for each in figures}, {"figures"})
+        self.assertLess(figures[0]["sent"], figures[-1]["sent"])
+        for before, after in zip(figures, figures[1:]):
+            self.assertLess(before["time_ns"], after["time_ns"])
+            self.assertLessEqual(before["received"], after["received"])
+            self.assertLessEqual(after["depth"], after["high_water"])
+        watcher.send(request(CANCEL, 8, {"id": 7}))
+        while (frame := watcher.receive_frame())[0] == EVENT:
+            pass
+        self.assertEqual((frame[0], frame[1], frame[2]["code"]), (ERROR, 7, "cancelled"))
+        self.assertEqual(watcher.receive_frame()[:2], (REPLY, 8))
+
+    def test_connections_that_come_and_go_while_tensors_flow_leave_the_graph_whole(self):
+        self.make("g", {1: 8}, [("in", SOURCE, "", "1", {"parameters": "elements=64"}),
+                                ("out", "control-sink", "1", "", {"cpu": 1})])
+        self.call("graph start", graph="g")
+        lost = 0
+        for _ in range(20):
+            watcher = self.subscribe(graph="g", channel=1, interval_ms=0)
+            lost += sum(self.next_event(watcher).get("lost", 0) for _ in range(50))
+            watcher.close()
+            harness.wait_until(lambda: self.call("counters")["control_connections_open"] == 1, "its end")
+        self.assertGreater(lost, 0)
+        self.call("graph stop", graph="g")
+        self.call("graph wait", graph="g")
+        stats = self.call("graph stats", graph="g")
+        # All but what the sink keeps have been let go of.
+        self.assertLessEqual(stats["tensors"]["live"], 16)
+
+    def test_sisctl_feeds_and_watches(self):
+        self.make_loop()
+        self.call("graph start", graph="g")
+        file = self.folder / "bytes"
+        file.write_bytes(bytes(range(256)))
+        watch = subprocess.Popen([harness.SISCTL, "--json", "--socket", self.subject.socket, "watch", "channel", "g",
+                                  "1", "0", "3"], stdout=subprocess.PIPE, text=True, env=harness.environment())
+        self.ctl("graph", "feed", "g", "in", "hello")
+        self.ctl("graph", "feed", "g", "in", f"@{file}")
+        fed = json.loads(self.ctl("--json", "graph", "feed", "g", "in", "--hex", "00ff", "--end"))
+        self.assertTrue(fed["ended"])
+        lines = [json.loads(line) for line in watch.communicate(timeout=30)[0].splitlines()]
+        self.assertEqual(watch.returncode, 0)
+        self.assertEqual([line.get("data") for line in lines],
+                         [b"hello".hex(), bytes(range(256)).hex(), "00ff", None])
+        self.assertEqual(lines[-1], {"events": 3, "lost": 0, "end": "count"})
+        done = self.subject.ctl("graph", "feed", "g", "in", "late")
+        self.assertIn(done.returncode, (0, 1))  # the end may have been taken already
+        refused = self.subject.ctl("graph", "feed", "g", "out", "x")
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("operator 'out' is of kind control-sink", refused.stderr)
+
+    def test_a_shell_line_takes_a_count(self):
+        self.make_loop()
+        self.call("graph feed", graph="g", operator="in", data="abc")
+        self.call("graph start", graph="g")
+        self.assertEqual(self.ctl("shell", "watch channel g 1 --interval_ms 0 --count 1").splitlines()[0],
+                         "0: u8[3]  616263")
+        done = self.subject.ctl("shell", "watch channel g 1")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("watch channel: without a count it does not end: give one", done.stdout)
 
 
 if __name__ == "__main__":

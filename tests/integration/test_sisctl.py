@@ -69,6 +69,58 @@ class Commands(harness.MachineTest):
         self.assert_alive(self.subject)
 
 
+class Watch(harness.MachineTest):
+    def setUp(self):
+        super().setUp()
+        self.subject = self.machine().wait_ready()
+
+    def watch(self, *arguments):
+        process = subprocess.Popen([harness.SISCTL, "--socket", self.subject.socket, *arguments],
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                   env=harness.environment())
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.stderr.close)
+        return process
+
+    def test_log_shows_the_newest_lines_and_a_count_ends_it(self):
+        done = self.subject.ctl("watch", "log", "--last", "1000", "--count", "2")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(len(done.stdout.splitlines()), 2)
+        lines = [json.loads(line) for line in
+                 self.subject.ctl("--json", "watch", "log", "--last", "1000", "--count", "2").stdout.splitlines()]
+        self.assertEqual([line.get("line") for line in lines], done.stdout.splitlines() + [None])
+        self.assertEqual(lines[-1], {"events": 2, "lost": 0, "end": "count"})
+
+    def test_lines_come_until_ctrl_c_which_is_no_failure(self):
+        self.assertEqual(self.subject.ctl("shell", "trace on").returncode, 0)
+        process = self.watch("watch", "trace")
+        for _ in range(100):
+            self.assertTrue(process.stdout.readline().startswith("time_ns="))
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+        self.assertEqual((process.returncode, errors), (0, ""))
+        # It was ended by a Cancel, not by the end of the connection alone.
+        self.assertEqual(json.loads(self.subject.ctl("--json", "counters").stdout)["control_error_cancelled"], 1)
+
+    def test_machine_that_goes_away_gives_4(self):
+        process = self.watch("watch", "log")
+        harness.wait_until(lambda: json.loads(self.subject.ctl("--json", "counters").stdout)[
+            "control_connections_open"] == 2, "the subscription")
+        self.assertEqual(self.subject.ctl("shutdown").returncode, 0)
+        _, errors = process.communicate(timeout=30)
+        self.assertEqual(process.returncode, 4, errors)
+
+    def test_refusals_give_1_and_wrong_words_2(self):
+        done = self.subject.ctl("watch", "trace")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("the trace is off; 'trace on' begins it", done.stderr)
+        self.assertEqual(self.subject.ctl("watch", "log", "--every", "1").returncode, 2)
+        self.assertEqual(self.subject.ctl("watch", "nothing").returncode, 1)
+        self.assertEqual(self.subject.ctl("watch").returncode, 1)
+
+
 class Batch(harness.MachineTest):
     def setUp(self):
         super().setUp()
