@@ -47,6 +47,9 @@ std::string map(const json& given) {
 TEST(ArgumentWords, positions_options_and_both) {
   EXPECT_EQ(words({"3"}), "count=3");
   EXPECT_EQ(words({"3", "slow", "yes", "a", "b"}), "count=3 mode=slow dry=yes text='a b'");
+  EXPECT_EQ(words({"3", "--dry"}), words({"3", "--dry", "yes"}));
+  EXPECT_EQ(words({"--dry", "--mode", "slow", "3"}), words({"--dry=yes", "--mode", "slow", "3"}));
+  EXPECT_EQ(words({"3", "--dry", "no"}), words({"3", "--dry=no"}));
   EXPECT_EQ(words({"--count", "3", "--mode=fast"}), "count=3 mode=fast");
   EXPECT_EQ(words({"--mode", "fast", "3", "no"}), "count=3 mode=fast dry=no");
   EXPECT_EQ(words({"3", "--text", "a b"}), "count=3 text='a b'");

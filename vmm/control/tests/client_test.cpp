@@ -487,6 +487,7 @@ TEST(Events, cancel_takes_both_answers_and_drops_events) {
   const auto id = connected.client.subscribe("watch log", json::object(), in(10s));
   const auto cancelled = connected.client.cancel(*id, in(10s));
   EXPECT_TRUE(cancelled) << cancelled.error().message;
+  EXPECT_EQ(connected.client.receive(*id, in(10s)).error().kind, Kind::BadRequest);  // it was taken
   EXPECT_TRUE(connected.client.call("ping", json::object(), in(10s)));
 }
 

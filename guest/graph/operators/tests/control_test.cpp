@@ -168,6 +168,36 @@ TEST(ControlSink, gives_each_tensor_to_one_taker_while_more_come) {
   EXPECT_EQ(with.graph->arena().statistics().live, 0U);
 }
 
+TEST(ControlSink, tells_one_listener_that_a_tensor_has_come) {
+  static unsigned told = 0;
+  static kernel::WorkItem item([](void*) { ++told; }, nullptr);
+  static kernel::WorkItem other([](void*) { FAIL(); }, nullptr);
+  const auto run = [] {
+    while (kernel::work_queue().run_one()) {
+    }
+  };
+  KindFixture with("control-sink", {}, 1, 0);
+  ControlTap& tap = *control_tap(*with.op);
+  const auto fire = [&] {
+    with.put(0, with.bytes({1}, {1}));
+    ASSERT_EQ(with.fire(), "ok");
+  };
+  fire();
+  EXPECT_TRUE(tap.listen(item));
+  EXPECT_FALSE(tap.listen(other));
+  run();
+  EXPECT_EQ(told, 0U);  // of what comes from now on
+  fire();
+  fire();
+  run();
+  EXPECT_EQ(told, 1U);  // both had come when it ran
+  tap.unlisten();
+  fire();
+  run();
+  EXPECT_EQ(told, 1U);
+  EXPECT_TRUE(tap.listen(item));
+}
+
 TEST(ControlKinds, are_found_by_their_kind_only) {
   KindFixture source("control-source", {}, 0, 1);
   KindFixture sink("control-sink", {}, 1, 0);
