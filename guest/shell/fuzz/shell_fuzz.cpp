@@ -51,14 +51,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   static constexpr std::byte kInterrupts[] = {std::byte{3}, std::byte{3}, std::byte{3}};
   console->typed = {};
   while (true) {
-    machine->advance_ns(3'700'000'000'000);
-    console->output.clear();
     console->typed = kInterrupts;
     shell->on_input();
     if (console->typed.empty()) {
       break;
     }
+    machine->advance_ns(10'000'000'000);
   }
+  machine->advance_ns(3'700'000'000'000);  // longer than the longest sleep, so that everything cancelled frees itself
   console->output.clear();
   constexpr std::string_view kLine = "echo alive\r";
   console->typed = std::as_bytes(std::span(kLine));

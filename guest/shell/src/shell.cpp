@@ -59,9 +59,11 @@ void Shell::on_input() {
     return;
   }
   // While a line runs no more is taken than can be kept; the rest stays with the driver, which holds the sender back.
+  // Not so while something is watched: what ends it may be behind all that.
   std::array<std::byte, 64> bytes{};
   while (true) {
-    const std::size_t room = console_run_.suspended() ? typed_.size() - typed_size_ : bytes.size();
+    const bool must_keep = console_run_.suspended() && !console_run_.watching();
+    const std::size_t room = must_keep ? typed_.size() - typed_size_ : bytes.size();
     const std::size_t count = input_->read(std::span(bytes).first(std::min(room, bytes.size())));
     if (count == 0) {
       return;

@@ -227,6 +227,13 @@ TEST_F(ShellWatchTest, interrupt_ends_it_even_where_it_has_a_count) {
   EXPECT_EQ(console.output, "^C\nsis> ");
 }
 
+TEST_F(ShellWatchTest, what_is_typed_ahead_does_not_keep_q_out) {
+  type("watch trace\r");
+  type(std::string(kMaxTypeAhead + 100, 'x'));
+  EXPECT_EQ(console.typed.size(), 0U);
+  EXPECT_EQ(type("q"), "sis> ");
+}
+
 TEST_F(ShellWatchTest, a_count_ends_it_and_the_line_goes_on) {
   type("watch trace --count 1; echo after\r");
   record(1);
