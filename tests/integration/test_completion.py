@@ -79,8 +79,13 @@ class Bash(harness.MachineTest):
         actions = {each["name"].split()[1] for each in listed if each["name"].startswith("graph ")}
         offered = {word for word in self.complete("graph", "") if not word.startswith("-")}
         self.assertEqual(offered, actions | {"export", "import"})
-        zsh = (COMPLETION / "_sisctl").read_text()
-        self.assertEqual(set(re.search(r"actions=\(([^)]*)\)", zsh)[1].split()), offered)
+        zsh = [set(actions.split()) for actions in
+               re.findall(r"actions=\(([^)]*)\)", (COMPLETION / "_sisctl").read_text())]
+        self.assertIn(offered, zsh)
+        watched = {each["name"].split()[1] for each in listed if each["name"].startswith("watch ")}
+        self.assertEqual({word for word in self.complete("watch", "") if not word.startswith("-")}, watched)
+        self.assertIn(watched, zsh)
+        self.assertIn("--count", self.complete("watch", "log", "--"))
 
 
 class Texts(unittest.TestCase):
