@@ -1,8 +1,11 @@
 #include "tools/commands.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <iterator>
 #include <ostream>
+#include <vector>
 
 #include "tools/batch.hpp"
 #include "tools/follow.hpp"
@@ -89,6 +92,27 @@ ExitCode call_and_print(const Context& context, const std::string& op, const jso
   return ExitCode::Ok;
 }
 
+/// A result for people: those that are lists of records as columns, of what is of use to a reader.
+std::string readable(const std::string& op, const json& result) {
+  struct List {
+    const char* op;
+    const char* key;
+    std::vector<std::string> columns;
+  };
+  static const List kLists[] = {
+      {"audit",
+       "records",
+       {"sequence", "time_ns", "event", "connection", "token", "subject", "op", "code", "rights", "bytes"}},
+      {"token list",
+       "tokens",
+       {"id", "rights", "expires_unix_ns", "made_here", "revoked", "uses", "made_with", "name"}}};
+  const auto list = std::ranges::find(kLists, op, &List::op);
+  if (list == std::end(kLists) || !result.is_object() || !result.contains(list->key)) return table(result);
+  json rest = result;
+  rest.erase(list->key);
+  return columns(result[list->key], list->columns) + table(rest);
+}
+
 ExitCode run(const Context& context, const Info&) { return call_and_print(context, "info", json::object()); }
 
 /// The guest says which arguments its command has: no list of them is here, to be out of date.
@@ -101,7 +125,7 @@ ExitCode run(const Context& context, const GuestCommand& command) {
   if (sends_events(*request)) return follow(context, *session, *request);
   const auto result = session->call(request->op, request->args);
   if (!result) return report(context, result.error());
-  context.out << (context.options.json ? json_line(*result) : table(*result));
+  context.out << (context.options.json ? json_line(*result) : readable(request->op, *result));
   return ExitCode::Ok;
 }
 
@@ -168,6 +192,11 @@ ExitCode run(const Context& context, const Shell& shell) {
   if (!session) return report(context, session.error());
   const auto result = session->call("shell", {{"line", shell.line}});
   if (!result) return report(context, result.error());
+  if (shell.line.find("ctlkey") != std::string::npos) {
+    if (const auto kept = session->keep_printed_key(result->value("output", "")); !kept) {
+      return report(context, kept.error());
+    }
+  }
   const auto output = result->find("output");
   const auto status = result->find("status");
   if (output == result->end() || !output->is_string() || status == result->end() || !status->is_number_integer()) {

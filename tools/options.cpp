@@ -36,7 +36,8 @@ constexpr char kFooter[] =
     "\n"
     "Files:\n"
     "  A machine's run directory holds vsock.sock, to which sisctl connects, and control.key (mode 0600), under which\n"
-    "  it makes its token. Machines are found by name through links in $XDG_RUNTIME_DIR/sis/machines, or in\n"
+    "  it makes its token, and into which it writes the new one after `sisctl ctlkey rotate`. Machines are found by "
+    "name through links in $XDG_RUNTIME_DIR/sis/machines, or in\n"
     "  /tmp/sis-UID/machines without XDG_RUNTIME_DIR.\n"
     "\n"
     "Examples:\n"
@@ -84,9 +85,14 @@ void add_global_options(CLI::App& app, Options& options, Raw& raw) {
                      ->type_name("PATH")
                      ->check(check_not_empty);
   machine->excludes(socket);
-  app.add_option("--key", options.key_path, "The machine's key; default: control.key beside the socket")
-      ->type_name("FILE")
-      ->check(check_not_empty);
+  auto* key = app.add_option("--key", options.key_path, "The machine's key; default: control.key beside the socket")
+                  ->type_name("FILE")
+                  ->check(check_not_empty);
+  app.add_option("--token", options.token,
+                 "A token instead of the key, in hexadecimal or in a file; default: SIS_TOKEN of the environment")
+      ->type_name("HEX|@FILE")
+      ->check(check_not_empty)
+      ->excludes(key);
   app.add_option("--timeout", raw.timeout,
                  "Longest wait for the connection, and for each reply: seconds, or with ms, s or m; default: 10")
       ->type_name("TIME")
@@ -101,9 +107,15 @@ struct GuestName {
   const char* help;
 };
 constexpr GuestName kGuestNames[] = {
+    {.name = "audit", .help = "Print who was let in, who was not, and what was done"},
     {.name = "bench", .help = "Measure what parts of the kernel cost"},
     {.name = "counters", .help = "Print every counter of the kernel"},
     {.name = "cpus", .help = "Print the CPUs"},
+    {.name = "ctladmin", .help = "The ADMIN token of protocol version 0: rotate, off, or one in hexadecimal"},
+    {.name = "ctlembed", .help = "Make a token with one right, for a program"},
+    {.name = "ctlhex", .help = "What the control server answers to bytes in hexadecimal"},
+    {.name = "ctlkey", .help = "The machine's key: its fingerprint, or rotate"},
+    {.name = "ctlsubmit", .help = "The SUBMIT token of protocol version 0: rotate, off, or one in hexadecimal"},
     {.name = "det", .help = "Real-time servers and tasks: on, off, admit, remove, reset"},
     {.name = "graph",
      .help = "Dataflow graphs: create, add-channel, add-operator, start, wait, show, stats, export, ..."},
@@ -112,6 +124,7 @@ constexpr GuestName kGuestNames[] = {
     {.name = "pmu", .help = "Print the performance monitors"},
     {.name = "ps", .help = "Print the threads"},
     {.name = "sched", .help = "Print servers and tasks"},
+    {.name = "token", .help = "Tokens: new, list, revoke"},
     {.name = "trace", .help = "Record events, and print them"},
     {.name = "watch", .help = "Print what happens until Ctrl-C: log, trace, channel"},
 };

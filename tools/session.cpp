@@ -2,6 +2,9 @@
 
 #include <chrono>
 #include <ostream>
+#include <string_view>
+
+#include "tools/credentials.hpp"
 
 namespace sisctl {
 
@@ -31,14 +34,14 @@ Outcome<Session> Session::open(const Options& options) {
 }
 
 Outcome<json> Session::call(const std::string& op, const json& args) {
-  auto result = client_.call(op, args, std::chrono::steady_clock::now() + timeout_);
-  if (!result) return std::unexpected(failure_of(result.error(), target_, timeout_));
-  return std::move(*result);
+  const auto id = send(op, args);
+  return id ? receive(*id) : std::unexpected(id.error());
 }
 
 Outcome<std::uint32_t> Session::send(const std::string& op, const json& args) {
   const auto id = client_.send(op, args, std::chrono::steady_clock::now() + timeout_);
   if (!id) return std::unexpected(failure_of(id.error(), target_, timeout_));
+  if (op == "ctlkey") may_bring_key_.insert(*id);
   return *id;
 }
 
@@ -50,7 +53,11 @@ Outcome<std::uint32_t> Session::subscribe(const std::string& op, const json& arg
 
 Outcome<json> Session::receive(std::uint32_t id) {
   auto result = client_.receive(id, std::chrono::steady_clock::now() + timeout_);
+  const bool may_bring_key = may_bring_key_.erase(id) != 0;
   if (!result) return std::unexpected(failure_of(result.error(), target_, timeout_));
+  if (may_bring_key) {
+    if (auto kept = keep_new_key(target_, *result); !kept) return std::unexpected(kept.error());
+  }
   return std::move(*result);
 }
 
@@ -66,6 +73,15 @@ Outcome<void> Session::cancel(std::uint32_t id) {
     return std::unexpected(failure_of(cancelled.error(), target_, timeout_));
   }
   return {};
+}
+
+Outcome<void> Session::keep_printed_key(const std::string& output) const {
+  static constexpr std::string_view kBefore = "key: ";
+  static constexpr std::size_t kDigits = 2 * abi::control::kKeyBytes;
+  const std::size_t at = output.starts_with(kBefore) ? 0 : output.find("\n" + std::string(kBefore));
+  if (at == std::string::npos) return {};
+  json found = {{"key", output.substr(output.find(kBefore, at) + kBefore.size(), kDigits)}};
+  return keep_new_key(target_, found);
 }
 
 Failure Session::wrong_reply(const std::string& what) const {

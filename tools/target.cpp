@@ -1,11 +1,9 @@
 #include "tools/target.hpp"
 
-#include <unistd.h>
-
-#include <cerrno>
-#include <cstring>
+#include <cstdlib>
 #include <filesystem>
 
+#include "tools/credentials.hpp"
 #include "tools/text.hpp"
 #include "vmm/machine/registry.hpp"
 
@@ -26,7 +24,8 @@ Target target_of(const machine::MachineEntry& entry) {
   return {.name = entry.name,
           .socket_path = entry.path_of(machine::file::kVsockSocket),
           .key_path = entry.path_of(machine::file::kControlKey),
-          .monitor_path = entry.path_of(machine::file::kMonitorSocket)};
+          .monitor_path = entry.path_of(machine::file::kMonitorSocket),
+          .run_key_path = entry.path_of(machine::file::kControlKey)};
 }
 
 Outcome<Target> named_target(const std::string& name) {
@@ -63,18 +62,6 @@ Outcome<Target> only_target() {
     return fail(ExitCode::Usage, "usage", "several machines run, say which with --machine NAME: " + names);
   }
   return target_of(*found);
-}
-
-Outcome<vmm::control::Key> read_key(const Target& target) {
-  if (::access(target.key_path.c_str(), R_OK) != 0) {
-    const int error = errno;
-    return fail(ExitCode::CannotConnect, error == EACCES ? "no-permission" : "no-key",
-                (error == EACCES ? "no permission to read" : "cannot read") + std::string(" the machine's key ") +
-                    target.key_path + ": " + std::strerror(error) + "; give --key FILE");
-  }
-  auto key = machine::read_control_key(target.key_path);
-  if (!key) return fail(ExitCode::Usage, "bad-key", key.error().message);
-  return *key;
 }
 
 struct KindInfo {
@@ -124,6 +111,13 @@ std::string sentence_of(const ClientError& error, const Target& target, std::chr
   }
 }
 
+/// Of the command line, or of the environment where that names neither a token nor a key.
+std::string given_token(const Options& options) {
+  if (!options.token.empty() || !options.key_path.empty()) return options.token;
+  const char* const from_environment = std::getenv("SIS_TOKEN");
+  return from_environment == nullptr ? std::string() : from_environment;
+}
+
 }  // namespace
 
 Failure failure_of(const ClientError& error, const Target& target, std::chrono::milliseconds timeout) {
@@ -138,16 +132,19 @@ Failure failure_of(const ClientError& error, const Target& target, std::chrono::
 Outcome<Target> find_target(const Options& options) {
   if (options.socket_path.empty()) {
     auto target = options.machine.empty() ? only_target() : named_target(options.machine);
-    if (target && !options.key_path.empty()) target->key_path = options.key_path;
+    if (!target) return target;
+    if (!options.key_path.empty()) target->key_path = options.key_path;
+    target->token = given_token(options);
     return target;
   }
+  const fs::path folder = fs::path(options.socket_path).parent_path();
   Target target{.name = options.socket_path,
                 .socket_path = options.socket_path,
                 .key_path = options.key_path,
-                .monitor_path = fs::path(options.socket_path).parent_path() / machine::file::kMonitorSocket};
-  if (target.key_path.empty()) {
-    target.key_path = fs::path(target.socket_path).parent_path() / machine::file::kControlKey;
-  }
+                .monitor_path = folder / machine::file::kMonitorSocket,
+                .run_key_path = folder / machine::file::kControlKey,
+                .token = given_token(options)};
+  if (target.key_path.empty()) target.key_path = target.run_key_path;
   return target;
 }
 
@@ -156,13 +153,9 @@ Outcome<Client> connect(const Target& target, std::chrono::milliseconds timeout)
   // The stream first: of a machine that is gone, say that it is gone and not that its key cannot be read.
   auto stream = vmm::control::connect_vsock(target.socket_path, abi::control::kPort, deadline);
   if (!stream) return std::unexpected(failure_of(stream.error(), target, timeout));
-  const auto key = read_key(target);
-  if (!key) return std::unexpected(key.error());
-  // The token goes to the guest over this one connection and is kept nowhere, so it needs no end of its own; and the
-  // guest's clock, which may run slower than ours, need not be asked.
-  const auto token =
-      vmm::control::make_token(*key, static_cast<std::uint32_t>(::getpid()), abi::control::Rights::All, 0);
-  auto client = Client::over(std::move(*stream), token, deadline);
+  const auto token = token_for(target);
+  if (!token) return std::unexpected(token.error());
+  auto client = Client::over(std::move(*stream), *token, deadline);
   if (!client) return std::unexpected(failure_of(client.error(), target, timeout));
   return std::move(*client);
 }

@@ -57,6 +57,29 @@ std::string table(const json& map) {
   return out;
 }
 
+std::string columns(const json& rows, const std::vector<std::string>& names) {
+  std::vector<std::vector<std::string>> lines = {names};
+  for (const json& row : rows.is_array() ? rows : json::array()) {
+    std::vector<std::string>& line = lines.emplace_back();
+    for (const std::string& name : names) {
+      const auto found = row.is_object() ? row.find(name) : row.end();
+      const bool empty = found == row.end() || *found == "";
+      line.push_back(empty ? "-" : printable(found->is_string() ? found->get<std::string>() : found->dump()));
+    }
+  }
+  std::string out;
+  for (const auto& line : lines) {
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      std::size_t width = 0;
+      for (const auto& other : lines) width = std::max(width, other[i].size());
+      out += line[i];
+      out.append(i + 1 == names.size() ? 0 : width - line[i].size() + 2, ' ');
+    }
+    out += "\n";
+  }
+  return out;
+}
+
 std::string duration(std::int64_t ns) {
   struct Unit {
     std::int64_t ns;

@@ -11,7 +11,7 @@ _sisctl_find_command() {
   command=
   for ((at = 1; at < COMP_CWORD; ++at)); do
     case ${COMP_WORDS[at]} in
-      -m | --machine | --socket | --key | --timeout) [ "${COMP_WORDS[at + 1]}" = '=' ] && ((++at)); ((++at)) ;;
+      -m | --machine | --socket | --key | --token | --timeout) [ "${COMP_WORDS[at + 1]}" = '=' ] && ((++at)); ((++at)) ;;
       -*) ;;
       *)
         command=${COMP_WORDS[at]}
@@ -23,7 +23,7 @@ _sisctl_find_command() {
 
 _sisctl() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command at words=
-  local options='-m --machine --socket --key --timeout --json --help'
+  local options='-m --machine --socket --key --token --timeout --json --help'
   COMPREPLY=()
   # "--machine=x" comes as three words.
   [ "$current" = '=' ] && current=
@@ -41,13 +41,13 @@ _sisctl() {
           mapfile -t COMPREPLY < <(compgen -f -- "$current")
           return
           ;;
-        --timeout | -n | --count | --payload | --code | --args | --pipeline | --graph) return ;;
+        --token | --timeout | -n | --count | --payload | --code | --args | --pipeline | --graph) return ;;
       esac
       ;;
   esac
   case $command in
-    '') words="ping info shell shutdown top call batch metrics snapshot bench counters cpus det graph irq mem pmu"
-      words+=" ps sched trace watch ls"
+    '') words="ping info shell shutdown top call batch metrics snapshot audit bench counters cpus"
+      words+=" ctladmin ctlembed ctlhex ctlkey ctlsubmit det graph irq mem pmu ps sched token trace watch ls"
       words+=" $options --version" ;;
     ping) words="-n --count --payload $options" ;;
     info | top | ls) words=$options ;;
@@ -63,10 +63,14 @@ _sisctl() {
       [[ $current == -* ]] && words=$options
       ;;
     det) ((COMP_CWORD == at + 1)) && words='on off status reset admit remove --help' ;;
+    ctlkey) ((COMP_CWORD == at + 1)) && words='rotate --help' ;;
+    ctladmin | ctlsubmit) ((COMP_CWORD == at + 1)) && words='rotate off --help' ;;
+    ctlembed) ((COMP_CWORD == at + 1)) && words='admin submit --help' ;;
+    token) ((COMP_CWORD == at + 1)) && words='new list revoke --help' ;;
     trace) ((COMP_CWORD == at + 1)) && words='on off dump clear status --help' ;;
     watch)
       if ((COMP_CWORD == at + 1)); then
-        words='channel log trace --help'
+        words='audit channel log metrics trace --help'
       else
         words='--count --interval_ms'
         [ "${COMP_WORDS[at + 1]}" = log ] && words+=' --last --level'
@@ -82,7 +86,7 @@ _sisctl() {
         mapfile -t COMPREPLY < <(compgen -f -- "$current")
       fi
       ;;
-    bench | counters | cpus | irq | mem | pmu | ps | sched) words=--help ;;
+    audit | bench | counters | ctlhex | cpus | irq | mem | pmu | ps | sched) words=--help ;;
   esac
   [ -n "$words" ] && mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
 }

@@ -81,9 +81,10 @@ TEST(Options, help_and_version_are_no_errors) {
 }
 
 TEST(Options, wrong_ones_are_named) {
-  EXPECT_THAT(usage_of({}), HasSubstr("a command is missing, allowed: ping, info, shell, shutdown, top, call, batch, "
-                                      "metrics, snapshot, bench, counters, "
-                                      "cpus, det, graph, irq, mem, pmu, ps, sched, trace, watch, ls\n"));
+  EXPECT_THAT(usage_of({}),
+              HasSubstr("a command is missing, allowed: ping, info, shell, shutdown, top, call, batch, "
+                        "metrics, snapshot, audit, bench, counters, cpus, ctladmin, ctlembed, ctlhex, "
+                        "ctlkey, ctlsubmit, det, graph, irq, mem, pmu, ps, sched, token, trace, watch, ls\n"));
   EXPECT_THAT(usage_of({"frob"}), HasSubstr("unknown command 'frob', allowed: ping"));
   EXPECT_THAT(usage_of({"ping", "-n", "0"}), HasSubstr("--count: Value 0 not in range 1 to 100000000"));
   EXPECT_THAT(usage_of({"ping", "-n", "x"}), HasSubstr("--count: Value x"));
@@ -101,6 +102,7 @@ TEST(Options, wrong_ones_are_named) {
   EXPECT_THAT(usage_of({"call", "det", "--args", R"({"a": [1, {"b": 18446744073709551616}]})"}),
               HasSubstr("--args: a.1.b is 1.8446744073709552e+19, allowed"));
   EXPECT_THAT(usage_of({"--machine", "a", "--socket", "b", "ls"}), HasSubstr("excludes"));
+  EXPECT_THAT(usage_of({"--key", "a", "--token", "b", "ls"}), HasSubstr("excludes"));
   EXPECT_THAT(usage_of({"--machine", "", "ls"}), HasSubstr("--machine"));
   EXPECT_THAT(usage_of({"--timeout", "soon", "ls"}), HasSubstr("--timeout: found 'soon', allowed: a time such as"));
 }

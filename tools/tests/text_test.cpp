@@ -42,5 +42,11 @@ TEST(ShellQuoted, only_what_needs_it_is_quoted) {
   EXPECT_EQ(shell_quoted("it's"), "'it'\"'\"'s'");
 }
 
+TEST(Columns, are_as_wide_as_their_widest_value_and_safe_for_a_terminal) {
+  const nlohmann::json rows = {{{"id", 12345}, {"op", "a\x1b"}}, {{"id", 1}, {"op", ""}}, 7};
+  EXPECT_EQ(columns(rows, {"id", "op"}), "id     op\n12345  a\\x1b\n1      -\n-      -\n");
+  EXPECT_EQ(columns("none", {"id"}), "id\n");
+}
+
 }  // namespace
 }  // namespace sisctl

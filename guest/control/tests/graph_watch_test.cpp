@@ -72,7 +72,7 @@ class GraphWatchTest : public GraphCommandTest {
   }
   using Tensors = std::vector<std::string>;
 
-  Server server{machine.services, machine.work, test_key()};
+  Server server{machine.services, machine.work};
   TestClient client;
 };
 

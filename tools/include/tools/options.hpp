@@ -72,6 +72,7 @@ struct Options {
   std::string machine;      ///< empty: the only one that runs
   std::string socket_path;  ///< given instead of a machine
   std::string key_path;     ///< empty: control.key beside the socket
+  std::string token;        ///< instead of a key, in hexadecimal or @FILE; empty: none
   bool json = false;
   std::chrono::milliseconds timeout{10'000};  ///< for the connection, and for each reply
   std::variant<Ping, Info, Shell, Shutdown, Call, Top, List, Snapshot, GuestCommand, GraphExport, GraphImport, Batch,

@@ -4,6 +4,7 @@
 #include <iosfwd>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "tools/options.hpp"
@@ -41,6 +42,9 @@ class Session {
   Outcome<std::uint32_t> send(const std::string& op, const nlohmann::json& args);
   Outcome<nlohmann::json> receive(std::uint32_t id);
 
+  /// What a line of the guest's shell printed; a new key in it is kept, as a reply's is.
+  [[nodiscard]] Outcome<void> keep_printed_key(const std::string& output) const;
+
   /// From another thread: a call that waits fails at once, and so does every later one.
   void interrupt() const { client_.interrupt(); }
 
@@ -63,6 +67,7 @@ class Session {
   Target target_;
   vmm::control::Client client_;
   std::chrono::milliseconds timeout_;
+  std::set<std::uint32_t> may_bring_key_;  ///< requests whose reply may have a new key, which is then written down
 };
 
 }  // namespace sisctl

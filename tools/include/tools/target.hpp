@@ -25,12 +25,15 @@ struct Target {
   std::string socket_path;
   std::string key_path;
   std::string monitor_path;
+  std::string run_key_path = {};  ///< the key's file in the run directory, which key_path may differ from
+  std::string token = {};         ///< given instead of a key, as read_token() takes it; empty: none
 };
 
 /// The machine that the options name, or the only one that runs.
 Outcome<Target> find_target(const Options& options);
 
-/// A connection to the guest's control server, with a token of all rights made from the machine's key.
+/// A connection to the guest's control server, with the token that was given, or one of all rights made from the
+/// machine's key.
 Outcome<vmm::control::Client> connect(const Target& target, std::chrono::milliseconds timeout);
 
 /// An error of the client, told about `target`.

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace sisctl {
 
@@ -14,6 +15,9 @@ std::string printable(std::string_view text);
 
 /// A map as lines "name  value", sorted, values in one column; maps within it as "outer.inner".
 std::string table(const nlohmann::json& map);
+
+/// Maps as lines under a line of `names`, their values of these names in columns; "-" where there is none.
+std::string columns(const nlohmann::json& rows, const std::vector<std::string>& names);
 
 /// "1.234 ms" with a unit that fits.
 std::string duration(std::int64_t ns);
