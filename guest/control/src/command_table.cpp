@@ -277,9 +277,7 @@ constexpr Command kTable[] = {
      .handler = handle_mem},
     {.name = "metrics",
      .help = "figures of the kernel, its servers and graphs, by flat names",
-     .details =
-         "left_off: those behind the last one shown. Percentiles are upper bounds, at most 12.5 % too large, and are "
-         "left out where there are too few samples.",
+     .details = "left_off: those behind the last one shown. Percentiles are left out where there are too few samples.",
      .arguments = kMetricsArguments,
      .rights = Rights::Observe,
      .handler = handle_metrics},
@@ -394,6 +392,13 @@ constexpr Command kTable[] = {
     {.name = "watch trace",
      .help = "what happens on each CPU, as it happens",
      .details =
+    {.name = "watch metrics",
+     .help = "the metrics, from time to time",
+     .details = "Each event has all that match; left_off: how many come in the next one, of the same time.",
+     .arguments = kWatchMetricsArguments,
+     .rights = Rights::Observe,
+     .handler = handle_watch_metrics,
+     .render_event = render_map},
          "Of a trace that is on. An event of 'watch trace' holds up to 64 of the trace; count is of the trace's.",
      .arguments = kWatchTraceArguments,
      .rights = Rights::Admin,

@@ -55,8 +55,9 @@ SIS_HANDLER(handle_graph_start);
 SIS_HANDLER(handle_graph_stats);
 SIS_HANDLER(handle_graph_stop);
 SIS_HANDLER(handle_graph_wait);
-// metrics_command.cpp
+// metrics_command.cpp, watch_metrics.cpp
 SIS_HANDLER(handle_metrics);
+SIS_HANDLER(handle_watch_metrics);
 // bench.cpp
 SIS_HANDLER(handle_bench);
 // trace.cpp

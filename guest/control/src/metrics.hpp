@@ -38,9 +38,13 @@ inline constexpr std::uint64_t kMaxMetrics = 400;
 /// Most that `metrics --console` prints: the control loop stands still meanwhile.
 inline constexpr std::uint64_t kMaxConsoleMetrics = 1024;
 
+inline constexpr ArgumentSpec kMetricsPrefix = {
+    .name = "prefix", .type = ArgumentType::Text, .max = kMaxMetricName, .help = "what names begin with"};
+inline constexpr ArgumentSpec kMetricsGraph = {
+    .name = "graph", .type = ArgumentType::Text, .min = 1, .max = graph::kMaxGraphName, .help = "only of this graph"};
 inline constexpr ArgumentSpec kMetricsArguments[] = {
-    {.name = "prefix", .type = ArgumentType::Text, .max = kMaxMetricName, .help = "what names begin with"},
-    {.name = "graph", .type = ArgumentType::Text, .min = 1, .max = graph::kMaxGraphName, .help = "only of this graph"},
+    kMetricsPrefix,
+    kMetricsGraph,
     {.name = "count",
      .type = ArgumentType::Integer,
      .min = 1,

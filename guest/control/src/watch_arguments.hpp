@@ -3,6 +3,7 @@
 
 #include "graph_arguments.hpp"
 #include "guest/control/command.hpp"
+#include "metrics.hpp"
 
 namespace guest::control {
 
@@ -20,6 +21,14 @@ inline constexpr ArgumentSpec kLookInterval = {
     .min = 10,
     .max = kMaxIntervalMs,
     .help = "how often to look for new ones, in milliseconds; 100 unless given"};
+inline constexpr ArgumentSpec kWatchMetricsArguments[] = {{.name = "interval_ms",
+                                                           .type = ArgumentType::Integer,
+                                                           .min = 100,
+                                                           .max = kMaxIntervalMs,
+                                                           .help = "how often, in milliseconds; 1000 unless given"},
+                                                          kEventCount,
+                                                          kMetricsPrefix,
+                                                          kMetricsGraph};
 inline constexpr ArgumentSpec kWatchChannelArguments[] = {
     kGraphName,
     {.name = "channel", .type = ArgumentType::Integer, .required = true, .max = 65'534, .help = "its id"},

@@ -225,5 +225,69 @@ TEST_F(ConsoleMetricsTest, it_prints_all_or_says_how_to_ask_for_fewer) {
   EXPECT_GT(done("metrics", {"", "g", "--console", "yes"})["printed"], 256);
 }
 
+class WatchMetricsTest : public MetricsTest {
+ protected:
+  ~WatchMetricsTest() override {
+    if (caller.operation != nullptr) {
+      caller.operation->cancel();
+    }
+    machine.run();
+  }
+  void watch(const std::vector<std::string_view>& words) {
+    EXPECT_TRUE(run_for(caller, "watch metrics", words).is_null());
+    machine.run();
+  }
+  LaterCaller caller;
+};
+
+TEST_F(WatchMetricsTest, they_come_at_once_and_then_from_time_to_time) {
+  make_pipeline("g");
+  watch({"500", "3", "op_g_end_r"});
+  ASSERT_EQ(caller.events.size(), 1U);
+  EXPECT_EQ(caller.events[0],
+            json({{"time_ns", machine.timer.now}, {"metrics", {{"op_g_end_runs", 0}}}, {"left_off", 0}}));
+  run_graph("g", "5");
+  machine.advance_ns(500'000'000);
+  ASSERT_EQ(caller.events.size(), 2U);
+  EXPECT_EQ(caller.events[1]["metrics"]["op_g_end_runs"], 5);
+  machine.advance_ns(500'000'000);
+  EXPECT_EQ(caller.answer, json({{"events", 3}, {"lost", 0}, {"end", "count"}}));
+}
+
+TEST_F(WatchMetricsTest, more_than_an_event_holds_come_in_several_that_count_once) {
+  for (const std::string_view graph : {"g", "h"}) {
+    done("graph create", {graph});
+    for (int i = 1; i <= 64; ++i) {
+      done("graph add-operator", {graph, std::to_string(i), "o" + std::to_string(i), "src"});
+    }
+  }
+  const std::uint64_t left_off = done("metrics", {})["left_off"];
+  ASSERT_GT(left_off, 0U);
+  ASSERT_LE(left_off, 400U);
+  watch({"--count", "2"});
+  ASSERT_EQ(caller.events.size(), 2U);
+  EXPECT_EQ(caller.events[0]["metrics"].size(), 400);
+  EXPECT_EQ(caller.events[0]["left_off"], left_off);
+  EXPECT_EQ(caller.events[1]["metrics"].size(), left_off);
+  EXPECT_EQ(caller.events[1]["left_off"], 0);
+  EXPECT_EQ(caller.events[0]["time_ns"], caller.events[1]["time_ns"]);
+  caller.room = false;
+  machine.advance_ns(1'000'000'000);
+  caller.room = true;
+  machine.advance_ns(1'000'000'000);
+  EXPECT_EQ(caller.events.at(2)["lost"], 1);
+  EXPECT_EQ(caller.answer, json({{"events", 2}, {"lost", 1}, {"end", "count"}}));
+}
+
+TEST_F(WatchMetricsTest, the_end_of_its_graph_is_its_end) {
+  make_pipeline("g");
+  EXPECT_EQ(refusal("watch metrics", {"--graph", "h"}),
+            "graph-unknown [graph]: there is no graph 'h'; 'graph list' lists them");
+  watch({"--graph", "g"});
+  done("graph destroy", {"g"});
+  machine.advance_ns(1'000'000'000);
+  EXPECT_EQ(caller.answer, json({{"events", 1}, {"lost", 0}, {"end", "gone"}}));
+}
+
 }  // namespace
 }  // namespace guest::control::testing
