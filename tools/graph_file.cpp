@@ -39,15 +39,25 @@ std::string_view name_of(Type type) {
     case Type::Ids:
       return "an array of integers";
     case Type::Parameters:
-      return "an object of integers and texts without ',', their names without '=' and ','";
+      return "an object of integers and texts, their names without '=' and ','";
   }
   return "";
 }
 
 /// What can be said in the text "name=value,name=value".
 bool is_parameter(const std::string& name, const json& value) {
-  return !name.empty() && name.find_first_of("=,") == std::string::npos &&
-         (value.is_number_integer() || (value.is_string() && value.get<std::string>().find(',') == std::string::npos));
+  return !name.empty() && name.find_first_of("=,\\") == std::string::npos &&
+         (value.is_number_integer() || value.is_string());
+}
+
+/// As a value of that text has it.
+std::string escaped(const std::string& text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == ',' || c == '\\') out += '\\';
+    out += c;
+  }
+  return out;
 }
 
 bool are_parameters(const json& value) {
@@ -81,7 +91,8 @@ json argument_of(const json& value, Type type) {
   }
   if (type == Type::Parameters) {
     for (const auto& [name, inner] : value.items()) {
-      text += (text.empty() ? "" : ",") + name + "=" + (inner.is_string() ? inner.get<std::string>() : inner.dump());
+      text += (text.empty() ? "" : ",") + name + "=" +
+              (inner.is_string() ? escaped(inner.get<std::string>()) : inner.dump());
     }
     return text;
   }

@@ -136,12 +136,17 @@ TEST(GraphFile, values_have_their_types) {
   }
   // What could not be told from other parameters in the request, and what is no value of one.
   for (const char* const bad : {"[]", "\"a=1\"", R"({"a": null})", R"({"a": 1.5})", R"({"a": true})", R"({"a": [1]})",
-                                R"({"a": "1,b=2"})", R"({"a=1,b": 2})", R"({"a,b": 2})", R"({"": 2})"}) {
+                                R"({"a\\b": 2})", R"({"a=1,b": 2})", R"({"a,b": 2})", R"({"": 2})"}) {
     EXPECT_EQ(with_operator(std::string("\"parameters\": ") + bad),
-              "operators[0].parameters: expected an object of integers and texts without ',', their names without '=' "
-              "and ','")
+              "operators[0].parameters: expected an object of integers and texts, their names without '=' and ','")
         << bad;
   }
+}
+
+TEST(GraphFile, texts_of_parameters_are_escaped) {
+  const json made = requests(
+      R"({"name": "g", "operators": [{"id": 1, "name": "a", "kind": "b", "parameters": {"x": "1,b=\\2", "y": -3}}]})");
+  EXPECT_EQ(made.back()[1]["parameters"], R"(x=1\,b=\\2,y=-3)");
 }
 
 /// Values are the guest's to check: here they only have to fit a request.

@@ -6,6 +6,8 @@
 
 namespace guest::control {
 
+/// Longest argument `parameters`.
+inline constexpr std::size_t kMaxParameterText = 640;
 inline constexpr std::uint64_t kMaxGraphMicroseconds = 1'000'000'000;  // sched::kMaxPeriod
 inline constexpr ArgumentSpec kGraphName = {.name = "graph",
                                             .type = ArgumentType::Text,
@@ -101,7 +103,10 @@ inline constexpr ArgumentSpec kGraphAddOperator[] = {
      .max = 32,
      .help = "of its inputs, name or number; any unless given"},
     {.name = "out_schema", .type = ArgumentType::Text, .min = 1, .max = 32, .help = "of its outputs"},
-    {.name = "parameters", .type = ArgumentType::Text, .max = 640, .help = "of the kind, \"width=32,height=32\""}};
+    {.name = "parameters",
+     .type = ArgumentType::Text,
+     .max = kMaxParameterText,
+     .help = "of the kind, \"width=32,height=32\"; a comma in a text is \"\\\\,\""}};
 inline constexpr ArgumentSpec kGraphSchema[] = {{.name = "name",
                                                  .type = ArgumentType::Text,
                                                  .required = true,

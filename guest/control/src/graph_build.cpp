@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "graph_arguments.hpp"
 #include "graph_common.hpp"
 
 namespace guest::control {
@@ -70,23 +71,38 @@ std::expected<Ids, Refusal> parse_ids(const Arguments& arguments, std::string_vi
 
 using Given = kernel::BoundedArray<graph::GivenParameter, graph::Parameters::kMaxParameters>;
 
-/// "width=32,height=32"; a value has no comma.
-std::expected<Given, Refusal> parse_parameters(std::string_view text) {
+/// "width=32,height=32"; a comma of a value has a backslash before it, and so has a backslash. What is given views into
+/// `scratch`, which is at least as long as the text.
+std::expected<Given, Refusal> parse_parameters(std::string_view text, std::span<char> scratch) {
   Given given;
-  std::string_view left = text;
-  while (!left.empty()) {
-    const std::size_t comma = left.find(',');
-    const std::string_view one = left.substr(0, comma);
-    const std::size_t equals = one.find('=');
-    const bool ends_in_comma = comma != std::string_view::npos && comma + 1 == left.size();
+  std::size_t used = 0;
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    const std::size_t from = at;
+    const std::size_t start = used;
+    std::size_t equals = std::string_view::npos;
+    for (; at < text.size() && text[at] != ','; ++at) {
+      if (text[at] == '\\' && ++at < text.size() && text[at] != ',' && text[at] != '\\') {
+        at = text.size();
+      }
+      if (at == text.size()) {
+        return refuse(error::kBadArgument, "parameters", "'{}': behind a backslash expected ',' or another backslash",
+                      kernel::escaped(text.substr(from, 40)));
+      }
+      // Neither of the two that an escape stands for.
+      if (text[at] == '=' && equals == std::string_view::npos) {
+        equals = used - start;
+      }
+      scratch[used++] = text[at];
+    }
+    const bool ends_in_comma = at + 1 == text.size();
+    const std::string_view one(scratch.data() + start, used - start);
     if (equals == std::string_view::npos || equals == 0 || ends_in_comma) {
       return refuse(error::kBadArgument, "parameters", "'{}': expected NAME=VALUE[,NAME=VALUE]...",
-                    kernel::escaped((ends_in_comma ? left : one).substr(0, 40)));
+                    kernel::escaped(text.substr(from, ends_in_comma ? 40 : std::min<std::size_t>(at - from, 40))));
     }
     if (!given.push_back({.name = one.substr(0, equals), .value = one.substr(equals + 1)})) {
       return refuse(error::kBadArgument, "parameters", "at most {} parameters", Given::capacity());
     }
-    left = comma == std::string_view::npos ? std::string_view() : left.substr(comma + 1);
   }
   return given;
 }
@@ -187,7 +203,8 @@ HandlerResult handle_graph_add_operator(Services&, const Arguments& arguments, C
   }
   const auto inputs = parse_ids(arguments, "inputs");
   const auto outputs = parse_ids(arguments, "outputs");
-  const auto parameters = parse_parameters(arguments.text("parameters"));
+  char scratch[kMaxParameterText];
+  const auto parameters = parse_parameters(arguments.text("parameters"), scratch);
   const auto in_schema = find_schema(arguments, "in_schema");
   const auto out_schema = find_schema(arguments, "out_schema");
   if (!inputs || !outputs) {

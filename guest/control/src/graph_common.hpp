@@ -16,6 +16,7 @@ void add_run(ResultMap& result, const graph::GraphEntry& entry);
 std::expected<std::uint32_t, Refusal> find_schema(const Arguments& arguments, std::string_view argument);
 /// "depth", "high_water" and so on: what was counted of a channel.
 void add_metrics(ResultMap& result, const graph::Channel& channel);
+void add_signed(CborWriter& writer, std::int64_t value);
 /// What the graph consists of, in the order in which it was made.
 void add_structure(ResultMap& result, const graph::GraphEntry& entry);
 

@@ -9,14 +9,6 @@ namespace {
 using kernel::format_to;
 using kernel::TextOutput;
 
-void add_signed(CborWriter& writer, std::int64_t value) {
-  if (value < 0) {
-    writer.negative(static_cast<std::uint64_t>(-(value + 1)));
-  } else {
-    writer.number(static_cast<std::uint64_t>(value));
-  }
-}
-
 void add_server(ResultMap& into, const sched::ServerParameters& server) {
   ResultMap result(into.key_for("server"));
   result.add("budget_us", static_cast<std::uint64_t>(server.budget) / 1000);
@@ -199,6 +191,14 @@ void write_dot(TextOutput& output, const CborValue& graph) {
 }
 
 }  // namespace
+
+void add_signed(CborWriter& writer, std::int64_t value) {
+  if (value < 0) {
+    writer.negative(static_cast<std::uint64_t>(-(value + 1)));
+  } else {
+    writer.number(static_cast<std::uint64_t>(value));
+  }
+}
 
 void add_structure(ResultMap& result, const graph::GraphEntry& entry) {
   const graph::Graph& graph = *entry.graph;

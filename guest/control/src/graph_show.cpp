@@ -65,6 +65,27 @@ void add_array(ResultMap& into, std::string_view name, const Items& items, Add&&
   }
 }
 
+/// What may be given: of an integer the range, of a text its length in bytes, and what is meant if it is not.
+void add_parameter(ResultMap& result, const graph::ParameterSpec& spec) {
+  using Type = graph::ParameterSpec::Type;
+  result.add("name", spec.name);
+  result.add("type", spec.type == Type::Integer ? "integer" : spec.type == Type::Choice ? "choice" : "text");
+  result.add_bool("required", spec.required);
+  if (spec.type == Type::Choice) {
+    result.add("choices", spec.choices);
+    if (!spec.required) {
+      result.add("fallback", spec.choices.substr(0, spec.choices.find('|')));
+    }
+  } else {
+    add_signed(result.key_for("min"), spec.min);
+    add_signed(result.key_for("max"), spec.max);
+  }
+  if (spec.type == Type::Integer && !spec.required) {
+    add_signed(result.key_for("fallback"), spec.fallback);
+  }
+  result.add("help", spec.help);
+}
+
 }  // namespace
 
 HandlerResult handle_graph_list(Services&, const Arguments&, Caller&, ResultMap& result) {
@@ -131,12 +152,7 @@ HandlerResult handle_graph_kinds(Services&, const Arguments&, Caller&, ResultMap
     parameters.array(kind.parameters.size());
     for (const graph::ParameterSpec& spec : kind.parameters) {
       ResultMap parameter(parameters);
-      parameter.add("name", spec.name);
-      parameter.add_bool("required", spec.required);
-      if (!spec.choices.empty()) {
-        parameter.add("choices", spec.choices);
-      }
-      parameter.add("help", spec.help);
+      add_parameter(parameter, spec);
       parameter.finish();
     }
     entry.finish();

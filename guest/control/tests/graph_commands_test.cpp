@@ -262,6 +262,12 @@ TEST_F(AddOperatorTest, names_ids_and_kinds) {
 }
 
 TEST_F(AddOperatorTest, parameters) {
+  /// As messages have it.
+  const auto shown = [](std::string_view text) {
+    TextCapture capture;
+    kernel::write_escaped(capture, text);
+    return capture.text;
+  };
   const auto with = [this](std::string_view parameters) { return add({"2", "b", "src", "--parameters", parameters}); };
   const auto form = [](std::string_view given) {
     return "bad-argument [parameters]: '" + std::string(given) + "': expected NAME=VALUE[,NAME=VALUE]...";
@@ -271,6 +277,11 @@ TEST_F(AddOperatorTest, parameters) {
   EXPECT_EQ(with("count=1,"), form("count=1,"));
   EXPECT_EQ(with(",count=1"), form(""));
   EXPECT_EQ(with("count=1,,fails=2"), form(""));
+  for (const char* const bad : {"label=a\\b", "label=a\\", "label=\\=", "label=\\\\\\"}) {
+    EXPECT_EQ(with(bad), "bad-argument [parameters]: '" + shown(bad) +
+                             "': behind a backslash expected ',' or another "
+                             "backslash");
+  }
   EXPECT_EQ(with("a=1,b=1,c=1,d=1,e=1,f=1,g=1,h=1,i=1"), "bad-argument [parameters]: at most 8 parameters");
   const auto wrong = [](const std::string& what) { return "graph-bad-parameter: operator 'b' (src): " + what; };
   EXPECT_EQ(with("size=1"), wrong("there is no parameter 'size' here"));
@@ -287,6 +298,12 @@ TEST_F(AddOperatorTest, parameters) {
             wrong("parameter 'label' has 52 bytes: expected 1 to 40"));
   EXPECT_EQ(add({"2", "b", "needy"}),
             "graph-bad-parameter: operator 'b' (needy): parameter 'level' is missing: how much");
+}
+
+TEST_F(GraphCommandTest, parameters_may_have_commas_and_backslashes) {
+  done("graph create", {"g"});
+  done("graph add-operator", {"g", "2", "b", "src", "--parameters", "label=a\\,b=\\\\,count=3"});
+  EXPECT_EQ(structure("g")["operators"].back()["parameters"], json({{"count", 3}, {"label", "a,b=\\"}}));
 }
 
 TEST_F(AddOperatorTest, schemas) {
@@ -337,16 +354,30 @@ TEST_F(GraphCommandTest, a_schema_whose_name_is_a_number_is_found_by_its_name) {
 TEST_F(GraphCommandTest, kinds_are_listed_with_their_ports_and_parameters) {
   const json kinds = run("graph kinds")["kinds"];
   ASSERT_EQ(kinds.size(), std::size(kTestKinds));
-  EXPECT_EQ(kinds[2],
-            (json{{"name", "needy"},
-                  {"help", "wants a level"},
-                  {"min_inputs", 0},
-                  {"max_inputs", 0},
-                  {"min_outputs", 0},
-                  {"max_outputs", 0},
-                  {"parameters", json::array({json{{"name", "level"}, {"required", true}, {"help", "how much"}}})}}));
+  EXPECT_EQ(kinds[2], (json{{"name", "needy"},
+                            {"help", "wants a level"},
+                            {"min_inputs", 0},
+                            {"max_inputs", 0},
+                            {"min_outputs", 0},
+                            {"max_outputs", 0},
+                            {"parameters", json::array({json{{"name", "level"},
+                                                             {"type", "integer"},
+                                                             {"required", true},
+                                                             {"min", 1},
+                                                             {"max", 9},
+                                                             {"help", "how much"}}})}}));
   EXPECT_EQ(kinds[1]["max_inputs"], 8);
-  EXPECT_EQ(kinds[1]["parameters"][5]["choices"], "fast|slow");
+  const auto parameter = [&](std::size_t index, const char* key) {
+    return kinds[1]["parameters"][index].value(key, json());
+  };
+  EXPECT_EQ(parameter(4, "min"), -1000);
+  EXPECT_EQ(parameter(4, "fallback"), 0);
+  EXPECT_EQ(parameter(5, "type"), "choice");
+  EXPECT_EQ(parameter(5, "choices"), "fast|slow");
+  EXPECT_EQ(parameter(5, "fallback"), "fast");
+  EXPECT_EQ(parameter(6, "type"), "text");
+  EXPECT_EQ(parameter(6, "max"), 40);
+  EXPECT_TRUE(parameter(6, "fallback").is_null());
   EXPECT_THAT(text, HasSubstr("name=needy"));
 }
 

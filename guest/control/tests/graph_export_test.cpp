@@ -43,7 +43,7 @@ TEST_F(GraphExportTest, numbers_below_0_and_texts_that_need_escapes) {
     done("graph add-operator", {"g", id, std::string("o") + std::string(id), "src", "--parameters", parameters});
   };
   add("1", "offset=-1000");
-  add("2", "offset=-1,label=say \"a\\b\"");
+  add("2", "offset=-1,label=say \"a\\\\b\"");
   add("3", "label=\t\x01\x1f");
   // Valid UTF-8 that a terminal would act on: DEL, and CSI as one character, U+009B; and what it would only show.
   add("4", "label=\x7f\xc2\x9b[2J");
