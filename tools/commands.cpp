@@ -154,14 +154,18 @@ ExitCode run(const Context& context, const GraphImport& command) {
   auto session = Session::open(context.options);
   if (!session) return report(context, session.error());
   bool created = false;
+  std::string schemas;
   for (const Request& request : requests->requests) {
     const auto result = session->call(request.op, request.args);
     if (!result) {
-      // Nothing half-made stays.
+      // Nothing half-made stays, but what cannot be taken back.
       if (created) (void)session->call("graph destroy", {{"graph", requests->graph}});
-      return report(context, result.error());
+      Failure failure = result.error();
+      if (!schemas.empty()) failure.message += "; these schemas stay registered: " + printable(schemas);
+      return report(context, failure);
     }
     created = created || request.op == "graph create";
+    if (request.op == "graph schema") schemas += (schemas.empty() ? "" : ", ") + request.args.value("name", "");
   }
   const json made = {{"graph", requests->graph}, {"requests", requests->requests.size()}};
   context.out << (context.options.json ? json_line(made) : table(made));

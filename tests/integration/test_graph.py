@@ -136,11 +136,13 @@ class Structure(GraphTest):
         exported = json.loads(self.ctl("graph", "export", "g"))
         exported["name"] = "h"
         exported["operators"][1]["kind"] = "drain"
+        exported["schemas"] = [{"name": "spare"}]
         file = self.folder / "bad.json"
         file.write_text(json.dumps(exported))
         done = self.subject.ctl("--json", "graph", "import", file)
         self.assertEqual(done.returncode, 1, done.stderr)
         self.assertEqual(json.loads(done.stdout)["error"]["code"], "graph-unknown-kind")
+        self.assertIn("; these schemas stay registered: spare", done.stderr)
         self.assertEqual([each["graph"] for each in self.call("graph list")["graphs"]], ["g"])
         # A graph of that name is not the import's to destroy.
         exported["name"] = "g"
