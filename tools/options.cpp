@@ -75,6 +75,7 @@ struct Raw {
   Snapshot snapshot;
   Batch batch;
   Metrics metrics;
+  std::vector<std::string> words;  ///< behind a command that passes them on
 };
 
 void add_global_options(CLI::App& app, Options& options, Raw& raw) {
@@ -271,22 +272,27 @@ std::string missing_command(const CLI::App& app) {
          ", allowed: " + known;
 }
 
+bool is_help(const std::vector<std::string>& words) {
+  return !words.empty() && (words.front() == "--help" || words.front() == "-h");
+}
+
 Parsed finish(const CLI::App& app, Options options, Raw raw) {
   if (!raw.timeout.empty()) parse_time(raw.timeout, options.timeout);
   if (app.got_subcommand("ping")) options.command = std::move(raw.ping);
   if (app.got_subcommand("info")) options.command = Info{};
   if (app.got_subcommand("shell")) {
-    const auto words = app.get_subcommand("shell")->remaining();
-    if (words.empty()) return usage_error("shell: COMMAND is missing");
-    options.command = Shell{.line = line_of(words)};
+    if (is_help(raw.words)) return {.options = {}, .text = app.get_subcommand("shell")->help()};
+    if (!raw.words.empty() && raw.words.front() == "--") raw.words.erase(raw.words.begin());
+    if (raw.words.empty()) return usage_error("shell: COMMAND is missing");
+    options.command = Shell{.line = line_of(raw.words)};
   }
   for (const auto& [name, help] : kGuestNames) {
     if (!app.got_subcommand(name)) continue;
-    std::vector<std::string> words = app.get_subcommand(name)->remaining();
+    std::vector<std::string> words = raw.words;
     words.insert(words.begin(), name);
     // Behind "--" words are arguments, whatever they look like.
     const auto options_end = std::ranges::find(words, "--");
-    if (std::find(words.begin(), options_end, "--help") != options_end) {
+    if (is_help(raw.words) || std::find(words.begin(), options_end, "--help") != options_end) {
       return {.options = {}, .text = app.get_subcommand(name)->help(), .exit_code = ExitCode::Ok};
     }
     std::string problem;
@@ -338,6 +344,27 @@ bool parse_time(const std::string& text, std::chrono::milliseconds& out) {
   return false;
 }
 
+namespace {
+
+/// How many arguments are for the parser: all, or those up to and with a command that passes on the others. (The parser
+/// would drop a "--" among them.)
+int own_arguments(int argc, const char* const* argv) {
+  constexpr std::string_view kWithValue[] = {"-m", "--machine", "--socket", "--key", "--timeout"};
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view word = argv[i];
+    if (std::ranges::find(kWithValue, word) != std::end(kWithValue)) {
+      ++i;
+    } else if (!word.starts_with('-')) {
+      const auto is_word = [&](const GuestName& guest) { return word == guest.name; };
+      const bool passes_on = word == "shell" || std::ranges::any_of(kGuestNames, is_word);
+      return passes_on ? i + 1 : argc;
+    }
+  }
+  return argc;
+}
+
+}  // namespace
+
 Parsed parse_options(int argc, const char* const* argv) {
   Options options;
   Raw raw;
@@ -348,8 +375,10 @@ Parsed parse_options(int argc, const char* const* argv) {
   app.require_subcommand(1);
   add_global_options(app, options, raw);
   add_commands(app, raw);
+  const int own = own_arguments(argc, argv);
+  raw.words.assign(argv + own, argv + argc);
   try {
-    app.parse(argc, argv);
+    app.parse(own, argv);
   } catch (const CLI::CallForHelp&) {
     const auto chosen = app.get_subcommands();
     return {.options = {}, .text = chosen.empty() ? app.help() : chosen.front()->help(), .exit_code = ExitCode::Ok};

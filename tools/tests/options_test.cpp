@@ -62,6 +62,7 @@ TEST(Options, shell_takes_one_word_as_the_line_and_quotes_several) {
   };
   EXPECT_EQ(line({"shell", "echo 'a  b'; mem"}), "echo 'a  b'; mem");
   EXPECT_EQ(line({"shell", "echo", "a  b", "c;d"}), "echo 'a  b' 'c;d'");
+  EXPECT_EQ(line({"shell", "--", "echo", "--"}), "echo --");
   EXPECT_EQ(line({"shell", "echo", "--json", "-n", "ping", "--help"}), "echo --json -n ping --help");
 }
 
@@ -77,6 +78,8 @@ TEST(Options, help_and_version_are_no_errors) {
   EXPECT_EQ(parse({"--help"}).exit_code, ExitCode::Ok);
   EXPECT_THAT(parse({"--help"}).text, HasSubstr("Exit status:"));
   EXPECT_THAT(parse({"ping", "--help"}).text, HasSubstr("--payload"));
+  EXPECT_THAT(parse({"shell", "--help"}).text, HasSubstr("shell COMMAND"));
+  EXPECT_THAT(parse({"sched", "-h"}).text, HasSubstr("servers and tasks"));
   EXPECT_THAT(parse({"--version"}).text, StartsWith("sisctl "));
 }
 
@@ -152,6 +155,8 @@ TEST(Options, commands_of_the_guest_are_taken_in_words) {
   EXPECT_EQ(words_of({"trace", "dump", "--count", "3", "--json", "-m", "x"}),
             (Words{"trace", "dump", "--count", "3", "--json", "-m", "x"}));
   EXPECT_EQ(words_of({"trace", "dump", "--", "--help"}), (Words{"trace", "dump", "--", "--help"}));
+  EXPECT_EQ(words_of({"--timeout", "5", "sched", "--", "--help"}), (Words{"sched", "--", "--help"}));
+  EXPECT_EQ(words_of({"-m", "ping", "--json", "graph", "show", "-h"}), (Words{"graph", "show", "-h"}));
   EXPECT_TRUE(parse({"--json", "mem"}).options.json);
   for (const char* const name :
        {"bench", "counters", "cpus", "det", "graph", "irq", "mem", "pmu", "ps", "sched", "trace"}) {
