@@ -68,6 +68,7 @@ std::string check_not_empty(const std::string& text) { return text.empty() ? "mu
 struct Raw {
   std::string timeout;
   std::string args;
+  std::string interval;
   Ping ping;
   Shutdown shutdown;
   Top top;
@@ -188,7 +189,21 @@ void add_metrics(CLI::App& app, Raw& raw) {
   metrics->add_option("--graph", raw.metrics.graph, "Only those of one graph")
       ->type_name("NAME")
       ->check(check_not_empty);
-  metrics->add_flag("--console", raw.metrics.console, "Have the guest print METRIC lines on its console instead");
+  auto* console =
+      metrics->add_flag("--console", raw.metrics.console, "Have the guest print METRIC lines on its console instead");
+  auto* watch = metrics->add_flag("--watch", raw.metrics.watch, "Print again and again what has changed");
+  watch->excludes(console);
+  metrics->add_option("--interval", raw.interval, "With --watch: how often, as --timeout; default: 1")
+      ->type_name("TIME")
+      ->check(check_time)
+      ->needs(watch);
+  metrics->add_option("-n,--count", raw.metrics.count, "With --watch: how many times; default: until Ctrl-C")
+      ->type_name("N")
+      ->check(CLI::Range(std::uint32_t{1}, std::uint32_t{100'000'000}).description(""))
+      ->needs(watch);
+  metrics->footer(
+      "With --watch a line for each that has changed: its value, by how much, and that in a second of the guest's\n"
+      "time; with --json an object for each interval.");
 }
 
 void add_commands(CLI::App& app, Raw& raw) {
@@ -307,7 +322,10 @@ Parsed finish(const CLI::App& app, Options options, Raw raw) {
   }
   if (app.got_subcommand("ls")) options.command = List{};
   if (app.got_subcommand("batch")) options.command = std::move(raw.batch);
-  if (app.got_subcommand("metrics")) options.command = std::move(raw.metrics);
+  if (app.got_subcommand("metrics")) {
+    if (!raw.interval.empty()) parse_time(raw.interval, raw.metrics.interval);
+    options.command = std::move(raw.metrics);
+  }
   if (app.got_subcommand("snapshot")) {
     options.command = std::move(raw.snapshot);
     if (raw.timeout.empty()) options.timeout = kSnapshotTimeout;

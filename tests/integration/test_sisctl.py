@@ -245,6 +245,22 @@ graphs:
         self.assertEqual(subject.ctl("metrics", "--graph", "none").returncode, 1)
         self.assertRegex(subject.ctl("metrics", "op_demo_1_end_r").stdout, r"^op_demo_1_end_runs +150\n$")
 
+    def test_changes_are_watched(self):
+        subject = self.machine(self.SCENARIO).wait_ready()
+        subject.ctl("graph", "start", "Demo.1")
+        done = subject.ctl("--json", "metrics", "op_demo_1_end", "--watch", "--interval", "200ms", "-n", "3")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        sets = [json.loads(line) for line in done.stdout.splitlines()]
+        self.assertEqual(len(sets), 3)
+        for one, (before, after) in zip(sets[1:], zip(sets, sets[1:])):
+            runs = one["changes"]["op_demo_1_end_runs"]
+            self.assertEqual(runs["value"] - before["changes"]["op_demo_1_end_runs"]["value"], runs["by"])
+            seconds = (after["time_ns"] - before["time_ns"]) / 1e9
+            self.assertAlmostEqual(runs["per_s"], runs["by"] / seconds, delta=runs["per_s"] / 1000)
+        done = subject.ctl("metrics", "op_demo_1_end_runs", "--watch", "-n", "1", "--interval", "100ms")
+        self.assertRegex(done.stdout, r"^at [\d.]+ m?s:\nop_demo_1_end_runs +\d+ +\+\d+ +\+\d+\.\d/s\n$")
+        self.assertEqual(subject.ctl("metrics", "--interval", "1").returncode, 2)
+
     def test_a_scenario_expects_what_is_printed(self):
         text = self.SCENARIO + """steps:
   - {op: graph start, args: {graph: Demo.1, steps: 150}}

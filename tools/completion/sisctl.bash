@@ -41,7 +41,7 @@ _sisctl() {
           mapfile -t COMPREPLY < <(compgen -f -- "$current")
           return
           ;;
-        --token | --timeout | -n | --count | --payload | --code | --args | --pipeline | --graph) return ;;
+        --token | --timeout | -n | --count | --payload | --code | --args | --pipeline | --graph | --interval) return ;;
       esac
       ;;
   esac
@@ -57,7 +57,7 @@ _sisctl() {
       mapfile -t COMPREPLY < <(compgen -f -- "$current")
       [[ $current == -* ]] && words="--keep-going --pipeline $options"
       ;;
-    metrics) words="--graph --console $options" ;;
+    metrics) words="--graph --console --watch --interval -n --count $options" ;;
     snapshot)
       mapfile -t COMPREPLY < <(compgen -d -- "$current")
       [[ $current == -* ]] && words=$options

@@ -62,6 +62,9 @@ struct Metrics {
   std::string prefix;  ///< of the names; empty: all
   std::string graph;   ///< empty: of all graphs, and all others
   bool console = false;
+  bool watch = false;  ///< again and again, what has changed
+  std::chrono::milliseconds interval{1000};
+  std::uint32_t count = 0;  ///< so many times; 0: for ever
 };
 /// Saves the machine; asks its monitor, not the guest.
 struct Snapshot {
