@@ -8,6 +8,7 @@ import subprocess
 import unittest
 
 import harness
+from test_terminal import Terminal
 
 COMPLETION = harness.ROOT / "tools/completion"
 PAGE = harness.ROOT / "docs/man/sisctl.1"
@@ -28,7 +29,7 @@ def commands():
 def options(*words):
     """The long options that `sisctl [COMMAND] --help` lists."""
     text = harness.run(harness.SISCTL, *words, "--help").stdout
-    return set(re.findall(r"^  (?:-\w,)?(--[a-z]+)", text, re.MULTILINE))
+    return set(re.findall(r"^  (?:-\w,)?(--[a-z-]+)", text, re.MULTILINE))
 
 
 @unittest.skipUnless(shutil.which("bash"), "there is no bash here")
@@ -45,8 +46,8 @@ class Bash(harness.MachineTest):
         self.assertEqual({word for word in offered if word.startswith("--")}, options())
         self.assertEqual(self.complete("sn"), ["snapshot"])
         self.assertEqual(self.complete("--json", "--timeout", "5", "sh"), ["shell", "shutdown"])
-        for command in ("ping", "shutdown", "call"):
-            offered = {word for word in self.complete(command, "") if word.startswith("--")}
+        for command in ("ping", "shutdown", "call", "batch", "metrics"):
+            offered = {word for word in self.complete(command, "-") if word.startswith("--")}
             self.assertEqual(offered, options() - {"--version"} | options(command), command)
 
     def test_values_of_options(self):
@@ -88,6 +89,48 @@ class Bash(harness.MachineTest):
         self.assertIn("--count", self.complete("watch", "log", "--"))
 
 
+@unittest.skipUnless(shutil.which("zsh"), "there is no zsh here")
+class Zsh(harness.MachineTest):
+    """A zsh at a terminal: what Tab makes of a line."""
+
+    def setUp(self):
+        super().setUp()
+        path = f"{harness.SISCTL.parent}:{os.environ['PATH']}"
+        self.zsh = Terminal(["zsh", "-f", "-i"], harness.environment(PATH=path, TERM="xterm", HOME=str(self.folder)),
+                            size=(60, 160))
+        self.addCleanup(self.zsh.close)
+        for line in (f"fpath=({COMPLETION} $fpath); autoload -U compinit; compinit -u -D", "LISTMAX=1000; PS1='%% '",
+                     "show() { print -r -- \"<<$BUFFER>>\"; BUFFER= }; zle -N show; bindkey '^Xs' show",
+                     f"cd {self.folder}; unsetopt beep; print rea''dy"):
+            self.zsh.type(line.encode() + b"\r")
+        self.zsh.wait_for(b"ready")
+
+    def complete(self, line):
+        """The line behind Tab."""
+        self.zsh.forget()
+        self.zsh.type(line.encode() + b"\t")
+        self.zsh.type(b"\x18s")
+        self.zsh.wait_for(b">>")
+        return re.search(rb"<<(.*?)>>", self.zsh.output, re.DOTALL)[1].decode()
+
+    def test_tab_completes_commands_options_and_actions(self):
+        (self.folder / "requests.txt").touch()
+        for typed, completed in (("sisctl sna", "sisctl snapshot "), ("sisctl --js", "sisctl --json "),
+                                 ("sisctl --timeout 5 ba", "sisctl --timeout 5 batch "),
+                                 ("sisctl batch req", "sisctl batch requests.txt "),
+                                 ("sisctl batch --pi", "sisctl batch --pipeline "),
+                                 ("sisctl metrics --wa", "sisctl metrics --watch "),
+                                 ("sisctl graph exp", "sisctl graph export "),
+                                 ("sisctl graph export g --d", "sisctl graph export g --dot "),
+                                 ("sisctl det adm", "sisctl det admit ")):
+            self.assertEqual(self.complete(typed), completed)
+
+    def test_tab_lists_all_commands(self):
+        self.complete("sisctl ")
+        for command in commands():
+            self.assertIn(command.encode(), self.zsh.output)
+
+
 class Texts(unittest.TestCase):
     def test_zsh_names_the_same_commands(self):
         text = (COMPLETION / "_sisctl").read_text()
@@ -104,7 +147,7 @@ class Texts(unittest.TestCase):
         text = PAGE.read_text().replace("\\-", "-")
         for command in commands():
             self.assertRegex(text, rf'(?m)^\.BI?R? "?{command}\b', command)
-        for option in options() | options("ping") | options("shutdown") | options("call"):
+        for option in options().union(*(options(command) for command in ("ping", "shutdown", "call", "batch", "metrics"))):
             self.assertIn(option, text)
         for code in re.findall(r"^  (\d+)  ", harness.run(harness.SISCTL, "--help").stdout, re.MULTILINE):
             self.assertIn(f"\n.B {code}\n", text)
