@@ -4,10 +4,11 @@
 usage: request_load.py [--requests N] [--clients N] [--seed N]
 
 The clients are tests/control/load: pings of several sizes, one by one, in pipelines and read late; what tells of the
-machine; graphs made, run, shown and removed; sleeps that end and that are cancelled; lines of the shell; unknown and
-wrong commands; commands without the right or a token; broken frames, half ones, connections that end in the middle. They
-check every answer. Afterwards the guest has counted as many requests and answers as they have, holds no connection but
-the one that asks, and its memory and the monitor's are where they were after a first, shorter round (MEMORY below).
+machine; graphs made, run, shown and removed; sleeps that end and that are cancelled; the trace, watched; lines of the
+shell; unknown and wrong commands; commands without the right or a token; broken frames, half ones, connections that end
+in the middle. They check every answer. Afterwards the guest has counted as many requests and answers as they have,
+holds no connection but the one that asks, and its memory and the monitor's are where they were after a first, shorter
+round (MEMORY below).
 """
 
 import argparse
@@ -33,9 +34,9 @@ class Guest:
     def __init__(self, machine):
         self.machine, self.requests = machine, 0
 
-    def call(self, op):
+    def call(self, op, **arguments):
         self.requests += 2  # with Hello
-        return soak.call(self.machine, op)
+        return soak.call(self.machine, op, **arguments)
 
     def settle(self):
         """Waits until the guest has let go of every connection but the one that asks; returns its counters."""
@@ -92,6 +93,7 @@ def print_table(report):
 def measure(machine, options):
     """Returns what was wrong."""
     guest = Guest(machine)
+    guest.call("trace", action="on")  # there is something to watch
     # A first round lets buffers, caches and the heap's slabs grow to their working size.
     failures = send(machine, max(1000, options.requests // 20), options.clients, options.seed + 1)["failures"]
     before = guest.settle()
@@ -108,7 +110,7 @@ def measure(machine, options):
     print_table(report)
     figures = {"requests": report["answered"], "seconds": round(report["seconds"], 1),
                "per_second": round(report["answered"] / report["seconds"]), "connections": report["sessions"],
-               "abandoned": report["abandoned"], "clients": options.clients, "seed": options.seed}
+               "events": report["events"], "abandoned": report["abandoned"], "clients": options.clients, "seed": options.seed}
     figures |= {f"guest_{name}": f"{memory[name]} -> {memory_after[name]}" for name in MEMORY}
     figures["sisvmm_rss_kib"] = f"{resident} -> {resident_after}"
     figures["sisvmm_peak_rss_kib"] = soak.resident_kib(machine.process.pid, "VmHWM")

@@ -127,9 +127,9 @@ def resident_allowed_kib(before):
     return before * 1.1 + (262144 if "debug" in str(harness.BUILD) else 1024)
 
 
-def call(machine, op):
+def call(machine, op, **arguments):
     with machine.session() as connection:
-        command, _, body = connection.call(2, op)
+        command, _, body = connection.call(2, op, arguments)
         if command != REPLY:
             raise RuntimeError(f"{op}: {body}")
         return body["result"]

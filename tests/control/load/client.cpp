@@ -160,6 +160,10 @@ void Client::on_frame(const vmm::control::Frame& frame) {
   }
   // Those that share id 0 are answered in their order, which a multimap keeps.
   const Waiting& waiting = first->second;
+  if (frame.command == wire::Command::Event && waiting.request.watches) {
+    ++figures_.events;
+    return;
+  }
   if (const auto wrong = waiting.request.check(frame)) {
     return fail(std::string(waiting.request.kind) + ", request " + std::to_string(frame.id) + ": " + *wrong);
   }

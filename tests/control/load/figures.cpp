@@ -19,8 +19,13 @@ nlohmann::json Figures::report() const {
     all.insert(all.end(), samples.begin(), samples.end());
   }
   if (!all.empty()) kinds["all"] = summary_of(all);
-  return {{"answered", answered_}, {"sessions", sessions}, {"abandoned", abandoned},
-          {"failures", failures_}, {"kinds", kinds},       {"clock_resolution_ns", sisctl::clock_resolution_ns()}};
+  return {{"answered", answered_},
+          {"sessions", sessions},
+          {"abandoned", abandoned},
+          {"events", events},
+          {"failures", failures_},
+          {"kinds", kinds},
+          {"clock_resolution_ns", sisctl::clock_resolution_ns()}};
 }
 
 }  // namespace load

@@ -29,10 +29,12 @@ class Figures {
   /// Requests that were sent whole and answered once.
   [[nodiscard]] std::uint64_t answered() const { return answered_; }
 
-  /// {answered, sessions, abandoned, failures, kinds: {KIND: {count, p50_ns, p99_ns, max_ns}}, clock_resolution_ns}.
+  /// {answered, sessions, abandoned, events, failures, kinds: {KIND: {count, p50_ns, p99_ns, max_ns}},
+  /// clock_resolution_ns}.
   [[nodiscard]] nlohmann::json report() const;
 
   std::uint64_t sessions = 0;
+  std::uint64_t events = 0;
   std::uint64_t abandoned = 0;  ///< requests of which nobody read the answer; some were not sent whole
 
  private:

@@ -30,6 +30,7 @@ struct Request {
   std::uint32_t id = 0;   ///< that the answer carries; 0 where the guest cannot read one
   Bytes bytes;
   Check check;
+  bool watches = false;  ///< Event frames with its id may come before the answer
 };
 
 struct Move {
@@ -70,6 +71,7 @@ class SessionMaker {
   Session observations();
   Session graph_life();
   Session sleeps();
+  Session watches();
   Session shell_lines();
   Session slow_reader();
   Session ends_early();

@@ -226,6 +226,26 @@ Session SessionMaker::sleeps() {
   return session;
 }
 
+/// Subscriptions to the kernel's trace, which is on: some end by their count, the others are cancelled.
+Session SessionMaker::watches() {
+  Session session = open();
+  Move& move = session.moves.emplace_back();
+  for (std::size_t left = between(1, 4); left > 0; --left) {
+    const std::size_t count = between(1, 200);
+    move.requests.push_back(call("watch that ends by its count", "watch trace", {{"count", count}, {"interval_ms", 10}},
+                                 result_has({{"end", "count"}})));
+    move.requests.back().watches = true;
+  }
+  move.requests.push_back(call("watch, cancelled", "watch trace", {{"interval_ms", 10}}, refused_with("cancelled")));
+  move.requests.back().watches = true;
+  const std::uint32_t endless = move.requests.back().id;
+  for (std::size_t left = between(1, 30); left > 0; --left) {
+    move.requests.push_back(ping("ping, one of many", between(0, 200)));
+  }
+  move.requests.push_back(cancel(endless, ok()));
+  return session;
+}
+
 Session SessionMaker::shell_lines() {
   Session session = open();
   std::vector<Request> requests;
@@ -280,6 +300,7 @@ Session SessionMaker::make() {
                                                           {&SessionMaker::observations, 8},
                                                           {&SessionMaker::graph_life, 40},
                                                           {&SessionMaker::sleeps, 6},
+                                                          {&SessionMaker::watches, 3},
                                                           {&SessionMaker::shell_lines, 6},
                                                           {&SessionMaker::slow_reader, 1},
                                                           {&SessionMaker::ends_early, 3},
