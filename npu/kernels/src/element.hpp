@@ -25,18 +25,22 @@ using MemU8 [[gnu::may_alias]] = std::uint8_t;
   return operand.data + row * operand.row_stride;
 }
 
-// A row as numbers; the operand is known to be aligned for them. Through void, since the bytes' own type is not.
+// A row as numbers. The checker has seen to the alignment, which the bytes' own type does not have.
 [[gnu::always_inline]] static inline MemF32* f32(std::byte* row) {
-  return static_cast<MemF32*>(static_cast<void*>(row));
+  return static_cast<MemF32*>(__builtin_assume_aligned(row, alignof(MemF32)));
 }
 [[gnu::always_inline]] static inline MemI32* i32(std::byte* row) {
-  return static_cast<MemI32*>(static_cast<void*>(row));
+  return static_cast<MemI32*>(__builtin_assume_aligned(row, alignof(MemI32)));
 }
 [[gnu::always_inline]] static inline MemU16* u16(std::byte* row) {
-  return static_cast<MemU16*>(static_cast<void*>(row));
+  return static_cast<MemU16*>(__builtin_assume_aligned(row, alignof(MemU16)));
 }
-[[gnu::always_inline]] static inline MemI8* i8(std::byte* row) { return static_cast<MemI8*>(static_cast<void*>(row)); }
-[[gnu::always_inline]] static inline MemU8* u8(std::byte* row) { return static_cast<MemU8*>(static_cast<void*>(row)); }
+[[gnu::always_inline]] static inline MemI8* i8(std::byte* row) {
+  return static_cast<MemI8*>(__builtin_assume_aligned(row, alignof(MemI8)));
+}
+[[gnu::always_inline]] static inline MemU8* u8(std::byte* row) {
+  return static_cast<MemU8*>(__builtin_assume_aligned(row, alignof(MemU8)));
+}
 
 [[gnu::always_inline]] static inline MemF32* f32_row(const Operand& operand, std::uint64_t row) {
   return f32(row_of(operand, row));

@@ -50,7 +50,7 @@ Outcome max_pool(const Checked& command, Units units) {
       auto largest = static_cast<float>(-kInfinity);
       each_element(command, window, channel, [&](std::byte* row, std::uint64_t i) {
         const float value = f32(row)[i];
-        largest = value > largest || value != value ? value : largest;
+        largest = value > largest || is_nan(static_cast<double>(value)) ? value : largest;
       });
       f32(output)[index] = largest;
     }

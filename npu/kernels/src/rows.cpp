@@ -42,8 +42,8 @@ class Largest {
 
   /// NaN is behind all others; equal ones are in the order of their indices.
   static bool is_before(Entry a, Entry b) {
-    const bool a_nan = a.value != a.value;
-    const bool b_nan = b.value != b.value;
+    const bool a_nan = is_nan(static_cast<double>(a.value));
+    const bool b_nan = is_nan(static_cast<double>(b.value));
     if (a_nan != b_nan) {
       return b_nan;
     }
@@ -92,7 +92,7 @@ std::int32_t find_largest(const T* x, std::uint64_t count) {
   std::uint64_t found = 0;
   for (std::uint64_t i = 1; i < count; ++i) {
     // The second comparison: the one found is NaN, this one is not.
-    if (x[i] > x[found] || (x[found] != x[found] && x[i] == x[i])) {
+    if (x[i] > x[found] || (is_nan(static_cast<double>(x[found])) && !is_nan(static_cast<double>(x[i])))) {
       found = i;
     }
   }

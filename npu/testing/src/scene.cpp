@@ -106,7 +106,7 @@ void Scene::fill(unsigned operand) {
     const std::uint64_t noise = random();
     std::memcpy(all.data() + i, &noise, std::min(sizeof(noise), all.size() - i));
   }
-  const auto real = [&] { return static_cast<float>(random() % 65536) / 16384 - 2; };
+  const auto real = [&] { return static_cast<float>(random() % 65536) / 16384.0F - 2.0F; };
   const bool blocks = is_blocks(spec.type);
   for (std::uint64_t row = 0; row < spec.rows; ++row) {
     for (std::uint64_t column = 0; column < spec.columns; column += blocks ? kBlockElements : 1) {
@@ -117,7 +117,7 @@ void Scene::fill(unsigned operand) {
       } else if (spec.type == Type::I32) {
         set(operand, row, column, static_cast<std::int32_t>(random() % 8));
       } else if (blocks) {
-        const auto scale = static_cast<_Float16>(real() / (spec.type == Type::Q8_0 ? 127 : 8));
+        const auto scale = static_cast<_Float16>(real() / (spec.type == Type::Q8_0 ? 127.0F : 8.0F));
         std::memcpy(place(operand, row) + column / kBlockElements * block_bytes(spec.type), &scale, sizeof(scale));
       }
     }
