@@ -243,6 +243,17 @@ TEST_F(Version0Test, frames_that_are_wrong_are_refused_and_the_connection_goes_o
   EXPECT_EQ(machine.counter("control_bad_frames"), 4U);
 }
 
+TEST_F(Version0Test, answers_are_counted_by_their_kind) {
+  ask(Legacy::CreateGraph);
+  ask(Legacy::AddChannel, std::uint16_t{1});
+  ask(Legacy::AddChannel, std::uint16_t{0});
+  EXPECT_EQ(machine.counter("control_requests"), 3U);
+  EXPECT_EQ(machine.counter("control_replies_ok"), 2U);
+  EXPECT_EQ(machine.counter("control_replies_error"), 1U);
+  EXPECT_EQ(machine.counter("control_error_bad_argument"), 1U);
+  EXPECT_EQ(machine.counter("control_tokens_accepted"), 3U);
+}
+
 TEST_F(Version0Test, every_truncation_waits_for_its_rest) {
   const Bytes whole = legacy(Legacy::CreateGraph);
   for (std::size_t cut = 0; cut < whole.size(); ++cut) {
