@@ -1,9 +1,10 @@
-// Any commands over small regions: what the checker lets through runs without touching a byte outside of them
+// Any jobs over small regions: what the checker lets through runs without touching a byte outside of them
 // (AddressSanitizer sees to that), ends, and writes nothing but what it says it writes.
 //
 // The input is instructions for making commands, most of which are nearly right: random bytes alone would never pass.
 //   1 byte     which of the examples to begin with
-//   then pairs of a byte and a number, each changing a field (change())
+//   1 byte     how many commands, and whether a byte of the header is changed
+//   then pairs of a byte and a number, each changing a field (change()); a command is the one before, changed
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "npu/kernels/kernels.hpp"
+#include "npu/stream/job.hpp"
 #include "npu/testing/examples.hpp"
 
 namespace {
@@ -145,29 +147,40 @@ class Snapshot {
   std::vector<std::vector<std::byte>> copies_;
 };
 
-void run(Scene& scene) {
-  Model model;
-  model.max_command_cycles = 20'000;  // so that an input takes some milliseconds at most
-  const auto checked = scene.check(model);
-  if (!checked) {
-    require(checked.error().reason != abi::npu::Reason::None && checked.error().status != abi::npu::Status::Ok);
-    require(checked.error().field_offset < sizeof(abi::npu::Command));
-    return;
-  }
-  Snapshot before(scene.memory);
-  const Partition grid = partition(*checked);
-  const auto kernel = scalar_kernels().kernels[static_cast<unsigned>(checked->opcode)];
+/// One that was let through.
+void run(const Checked& command, testing::Memory& memory) {
+  Snapshot before(memory);
+  const Partition grid = partition(command);
+  const auto kernel = scalar_kernels().kernels[static_cast<unsigned>(command.opcode)];
   for (std::uint64_t unit = 0; unit < grid.units; ++unit) {
-    const auto reason = kernel(*checked, {.first = unit, .count = 1});
+    const auto reason = kernel(command, {.first = unit, .count = 1});
     require(!reason || *reason == abi::npu::Reason::IndexRange);
   }
   for (unsigned i = 0; i < kMaxOperands; ++i) {
-    const bool output = i == 0 || (i == 2 && checked->opcode == abi::npu::Opcode::TopK);
-    if (output && checked->operands[i].data != nullptr) {
-      before.allow(checked->operands[i]);
+    const bool output = i == 0 || (i == 2 && command.opcode == abi::npu::Opcode::TopK);
+    if (output && command.operands[i].data != nullptr) {
+      before.allow(command.operands[i]);
     }
   }
   require(before.is_same());
+}
+
+void run(const abi::npu::JobHeader& header, const std::vector<abi::npu::Command>& commands, testing::Memory& memory) {
+  // So that an input takes some milliseconds at most.
+  constexpr JobLimits kLimits = {.max_commands = 3, .max_cycles = 20'000};
+  std::vector<Checked> checked(commands.size());
+  const auto cost = check_job(header, commands, memory, Model{}, kLimits, checked);
+  if (!cost) {
+    const JobFault& fault = cost.error();
+    require(fault.fault.reason != abi::npu::Reason::None && fault.fault.status != abi::npu::Status::Ok);
+    require(fault.fault.field_offset < sizeof(abi::npu::Command));
+    require(fault.command < header.commands || fault.command == abi::npu::kNoCommand);
+    return;
+  }
+  require(cost->cycles <= kLimits.max_cycles);
+  for (std::uint32_t i = 0; i < header.commands; ++i) {
+    run(checked[i], memory);
+  }
 }
 
 }  // namespace
@@ -176,9 +189,24 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   Input input(data, size);
   const auto& examples = testing::examples();
   Scene scene = examples[input.take<std::uint8_t>() % examples.size()].make();
-  for (int changes = 0; changes < 12 && !input.empty(); ++changes) {
-    change(scene, input);
+
+  abi::npu::JobHeader header{};
+  header.stream_version = abi::npu::kStreamVersion;
+  const auto shape = input.take<std::uint8_t>();
+  header.commands = 1 + shape % 3U;
+  if (shape >= 0xF0) {  // a byte of the header
+    const auto at = input.take<std::uint8_t>() % sizeof(header);
+    const auto value = input.take<std::uint8_t>();
+    std::memcpy(static_cast<std::byte*>(static_cast<void*>(&header)) + at, &value, 1);
   }
-  run(scene);
+
+  std::vector<abi::npu::Command> commands;
+  for (unsigned i = 0; i < 1 + shape % 3U; ++i) {
+    for (int changes = 0; changes < 8 && !input.empty(); ++changes) {
+      change(scene, input);
+    }
+    commands.push_back(scene.command);
+  }
+  run(header, commands, scene.memory);
   return 0;
 }

@@ -10,7 +10,7 @@ namespace image = abi::npu::dim::image;
 using abi::npu::Opcode;
 
 /// Operations of a unit.
-constexpr std::uint64_t kUnitWork = 1U << 19;
+constexpr std::uint64_t kUnitWork = 1U << 18;
 
 /// The output of a command as cells.
 struct Grid {

@@ -27,6 +27,30 @@ inline constexpr double kNan = __builtin_nan("");
   return __builtin_bit_cast(double, static_cast<std::uint64_t>(n + 1023) << 52);
 }
 
+/// 1 / k! for k from 0.
+static constexpr double kInverseFactorials[] = {
+    1.0,
+    1.0,
+    1.0 / 2,
+    1.0 / 6,
+    1.0 / 24,
+    1.0 / 120,
+    1.0 / 720,
+    1.0 / 5040,
+    1.0 / 40320,
+    1.0 / 362880,
+    1.0 / 3628800,
+    1.0 / 39916800,
+    1.0 / 479001600,
+    1.0 / 6227020800,
+    1.0 / 87178291200,
+    1.0 / 1307674368000,
+    1.0 / 20922789888000,
+    1.0 / 355687428096000,
+    1.0 / 6402373705728000,
+    1.0 / 121645100408832000,
+};
+
 /// e^x; at most 4 ulp off.
 static inline double exponential(double x) {
   if (is_nan(x) || x > 710 || x < -750) {
@@ -36,9 +60,9 @@ static inline double exponential(double x) {
   constexpr double kLn2Parts[] = {0x1.62e42feep-1, 0x1.a39ef35793c76p-33};
   const double n = round_even(x * 0x1.71547652b82fep+0);
   const double r = (x - n * kLn2Parts[0]) - n * kLn2Parts[1];
-  double sum = 1;  // Taylor's series up to r^14
-  for (int k = 14; k > 0; --k) {
-    sum = 1 + sum * r / k;
+  double sum = kInverseFactorials[14];  // Taylor's series
+  for (int k = 13; k >= 0; --k) {
+    sum = sum * r + kInverseFactorials[k];
   }
   // In two steps, since the result may be subnormal, and 2^1024 is no number.
   const auto whole = static_cast<std::int64_t>(n);
@@ -82,11 +106,11 @@ static inline SineCosine sine_cosine(double angle) {
     r -= n * part;
   }
   const double square = r * r;
-  double sine = 1;
-  double cosine = 1;
-  for (int k = 18; k > 0; k -= 2) {  // Taylor's series
-    sine = 1 - sine * square / (k * (k + 1));
-    cosine = 1 - cosine * square / (k * (k - 1));
+  double sine = kInverseFactorials[19];  // Taylor's series
+  double cosine = kInverseFactorials[18];
+  for (int k = 16; k >= 0; k -= 2) {
+    sine = kInverseFactorials[k + 1] - sine * square;
+    cosine = kInverseFactorials[k] - cosine * square;
   }
   sine *= r;
   switch (static_cast<std::int64_t>(n) & 3) {

@@ -237,8 +237,8 @@ TEST(Partition, units_are_below_a_million_operations) {
 TEST(Partition, units_are_not_tiny) {
   // One row times a square matrix, as a transformer's layers have it.
   const Partition grid = partition(shaped(Opcode::Gemm, {1, 4096, 4096}));
-  EXPECT_EQ(grid.units, 32U);
-  EXPECT_EQ(grid.columns_per_unit, 128U);
+  EXPECT_EQ(grid.units, 64U);
+  EXPECT_EQ(grid.columns_per_unit, 64U);
   EXPECT_EQ(partition(shaped(Opcode::Nop, {})).units, 0U);
 }
 

@@ -247,6 +247,16 @@ constexpr Form kForms[] = {
     copy(kU8, kI8),
 };
 
+std::uint64_t factor(unsigned index, std::span<const std::uint32_t, abi::npu::kMaxDims> dims) {
+  if (index < abi::npu::kMaxDims) {
+    return dims[index];
+  }
+  // Both are below 2^31. Row m sees past + m + 1 positions.
+  const std::uint64_t rows = dims[dim::kRows];
+  const std::uint64_t past = dims[dim::attention::kPast];
+  return index == kContext ? rows + past : rows * past + rows * (rows + 1) / 2;
+}
+
 constexpr bool takes(const OperandRule& rule, std::uint8_t type) {
   return rule.types == 0 || (type < abi::npu::kTypes && (rule.types >> type & 1U) != 0);
 }
@@ -266,18 +276,9 @@ const Form* find_form(Opcode opcode, std::uint8_t output_type, std::uint8_t inpu
 }
 
 std::uint64_t product(DimSet set, std::span<const std::uint32_t, abi::npu::kMaxDims> dims) {
-  const std::uint64_t rows = dims[dim::kRows];
-  const std::uint64_t past = dims[dim::attention::kPast];
   std::uint64_t result = 1;
-  for (unsigned i = 0; i < abi::npu::kMaxDims; ++i) {
-    result = (set >> i & 1U) != 0 ? saturating_multiply(result, dims[i]) : result;
-  }
-  if ((set >> kContext & 1U) != 0) {
-    result = saturating_multiply(result, rows + past);
-  }
-  if ((set >> kCausal & 1U) != 0) {
-    // Row m sees past + m + 1 positions. Both are below 2^31.
-    result = saturating_multiply(result, rows * past + rows * (rows + 1) / 2);
+  for (unsigned left = set; left != 0; left &= left - 1) {
+    result = saturating_multiply(result, factor(static_cast<unsigned>(__builtin_ctz(left)), dims));
   }
   return result;
 }

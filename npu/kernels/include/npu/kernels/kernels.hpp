@@ -1,4 +1,5 @@
-// What runs the NPU's commands: a set of kernels, one for each opcode.
+// What runs the NPU's commands: a set of kernels, one for each opcode. In the guest all of it uses FP registers, so it
+// is for threads.
 //
 // The work of a command is a row of units, each of which computes some elements of the output that no other unit
 // computes, always in the same order of operations. So the result does not depend on how many threads share the units,
