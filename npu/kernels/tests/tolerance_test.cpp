@@ -41,7 +41,7 @@ void multiply_back(Scene& scene, std::uint64_t missing) {
 }
 
 TEST(Tolerance, of_a_product_holds_for_f32_in_another_order) {
-  for (const std::uint32_t inner : {1U, 7U, 300U, 2000U}) {
+  for (const std::uint32_t inner : {1U, 7U, 600U}) {
     for (const Type type : {Type::F32, Type::F16}) {
       Scene reference = gemm(type, inner);
       Scene other = gemm(type, inner);

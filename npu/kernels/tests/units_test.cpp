@@ -127,9 +127,9 @@ const std::vector<Example>& long_commands() {
   static const std::vector<Example> kList = {
       {"gemm",
        [] {
-         Scene scene(Opcode::Gemm, {40, 70, 900});
-         scene.operand({0, Type::F32, 40, 70}).operand({1, Type::F32, 40, 900});
-         return std::move(scene.operand({2, Type::F32, 70, 900}));
+         Scene scene(Opcode::Gemm, {40, 70, 450});
+         scene.operand({0, Type::F32, 40, 70}).operand({1, Type::F32, 40, 450});
+         return std::move(scene.operand({2, Type::F32, 70, 450}));
        }},
       {"gemv_of_blocks",
        [] {
@@ -139,24 +139,24 @@ const std::vector<Example>& long_commands() {
        }},
       {"norm",
        [] {
-         Scene scene(Opcode::LayerNorm, {50, 3000});
-         return std::move(scene.operand({0, Type::F32, 50, 3000}).operand({1, Type::F32, 50, 3000}));
+         Scene scene(Opcode::LayerNorm, {25, 3000});
+         return std::move(scene.operand({0, Type::F32, 25, 3000}).operand({1, Type::F32, 25, 3000}));
        }},
       {"attention",
        [] {
-         Scene scene(Opcode::Attention, {4, 4, 2, 64, 1000});
+         Scene scene(Opcode::Attention, {4, 4, 2, 64, 500});
          scene.f(0, 0.1F).operand({0, Type::F32, 4, 256}).operand({1, Type::F32, 4, 256});
-         return std::move(scene.operand({2, Type::F16, 1004, 128}).operand({3, Type::F32, 1004, 128}));
+         return std::move(scene.operand({2, Type::F16, 504, 128}).operand({3, Type::F32, 504, 128}));
        }},
       {"silu",
        [] {
-         Scene scene(Opcode::Silu, {2, 70'001});
-         return std::move(scene.operand({0, Type::F32, 2, 70'001}).operand({1, Type::F32, 2, 70'001}));
+         Scene scene(Opcode::Silu, {2, 35'001});
+         return std::move(scene.operand({0, Type::F32, 2, 35'001}).operand({1, Type::F32, 2, 35'001}));
        }},
       {"copy_to_blocks",
        [] {
-         Scene scene(Opcode::Copy, {1, 96 * 4096});
-         return std::move(scene.operand({0, Type::Q8_0, 1, 96 * 4096}).operand({1, Type::F32, 1, 96 * 4096}));
+         Scene scene(Opcode::Copy, {1, 96 * 2048});
+         return std::move(scene.operand({0, Type::Q8_0, 1, 96 * 2048}).operand({1, Type::F32, 1, 96 * 2048}));
        }},
       {"convolution",
        [] {
