@@ -218,7 +218,9 @@ bool Engine::fails(const Job& job) const {
 std::uint64_t Engine::delay_ns(const Job& job) const {
   std::uint64_t total = 0;
   for (const Fault& fault : config_.options.faults) {
-    if (fault.kind == Fault::Kind::DelayJob && fault.number == job.number) total += fault.delay_ns;
+    if (fault.kind == Fault::Kind::DelayJob && fault.number == job.number && fault.delay) {
+      total += static_cast<std::uint64_t>(fault.delay->count());
+    }
   }
   return total;
 }

@@ -26,6 +26,10 @@ std::vector<std::uint32_t> regions_of(const std::vector<::npu::Checked>& command
 
 }  // namespace
 
+CommandSet real_commands() {
+  return {.check = ::npu::check_job, .partition = ::npu::partition, .kernels = &::npu::scalar_kernels()};
+}
+
 std::uint64_t Job::due_ns() const {
   if (deadline_ns == 0 || deadline_ns > kNever - arrived_ns) return kNever;
   return arrived_ns + deadline_ns;

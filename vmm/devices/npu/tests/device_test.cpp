@@ -369,10 +369,11 @@ TEST_F(DeviceTest, flush_is_about_the_jobs_before_it) {
   const std::uint64_t reply = ask(ControlOp::Flush);
   spin();
   EXPECT_FALSE(control->collect());
-  send(2, {command(Opcode::Mul, 1)});
+  send(2, {command(Opcode::Add, 10'000, 100'000'000)});
   Gate::instance().open();
   wait_used(*control, 1);
   EXPECT_EQ(guest->get<ControlReply>(reply).status, 0U);
+  EXPECT_EQ(device->counters().jobs_in_flight, 1U) << "the one that came later";
 }
 
 TEST_F(DeviceTest, control_reset_ends_jobs_and_forgets_regions) {
@@ -572,7 +573,7 @@ TEST_F(DeviceTest, interrupts_are_left_out_when_the_driver_does_not_want_them) {
 }
 
 TEST_F(DeviceTest, every_real_command_writes_what_its_kernel_writes) {
-  config.commands = {.check = ::npu::check_job, .partition = ::npu::partition, .kernels = &::npu::scalar_kernels()};
+  config.commands = real_commands();
   config.options.threads = 2;
   boot();
   for (const auto& example : ::npu::testing::examples()) {

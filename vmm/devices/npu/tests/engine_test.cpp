@@ -311,7 +311,7 @@ TEST_F(EngineTest, modelled_device_is_busy_for_others_too_and_abort_does_not_wai
 TEST_F(EngineTest, injected_faults_hit_the_job_that_they_name) {
   config.clock = &fake_clock;
   config.options.faults = {{.kind = Fault::Kind::FailCommand, .number = 2, .command = 1},
-                           {.kind = Fault::Kind::DelayJob, .number = 3, .delay_ns = 5'000'000}};
+                           {.kind = Fault::Kind::DelayJob, .number = 3, .delay = milliseconds(5)}};
   start();
   for (std::uint64_t id = 11; id <= 13; ++id) {
     engine->submit(job(id, {command(Opcode::Nop, 1), command(Opcode::Nop, 1)}));

@@ -25,7 +25,7 @@
 #include "vmm/devices/npu/counters.hpp"
 #include "vmm/devices/npu/engine.hpp"
 #include "vmm/devices/npu/job.hpp"
-#include "vmm/devices/npu/options.hpp"
+#include "vmm/devices/npu_options/options.hpp"
 #include "vmm/devices/npu/region_table.hpp"
 #include "vmm/virtio/device.hpp"
 

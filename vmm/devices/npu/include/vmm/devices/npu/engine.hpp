@@ -31,7 +31,7 @@
 #include "vmm/devices/npu/clock.hpp"
 #include "vmm/devices/npu/counters.hpp"
 #include "vmm/devices/npu/job.hpp"
-#include "vmm/devices/npu/options.hpp"
+#include "vmm/devices/npu_options/options.hpp"
 
 namespace vmm::npu {
 

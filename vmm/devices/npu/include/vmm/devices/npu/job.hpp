@@ -21,6 +21,9 @@ struct CommandSet {
   const ::npu::KernelSet* kernels = nullptr;  ///< with a kernel for each opcode that `check` takes
 };
 
+/// Those of the device as it ships.
+CommandSet real_commands();
+
 /// Limits of the device that a driver is told (abi::npu::DeviceInfo).
 struct Limits {
   std::uint32_t jobs = 64;  ///< in flight

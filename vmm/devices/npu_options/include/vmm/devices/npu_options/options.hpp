@@ -1,7 +1,9 @@
 // What the user of a machine chooses of its NPU (docs/scenario.md, npu).
 #pragma once
 
+#include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,19 +22,19 @@ enum class Timing : std::uint8_t {
 struct Fault {
   enum class Kind : std::uint8_t {
     DropInterrupt,  ///< the number-th interrupt of the job queue is not raised
-    DelayJob,       ///< the last command of job `number` takes `delay_ns` longer
+    DelayJob,       ///< the last command of job `number` takes `delay` longer
     FailCommand,    ///< command `command` of job `number` fails: Status::Injected
   };
   Kind kind = Kind::DropInterrupt;
-  std::uint64_t number = 1;  ///< counted from 1 since the device was made
-  std::uint64_t delay_ns = 0;
-  std::uint32_t command = 0;  ///< from 0
+  unsigned number = 1;                                 ///< counted from 1 since the device was made
+  std::optional<std::chrono::nanoseconds> delay = {};  ///< of DelayJob, and only of that; at most kMaxDelay
+  std::optional<unsigned> command = {};                ///< of FailCommand, and only of that; from 0
   bool operator==(const Fault&) const = default;
 };
 
 inline constexpr unsigned kMaxThreads = 16;
 inline constexpr std::size_t kMaxFaults = 64;
-inline constexpr std::uint64_t kMaxDelayNs = 60'000'000'000;
+inline constexpr std::chrono::seconds kMaxDelay{60};
 
 struct Options {
   unsigned threads = 1;  ///< that compute, 1 to kMaxThreads

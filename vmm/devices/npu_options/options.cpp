@@ -1,4 +1,4 @@
-#include "vmm/devices/npu/options.hpp"
+#include "vmm/devices/npu_options/options.hpp"
 
 #include <optional>
 
@@ -19,11 +19,12 @@ std::string text_of(const Fault& fault) {
     case Fault::Kind::DropInterrupt:
       return std::string(kDropInterrupt) + number;
     case Fault::Kind::DelayJob:
-      return std::string(kDelayJob) + number + ':' + std::to_string(fault.delay_ns) + "ns";
+      return std::string(kDelayJob) + number + ':' +
+             std::to_string(fault.delay.value_or(std::chrono::nanoseconds(0)).count()) + "ns";
     case Fault::Kind::FailCommand:
       break;
   }
-  return std::string(kFailCommand) + number + ':' + std::to_string(fault.command);
+  return std::string(kFailCommand) + number + ':' + std::to_string(fault.command.value_or(0));
 }
 
 /// What lies before and behind the first `separator`; nothing behind if there is none.
@@ -33,8 +34,8 @@ std::pair<std::string_view, std::string_view> split(std::string_view text, char 
   return {text.substr(0, at), text.substr(at + 1)};
 }
 
-std::optional<std::uint64_t> ordinal(std::string_view text) {
-  const auto number = parse_whole<std::uint64_t>(text);
+std::optional<unsigned> ordinal(std::string_view text) {
+  const auto number = parse_whole<unsigned>(text);
   return number && *number != 0 ? number : std::nullopt;
 }
 
@@ -48,12 +49,13 @@ std::optional<Fault> parse_fault(std::string_view key, std::string_view value) {
   }
   if (key == kDelayJob) {
     const auto delay = parse_with_unit(what, kFineDurationUnits);
-    if (!delay || *delay == 0 || *delay > kMaxDelayNs) return std::nullopt;
-    return Fault{.kind = Fault::Kind::DelayJob, .number = *number, .delay_ns = *delay};
+    constexpr std::uint64_t kMostNs = std::chrono::nanoseconds(kMaxDelay).count();
+    if (!delay || *delay == 0 || *delay > kMostNs) return std::nullopt;
+    return Fault{.kind = Fault::Kind::DelayJob, .number = *number, .delay = std::chrono::nanoseconds(*delay)};
   }
-  const auto command = parse_whole<std::uint32_t>(what);
+  const auto command = parse_whole<unsigned>(what);
   if (key != kFailCommand || !command) return std::nullopt;
-  return Fault{.kind = Fault::Kind::FailCommand, .number = *number, .command = *command};
+  return Fault{.kind = Fault::Kind::FailCommand, .number = *number, .command = command};
 }
 
 bool take(std::string_view key, std::string_view value, Options& options) {

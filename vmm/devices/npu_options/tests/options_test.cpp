@@ -1,4 +1,4 @@
-#include "vmm/devices/npu/options.hpp"
+#include "vmm/devices/npu_options/options.hpp"
 
 #include <gtest/gtest.h>
 
@@ -9,7 +9,7 @@ TEST(NpuOptions, text_says_all_of_them) {
   const Options options{.threads = 3,
                         .timing = Timing::Modelled,
                         .faults = {{.kind = Fault::Kind::DropInterrupt, .number = 2},
-                                   {.kind = Fault::Kind::DelayJob, .number = 4, .delay_ns = 5'000'000},
+                                   {.kind = Fault::Kind::DelayJob, .number = 4, .delay = std::chrono::milliseconds(5)},
                                    {.kind = Fault::Kind::FailCommand, .number = 1, .command = 7}}};
   EXPECT_EQ(to_text(options), "threads=3,timing=modelled,drop-interrupt=2,delay-job=4:5000000ns,fail-command=1:7");
   EXPECT_EQ(*parse_options(to_text(options)), options);
