@@ -184,6 +184,14 @@ class ScenarioReader final : private PropertyReader {
     return {};
   }
 
+  Outcome read_legacy_socket() {
+    if (!cursor_.value().empty()) {
+      return bad_value("no value");
+    }
+    out_.legacy_socket = true;
+    return {};
+  }
+
   Outcome set_name(FixedText<names::kMaxItemName>& out) {
     const Text value = item_name();
     if (!value) {
@@ -353,6 +361,7 @@ const ScenarioReader::Known ScenarioReader::kKnown[] = {
     {Node::Control, names::kControlKey, &ScenarioReader::read_key},
     {Node::Control, names::kControlSeed, &ScenarioReader::read_seed},
     {Node::Control, names::kControlTestServices, &ScenarioReader::read_test_services},
+    {Node::Control, names::kControlLegacySocket, &ScenarioReader::read_legacy_socket},
     {Node::Scheduler, names::kBoundPpm, &ScenarioReader::read_bound},
     {Node::Scheduler, names::kManual, &ScenarioReader::read_manual},
     {Node::Server, names::kItemName, &ScenarioReader::read_server_name},

@@ -26,8 +26,8 @@ ordered_json describe(const machine::MachineEntry& entry) {
     auto client = machine::MonitorClient::connect(entry.path_of(machine::file::kMonitorSocket));
     const auto status = client ? client->ask({{"op", "status"}}, kAnswerTime) : std::unexpected(client.error());
     if (status && status->value("status", "") == "ok") {
-      for (const char* key :
-           {"state", "scenario", "backend", "backend_version", "accel", "cpus", "memory_bytes", "uptime_ns"}) {
+      for (const char* key : {"state", "scenario", "backend", "backend_version", "accel", "cpus", "memory_bytes",
+                              "uptime_ns", "legacy_socket"}) {
         if (status->contains(key)) row[key] = (*status)[key];
       }
     }

@@ -40,6 +40,10 @@ void RunReporter::on_started(const std::string& name, const std::filesystem::pat
   if (echo_ == Echo::Raw) say("the terminal is the guest's console; Ctrl-] or Ctrl-A x leaves and stops the machine");
 }
 
+void RunReporter::on_legacy_socket(const std::string& where) {
+  say("clients of protocol version 0 connect to " + observe::printable(where));
+}
+
 void RunReporter::on_console(std::string_view bytes) {
   if (echo_ == Echo::Raw) output_.write_console(bytes);
   if (echo_ != Echo::Lines) return;

@@ -25,6 +25,7 @@ class RunReporter final : public machine::Reporter {
 
   void on_started(const std::string& name, const std::filesystem::path& run_dir,
                   const machine::BackendInfo& backend) override;
+  void on_legacy_socket(const std::string& where) override;
   void on_console(std::string_view bytes) override;
   void on_ready(std::chrono::nanoseconds after) override;
   void on_step(const observe::StepResult& step) override;

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "abi/console.hpp"
+#include "legacy_socket.hpp"
 #include "vmm/base/file.hpp"
 #include "vmm/machine/snapshot/folder.hpp"
 #include "vmm/machine/snapshot/state.hpp"
@@ -92,6 +93,7 @@ Result<> Supervisor::prepare(const BackendFactory& make_backend) {
   if (!loop) return std::unexpected(loop.error());
   loop_ = std::move(*loop);
   if (auto written = write_key(); !written) return written;
+  if (auto opened = open_legacy_socket(); !opened) return opened;
   const bool boots = options_.snapshot.empty();
   if (boots) {
     if (auto written = write_boot_archive(); !written) return written;
@@ -101,6 +103,7 @@ Result<> Supervisor::prepare(const BackendFactory& make_backend) {
                                .kernel = options_.kernel,
                                .boot_archive = boots ? run_dir_.path_of(file::kBootArchive) : std::filesystem::path(),
                                .vsock_socket = run_dir_.path_of(file::kVsockSocket),
+                               .legacy_listener = legacy_socket_ ? legacy_socket_->fd() : -1,
                                .log_file = run_dir_.path_of(file::kBackendLog),
                                .sandbox = options_.sandbox.confines()});
   if (!backend) return std::unexpected(std::move(backend.error()));
@@ -109,6 +112,15 @@ Result<> Supervisor::prepare(const BackendFactory& make_backend) {
                                     [this](std::string_view bytes) { return backend_->write_console(bytes); });
   if (!console) return std::unexpected(console.error());
   console_ = std::move(*console);
+  return {};
+}
+
+Result<> Supervisor::open_legacy_socket() {
+  const auto& wanted = options_.scenario.legacy_socket;
+  if (!wanted) return {};
+  auto opened = LegacySocket::open(*wanted, run_dir_.path());
+  if (!opened) return std::unexpected(std::move(opened.error()));
+  legacy_socket_ = std::move(*opened);
   return {};
 }
 
@@ -194,6 +206,7 @@ Result<> Supervisor::start() {
     if (auto written = write_file(run_dir_.path_of(file::kScenario), text); !written) return written;
   }
   reporter_.on_started(run_dir_.name(), run_dir_.path(), backend_->info());
+  if (legacy_socket_) reporter_.on_legacy_socket(legacy_socket_->where());
   const auto& timeouts = options_.scenario.timeouts;
   boot_timer_ = loop_->add_timer(timeouts.boot, [this] { on_boot_time_up(); });
   if (options_.timeout) {
@@ -378,16 +391,18 @@ nlohmann::json Supervisor::status() const {
   const BackendInfo info = backend_->info();
   const char* const state = facts_.cause != StopCause::None ? "stopping" : facts_.ready ? "running" : "booting";
   const auto uptime = std::chrono::steady_clock::now() - start_;
-  return {{"status", "ok"},
-          {"name", run_dir_.name()},
-          {"scenario", options_.scenario.name},
-          {"state", state},
-          {"backend", info.name},
-          {"backend_version", info.version},
-          {"accel", info.accel},
-          {"cpus", options_.scenario.machine.cpus},
-          {"memory_bytes", options_.scenario.machine.memory_bytes},
-          {"uptime_ns", std::chrono::duration_cast<nanoseconds>(uptime).count()}};
+  nlohmann::json status = {{"status", "ok"},
+                           {"name", run_dir_.name()},
+                           {"scenario", options_.scenario.name},
+                           {"state", state},
+                           {"backend", info.name},
+                           {"backend_version", info.version},
+                           {"accel", info.accel},
+                           {"cpus", options_.scenario.machine.cpus},
+                           {"memory_bytes", options_.scenario.machine.memory_bytes},
+                           {"uptime_ns", std::chrono::duration_cast<nanoseconds>(uptime).count()}};
+  if (legacy_socket_) status["legacy_socket"] = legacy_socket_->where();
+  return status;
 }
 
 void Supervisor::save(const std::filesystem::path& folder, const SnapshotDone& done) {
@@ -416,6 +431,7 @@ observe::Summary Supervisor::summarise() {
   summary.machine = run_dir_.name();
   summary.backend = info.name;
   summary.backend_version = info.version;
+  if (legacy_socket_) summary.legacy_socket = legacy_socket_->where();
   summary.accel = info.accel;
   summary.cpus = scenario.machine.cpus;
   summary.memory_bytes = scenario.machine.memory_bytes;

@@ -100,6 +100,7 @@ ordered_json to_json(const Summary& summary) {
         {"bytes_not_logged", summary.console_bytes_not_logged},
         {"malformed_lines", summary.console_malformed_lines}}},
   };
+  if (!summary.legacy_socket.empty()) json["legacy_socket"] = summary.legacy_socket;
   if (summary.boot_host) json["boot_host_ns"] = summary.boot_host->count();
   if (summary.boot_guest_ns) json["boot_guest_ns"] = *summary.boot_guest_ns;
   if (summary.guest_exit) {

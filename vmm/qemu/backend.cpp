@@ -28,19 +28,18 @@ class DeviceThread {
  public:
   using Tell = std::function<void(const std::string&)>;
   /// @param on_failure called on the device thread with a reason when the front end's connection broke
-  /// @param on_warning called there too, with what went wrong without ending the device
-  static Result<std::unique_ptr<DeviceThread>> start(UniqueFd vsock_front_end, const std::string& vsock_socket,
-                                                     Tell on_failure, Tell on_warning) {
+  static Result<std::unique_ptr<DeviceThread>> start(UniqueFd vsock_front_end, VsockConfig vsock_config,
+                                                     Tell on_failure) {
     auto loop = EventLoop::create();
     if (!loop) return std::unexpected(loop.error());
     std::unique_ptr<DeviceThread> devices(new DeviceThread(std::move(*loop)));
-    auto vsock = VhostUserVsock::start(
-        *devices->loop_, std::move(vsock_front_end), {.socket_path = vsock_socket, .warning = std::move(on_warning)},
-        [raw = devices.get(), on_failure = std::move(on_failure)](const std::string& reason) {
-          if (!reason.empty()) return on_failure(reason);
-          // QEMU is on its way out, which takes it a while: time to give up its memory.
-          raw->vsock_->stop();
-        });
+    auto vsock =
+        VhostUserVsock::start(*devices->loop_, std::move(vsock_front_end), std::move(vsock_config),
+                              [raw = devices.get(), on_failure = std::move(on_failure)](const std::string& reason) {
+                                if (!reason.empty()) return on_failure(reason);
+                                // QEMU is on its way out, which takes it a while: time to give up its memory.
+                                raw->vsock_->stop();
+                              });
     if (!vsock) return std::unexpected(std::move(vsock.error()).because_of("cannot start the vsock device"));
     devices->vsock_ = std::move(*vsock);
     devices->thread_ = std::thread([raw = devices.get()] { static_cast<void>(raw->loop_->run()); });
@@ -160,8 +159,13 @@ Result<> QemuBackend::start(EventLoop& loop, machine::BackendEvents& events) {
       if (*self != nullptr) (*self)->events_->on_warning("vsock: " + message);
     });
   };
-  auto devices = DeviceThread::start(std::move(vsock->first), config_.vsock_socket.string(), std::move(on_failure),
-                                     std::move(on_warning));
+  const int legacy_listener = config_.legacy_listener < 0 ? -1 : ::fcntl(config_.legacy_listener, F_DUPFD_CLOEXEC, 0);
+  if (config_.legacy_listener >= 0 && legacy_listener < 0) return fail_errno("cannot hand on the legacy socket");
+  auto devices = DeviceThread::start(std::move(vsock->first),
+                                     {.socket_path = config_.vsock_socket.string(),
+                                      .legacy_listener = legacy_listener,
+                                      .warning = std::move(on_warning)},
+                                     std::move(on_failure));
   if (!devices) return std::unexpected(devices.error());
   devices_ = std::move(*devices);
   process_.emplace(std::move(*process));

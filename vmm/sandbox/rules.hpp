@@ -118,7 +118,7 @@ inline constexpr Rule kRules[] = {
     {kMains | kControl, "ppoll", "wait in an event loop, or for a reply"},
     {kOutput, "ppoll", "wait for a terminal that another program made non-blocking"},
     {kMains | kControl, "close", "descriptors"},
-    {kMains, "accept4", "clients of console.sock, monitor.sock and vsock.sock"},
+    {kMains, "accept4", "clients of console.sock, monitor.sock, vsock.sock and the legacy socket"},
     {kMains | kControl, "recvfrom", "bytes of a socket"},
     {kMains | kControl, "sendto", "bytes for a socket"},
     {kMains | kControl, "fcntl", "make a socket non-blocking", {is(1, kGetFlags)}, "F_GETFL"},

@@ -98,6 +98,7 @@ int write_tree(std::vector<std::byte>& buffer, const Scenario& scenario, const R
   tree.bytes(names::kControlKey, std::as_bytes(std::span(run.control_key)));
   if (run.control_seed) tree.bytes(names::kControlSeed, std::as_bytes(std::span(*run.control_seed)));
   if (scenario.test_services) tree.bytes(names::kControlTestServices, {});
+  if (scenario.legacy_socket) tree.bytes(names::kControlLegacySocket, {});
   tree.end();
   if (scenario.scheduler != Scheduler{} || !scenario.tasks.empty()) write_scheduler(tree, scenario);
   write_graphs(tree, scenario);

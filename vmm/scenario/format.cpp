@@ -150,6 +150,37 @@ TypePtr<Scenario> boot_type() {
   });
 }
 
+TypePtr<LegacySocket> legacy_socket_type() {
+  // The port in the pattern, so that editors check it as well.
+  static constexpr char kAddress[] =
+      "127\\.0\\.0\\.1:"
+      "(0|[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])";
+  return section<LegacySocket>(
+      {option("unix", &LegacySocket::unix_path, path(),
+              "Path of a Unix socket with mode 0600; a relative one lies in the run directory."),
+       option("tcp", &LegacySocket::tcp,
+              text({.max_bytes = 15,
+                    .pattern = kAddress,
+                    .words = "127.0.0.1:PORT with a port from 0 to 65535, since no other host may connect"}),
+              "Every user of the host can connect. Port 0: a free one, which the run prints.")},
+      [](Problems& problems, const std::string& key, const Node& node, LegacySocket& socket) {
+        if (socket.unix_path.empty() == socket.tcp.empty()) {
+          problems.add(node.at, key, socket.tcp.empty() ? "neither unix nor tcp" : "both unix and tcp", "one of them");
+        }
+      });
+}
+
+TypePtr<Scenario> control_type() {
+  return section<Scenario>({
+      option("test_services", &Scenario::test_services, boolean(),
+             "The guest also listens on the vsock ports 7 (echo), 9 (discard), 19 (chargen)."),
+      option(
+          "legacy_socket", &Scenario::legacy_socket, maybe(legacy_socket_type()),
+          "A socket for clients of version 0 of the control protocol, who need no CONNECT line; it accepts the fixed "
+          "development token. docs/control-protocol-v0.md."),
+  });
+}
+
 TypePtr<Expectations> expect_type() {
   const auto name = text({.max_bytes = 128, .pattern = "[a-z0-9_]+", .words = "a metric's name (a-z 0-9 _)"});
   const auto metrics = std::make_shared<NamedConditions<MetricExpectation>>(&MetricExpectation::metric, name,
@@ -185,11 +216,7 @@ TypePtr<Scenario> make_scenario_type() {
           option("description", &Scenario::description, text({.max_bytes = 4096, .words = "a text"}), "For readers."),
           option("machine", &Scenario::machine, machine_type(), "The virtual machine."),
           group("boot", boot_type(), "What is booted, and how."),
-          group("control",
-                section<Scenario>(
-                    {option("test_services", &Scenario::test_services, boolean(),
-                            "The guest also listens on the vsock ports 7 (echo), 9 (discard), 19 (chargen).")}),
-                "The guest's services on vsock."),
+          group("control", control_type(), "The guest's services on vsock."),
           option("scheduler", &Scenario::scheduler, scheduler_type(),
                  "What is promised of the CPUs' time, and to whom. A machine that cannot promise it refuses to start."),
           option("tasks", &Scenario::tasks, tasks_type(), "Loads to try the scheduler with."),

@@ -30,6 +30,8 @@ inline constexpr char kControlKey[] = "key";    ///< abi::control::kKeyBytes byt
 inline constexpr char kControlSeed[] = "seed";  ///< kSeedBytes random bytes; absent: none
 inline constexpr std::size_t kSeedBytes = 32;
 inline constexpr char kControlTestServices[] = "test-services";  ///< empty property: echo, discard, chargen listen
+/// Empty property: the control server listens on abi::control::kLegacyPort, too.
+inline constexpr char kControlLegacySocket[] = "legacy-socket";
 
 /// /scheduler: a node "server@N" for each server, in the order of their ids. Times are u64, nanoseconds.
 inline constexpr char kSchedulerNode[] = "scheduler";

@@ -32,7 +32,11 @@ TreeNode scenario() {
       .set("sis,name", text("hello"))
       .set("sis,unix-time-ns", u64(1'700'000'000'000'000'000));
   root.add("boot").set("verbosity", text("debug"));
-  root.add("control").set("key", ByteVector(32, 0xAB)).set("seed", ByteVector(32, 0xCD)).set("test-services", {});
+  root.add("control")
+      .set("key", ByteVector(32, 0xAB))
+      .set("seed", ByteVector(32, 0xCD))
+      .set("test-services", {})
+      .set("legacy-socket", {});
   return root;
 }
 
@@ -57,6 +61,7 @@ TEST(ScenarioTree, whole_tree_is_read) {
   ASSERT_TRUE(config.control_seed);
   EXPECT_EQ((*config.control_seed)[31], 0xCD);
   EXPECT_TRUE(config.test_services);
+  EXPECT_TRUE(config.legacy_socket);
 }
 
 /// Two servers, and a task of each kind.
@@ -141,6 +146,7 @@ TEST(ScenarioTree, everything_but_compatible_may_be_absent) {
   EXPECT_FALSE(config.control_key);
   EXPECT_FALSE(config.control_seed);
   EXPECT_FALSE(config.test_services);
+  EXPECT_FALSE(config.legacy_socket);
   EXPECT_TRUE(config.servers.empty() && config.tasks.empty() && !config.manual_start);
 }
 
@@ -186,6 +192,8 @@ const TreeBreakage kTreeBreakages[] = {
      "tree-bad-value: 'sis,name' of / (130 bytes): expected 1 to 128 characters"},
     {"services_value", [](TreeNode& r) { r.at("control").set("test-services", text("yes")); },
      "tree-bad-value: 'test-services' of /control (4 bytes): expected no value"},
+    {"legacy_socket_value", [](TreeNode& r) { r.at("control").set("legacy-socket", text("yes")); },
+     "tree-bad-value: 'legacy-socket' of /control (4 bytes): expected no value"},
 };
 class ScheduledTreeBreakage : public ::testing::TestWithParam<TreeBreakage> {};
 

@@ -143,8 +143,6 @@ control::Services& start_services(const kernel::MachineInfo& info, const kernel:
 
 void drain_before_power_off(kernel::StreamTransport& transport) { power.drain_first(transport); }
 
-kernel::StreamListener& start_control_server(control::Services& with) {
-  return server.emplace(with, kernel::work_queue());
-}
+control::Server& start_control_server(control::Services& with) { return server.emplace(with, kernel::work_queue()); }
 
 }  // namespace guest

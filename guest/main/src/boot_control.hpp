@@ -12,7 +12,7 @@ namespace guest {
 control::Services& start_services(const kernel::MachineInfo& info, const kernel::BootConfig& config);
 
 /// The server. Without a key in the boot configuration it refuses everybody.
-kernel::StreamListener& start_control_server(control::Services& services);
+control::Server& start_control_server(control::Services& services);
 
 /// Lets the host take what was written to it before a power-off or reset; for half a second at most.
 void drain_before_power_off(kernel::StreamTransport& transport);

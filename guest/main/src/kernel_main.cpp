@@ -98,8 +98,12 @@ void start_control(control::Services& services, const kernel::BootConfig& config
     kernel::log_info("no vsock device: the control server has no connections");
     return;
   }
-  kernel::StreamListener& server = start_control_server(services);
+  control::Server& server = start_control_server(services);
   kernel::require(vsock->streams().listen(abi::control::kPort, server), "the control server's port is taken");
+  if (config.legacy_socket) {
+    kernel::require(vsock->streams().listen(abi::control::kLegacyPort, server.legacy_listener()),
+                    "the port of the legacy socket is taken");
+  }
   drain_before_power_off(vsock->streams());
   if (!start_vsock(*vsock, config)) {
     return;

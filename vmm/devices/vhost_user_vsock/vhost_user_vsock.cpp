@@ -37,8 +37,11 @@ class Served final : public VhostUserVsock {
 Result<std::unique_ptr<VhostUserVsock>> VhostUserVsock::start(EventLoop& loop, UniqueFd front_end, VsockConfig config,
                                                               DisconnectCallback disconnected) {
   raise_descriptor_limit();
-  auto device = vsock::VsockDevice::create(
-      loop, {.guest_cid = config.guest_cid, .socket_path = config.socket_path, .limits = {}, .socket_limits = {}});
+  auto device = vsock::VsockDevice::create(loop, {.guest_cid = config.guest_cid,
+                                                  .socket_path = config.socket_path,
+                                                  .direct = vsock::for_legacy_clients(config.legacy_listener),
+                                                  .limits = {},
+                                                  .socket_limits = {}});
   if (!device) return std::unexpected(std::move(device.error()));
   vsock::VsockDevice& model = **device;
   auto served = std::make_unique<Served>(std::move(*device));

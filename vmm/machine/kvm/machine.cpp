@@ -109,6 +109,7 @@ Result<> KvmMachine::make_vsock() {
   auto device = vsock::VsockDevice::create(
       *loop_, {.socket_path = options_.vsock_socket.string(),
                .listener = options_.vsock_listener,
+               .direct = vsock::for_legacy_clients(options_.legacy_listener),
                .limits = {},
                .socket_limits = {},
                .counters = options_.counters == nullptr ? nullptr : &options_.counters->vsock});

@@ -101,6 +101,7 @@ ProcessBackend::~ProcessBackend() {
 
 std::vector<std::string> ProcessBackend::arguments() const {
   std::vector<std::string> words{program_, "--supervised", "--vsock", config_.vsock_socket};
+  if (config_.legacy_listener >= 0) words.emplace_back("--legacy-clients");
   if (!config_.sandbox) words.emplace_back("--no-sandbox");
   words.insert(words.end(), {"--name", config_.name});
   if (!snapshot_.empty()) {
@@ -131,11 +132,12 @@ Result<> ProcessBackend::start(EventLoop& loop, machine::BackendEvents& events) 
   const UniqueFd log(::open(config_.log_file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!log.valid()) return fail_errno("cannot create " + config_.log_file.string());
   static_assert(kvm_protocol::kConsoleFd == Subprocess::kFirstInherited);
-  auto process = Subprocess::spawn(
-      {.arguments = arguments(),
-       .standard_output = log.get(),
-       .standard_error = log.get(),
-       .inherited = {console->second.get(), channel->second.get(), counters_->fd(), listener->get()}});
+  std::vector<int> inherited{console->second.get(), channel->second.get(), counters_->fd(), listener->get()};
+  if (config_.legacy_listener >= 0) inherited.push_back(config_.legacy_listener);
+  auto process = Subprocess::spawn({.arguments = arguments(),
+                                    .standard_output = log.get(),
+                                    .standard_error = log.get(),
+                                    .inherited = std::move(inherited)});
   if (!process) return std::unexpected(std::move(process.error()));
   process_.emplace(std::move(*process));
   loop.add(process_->exit_fd(), Interest::Read, [this](Events) { on_process_exit(); });

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "vmm/base/file.hpp"
+#include "vmm/base/unix_socket.hpp"
 #include "vmm/machine/monitor_client.hpp"
 
 namespace vmm::machine {
@@ -80,6 +81,7 @@ class ScriptedBackend final : public Backend {
 class Silent : public Reporter {
  public:
   void on_started(const std::string&, const std::filesystem::path&, const BackendInfo&) override {}
+  void on_legacy_socket(const std::string& where) override { legacy_socket = where; }
   void on_console(std::string_view) override {}
   void on_ready(std::chrono::nanoseconds) override {}
   void on_step(const observe::StepResult&) override {}
@@ -88,6 +90,7 @@ class Silent : public Reporter {
   void on_finished(const observe::Summary&, const std::filesystem::path&, const std::string& report) override {
     panic_report = report;
   }
+  std::string legacy_socket;
   std::string panic_report;
 };
 
@@ -108,7 +111,11 @@ class SupervisorTest : public testing::Test {
     auto run_dir = RunDirectory::open(folder_ / "run", "test");
     EXPECT_TRUE(run_dir);
     auto supervisor = Supervisor::create(
-        options_, *run_dir, [this](const MachineConfig&) { return std::make_unique<ScriptedBackend>(script_); },
+        options_, *run_dir,
+        [this](const MachineConfig& config) {
+          config_ = config;
+          return std::make_unique<ScriptedBackend>(script_);
+        },
         reporter_);
     EXPECT_TRUE(supervisor) << supervisor.error().message;
     if (meanwhile) (*supervisor)->loop().add_timer(20ms, [&] { meanwhile(**supervisor); });
@@ -122,6 +129,7 @@ class SupervisorTest : public testing::Test {
   std::filesystem::path folder_;
   RunOptions options_;
   Script script_;
+  MachineConfig config_;  ///< what the back end was given
   Silent reporter_;
 };
 
@@ -138,6 +146,47 @@ TEST_F(SupervisorTest, files_of_the_run_are_written) {
   EXPECT_EQ(file_text(file::kControlKey).size(), 32U);
   const auto key_mode = std::filesystem::status(folder_ / "run" / file::kControlKey).permissions();
   EXPECT_EQ(key_mode, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+}
+
+TEST_F(SupervisorTest, legacy_socket_listens_for_the_back_end_while_the_machine_is_there) {
+  options_.scenario.legacy_socket = scenario::LegacySocket{.unix_path = "old.sock"};
+  script_.exits = false;
+  const auto path = folder_ / "run" / "old.sock";
+  const auto summary = run([&](Supervisor& supervisor) {
+    EXPECT_TRUE(connect_unix(path));
+    EXPECT_GE(config_.legacy_listener, 0);
+    supervisor.interrupt("test");
+  });
+  EXPECT_EQ(summary.legacy_socket, "unix:" + path.string());
+  EXPECT_EQ(reporter_.legacy_socket, summary.legacy_socket);
+  EXPECT_EQ(nlohmann::json::parse(file_text(file::kSummary))["legacy_socket"], summary.legacy_socket);
+  EXPECT_FALSE(std::filesystem::exists(path));
+}
+
+TEST_F(SupervisorTest, legacy_socket_by_tcp_has_a_port_of_its_own) {
+  options_.scenario.legacy_socket = scenario::LegacySocket{.tcp = "127.0.0.1:0"};
+  EXPECT_THAT(run().legacy_socket, testing::MatchesRegex("tcp:127\\.0\\.0\\.1:[1-9][0-9]*"));
+}
+
+TEST_F(SupervisorTest, a_scenario_without_legacy_socket_has_none) {
+  const auto summary = run();
+  EXPECT_EQ(config_.legacy_listener, -1);
+  EXPECT_EQ(summary.legacy_socket, "");
+  EXPECT_FALSE(nlohmann::json::parse(file_text(file::kSummary)).contains("legacy_socket"));
+}
+
+TEST_F(SupervisorTest, what_lies_where_the_legacy_socket_should_be_stays) {
+  const auto path = folder_ / "taken";
+  ASSERT_TRUE(write_file(path, std::string_view("precious")));
+  options_.scenario.legacy_socket = scenario::LegacySocket{.unix_path = path};
+  auto run_dir = RunDirectory::open(folder_ / "run", "test");
+  const auto refused = Supervisor::create(
+      options_, *run_dir, [this](const MachineConfig&) { return std::make_unique<ScriptedBackend>(script_); },
+      reporter_);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().exit_code, ExitCode::Usage);
+  EXPECT_THAT(refused.error().message, HasSubstr("a file lies there already"));
+  EXPECT_EQ(read_file(path, 100).value_or(""), "precious");
 }
 
 TEST_F(SupervisorTest, panic_is_kept_and_shown) {

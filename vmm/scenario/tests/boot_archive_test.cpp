@@ -35,6 +35,7 @@ Scenario scenario() {
   scenario.name = "hello";
   scenario.verbosity = Verbosity::Info;
   scenario.test_services = true;
+  scenario.legacy_socket = LegacySocket{.tcp = "127.0.0.1:4000"};
   return scenario;
 }
 
@@ -241,6 +242,7 @@ TEST(BootArchiveTest, guest_reads_what_the_scenario_says) {
   EXPECT_EQ(config.control_key, run_values().control_key);
   EXPECT_EQ(config.control_seed, run_values().control_seed);
   EXPECT_TRUE(config.test_services);
+  EXPECT_TRUE(config.legacy_socket);
 }
 
 TEST(BootArchiveTest, guest_reads_every_verbosity_and_absent_services) {
@@ -258,6 +260,7 @@ TEST(BootArchiveTest, guest_reads_every_verbosity_and_absent_services) {
     EXPECT_EQ(config.unix_time_ns, 0u);
     EXPECT_FALSE(config.control_seed);
     EXPECT_FALSE(config.test_services);
+    EXPECT_FALSE(config.legacy_socket);
   }
 }
 

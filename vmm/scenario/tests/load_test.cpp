@@ -70,6 +70,18 @@ TEST(LoadTest, other_sections_are_read) {
   EXPECT_EQ(scenario.expect.console[1], (ConsoleExpectation{"y", false}));
 }
 
+TEST(LoadTest, legacy_socket_is_a_path_or_a_port_of_this_host) {
+  EXPECT_EQ(load("control: {}\n").legacy_socket, std::nullopt);
+  // Relative to the run directory, which is not known yet.
+  EXPECT_EQ(load("control: {legacy_socket: {unix: old/v0.sock}}\n").legacy_socket,
+            (LegacySocket{.unix_path = "old/v0.sock"}));
+  for (const std::string address :
+       {"127.0.0.1:0", "127.0.0.1:9", "127.0.0.1:4000", "127.0.0.1:59999", "127.0.0.1:65535"}) {
+    EXPECT_EQ(load("control: {legacy_socket: {tcp: '" + address + "'}}\n").legacy_socket,
+              (LegacySocket{.tcp = address}));
+  }
+}
+
 TEST(LoadTest, request_is_read) {
   const Scenario scenario = load(
       "steps:\n"

@@ -82,6 +82,7 @@ class Generator {
     s.verbosity = static_cast<Verbosity>(number(0, 2));
     if (coin()) s.kernel = "/" + name(20);
     s.test_services = coin();
+    if (coin()) s.legacy_socket = coin() ? LegacySocket{.unix_path = name(20)} : LegacySocket{.tcp = "127.0.0.1:4000"};
     s.scheduler = scheduler();
     for (std::uint64_t i = number(0, 4); i > 0; --i) s.tasks.push_back(task(s));
     for (std::uint64_t i = number(0, 3); i > 0; --i) s.schemas.push_back(schema(s.schemas.size()));

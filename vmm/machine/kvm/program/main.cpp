@@ -23,9 +23,10 @@ Result<machine_kvm::Options> machine_of(CommandLine line) {
 
 Result<> run(CommandLine line) {
   const bool supervised = line.supervised;
+  const bool legacy_clients = line.legacy_clients;
   const auto timeout = line.timeout_s;
   if (supervised) {
-    if (auto checked = check_descriptors(); !checked) return checked;
+    if (auto checked = check_descriptors(line.legacy_clients); !checked) return checked;
   }
   sandbox::Sandbox sandbox;
   if (line.sandbox) {
@@ -43,6 +44,7 @@ Result<> run(CommandLine line) {
     if (!counters) return std::unexpected(std::move(counters.error()));
     options->counters = *counters;
     options->vsock_listener = kvm_protocol::kListenerFd;
+    if (legacy_clients) options->legacy_listener = kvm_protocol::kLegacyListenerFd;
   }
   const auto machine = machine_kvm::make_machine(std::move(*options));
   return supervised ? run_supervised(**loop, *machine, sandbox) : run_at_terminal(**loop, *machine, sandbox, timeout);

@@ -28,6 +28,7 @@ const char kUsage[] =
     "  --no-sandbox       keep capabilities, refuse no system call: for debuggers (docs/sandbox.md)\n"
     "  --name NAME        of the machine, kept in snapshots\n"
     "  --supervised       started by sisvmm: descriptors 3 to 6 are console, channel, counters, clients\n"
+    "  --legacy-clients   with --supervised: descriptor 7 listens for clients of protocol version 0\n"
     "  --help             this text\n"
     "\n"
     "Exit codes: docs/exit-codes.md\n";
@@ -56,6 +57,7 @@ enum Id : int {
   kNoSandbox,
   kName,
   kSupervised,
+  kLegacyClients,
   kHelp
 };
 
@@ -73,6 +75,7 @@ constexpr std::array kOptions = {
     option{"no-sandbox", no_argument, nullptr, kNoSandbox},
     option{"name", required_argument, nullptr, kName},
     option{"supervised", no_argument, nullptr, kSupervised},
+    option{"legacy-clients", no_argument, nullptr, kLegacyClients},
     option{"help", no_argument, nullptr, kHelp},
     option{nullptr, 0, nullptr, 0},
 };
@@ -156,6 +159,9 @@ Result<> take(int id, const char* name, std::string_view given, CommandLine& lin
     case kSupervised:
       line.supervised = true;
       return {};
+    case kLegacyClients:
+      line.legacy_clients = true;
+      return {};
     default:
       line.help = true;
       return {};
@@ -179,6 +185,7 @@ Result<CommandLine> parse_command_line(int argc, char** argv) {
     if (!taken) return std::unexpected(std::move(taken.error()));
   }
   if (line.help) return line;
+  if (line.legacy_clients && !line.supervised) return refuse("--legacy-clients goes with --supervised");
   if (!line.snapshot.empty()) {
     if (optind != argc) return refuse("--restore goes without a KERNEL, but there is " + std::string(argv[optind]));
     if (hardware != nullptr)

@@ -15,7 +15,8 @@ struct CommandLine {
   std::optional<double> timeout_s;
   bool sandbox = true;
   bool supervised = false;
-  bool help = false;  ///< nothing else counts then
+  bool legacy_clients = false;  ///< with supervised: there is a listener for them
+  bool help = false;            ///< nothing else counts then
 };
 
 /// Errors (ExitCode::Usage) name the option, what was given and what is allowed.

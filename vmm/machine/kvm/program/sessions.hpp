@@ -17,7 +17,7 @@ Result<> run_at_terminal(EventLoop& loop, machine_kvm::Machine& machine, sandbox
                          std::optional<double> timeout_s);
 
 /// Whether sisvmm has started us, as --supervised says. To be called before anything is opened.
-Result<> check_descriptors();
+Result<> check_descriptors(bool legacy_clients);
 
 /// Its console and its orders come from sisvmm, which also hears how it ended. Returns when it has.
 Result<> run_supervised(EventLoop& loop, machine_kvm::Machine& machine, sandbox::Sandbox sandbox);

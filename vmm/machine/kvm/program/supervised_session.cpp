@@ -116,9 +116,9 @@ class SupervisedSession final : public machine::BackendEvents {
 
 }  // namespace
 
-Result<> check_descriptors() {
-  for (const int fd :
-       {kvm_protocol::kConsoleFd, kvm_protocol::kChannelFd, kvm_protocol::kCountersFd, kvm_protocol::kListenerFd}) {
+Result<> check_descriptors(bool legacy_clients) {
+  for (int fd = kvm_protocol::kConsoleFd;
+       fd <= (legacy_clients ? kvm_protocol::kLegacyListenerFd : kvm_protocol::kListenerFd); ++fd) {
     if (::fcntl(fd, F_GETFD) >= 0) continue;
     return fail("--supervised is for sisvmm: descriptor " + std::to_string(fd) + " is not open", abi::ExitCode::Usage);
   }

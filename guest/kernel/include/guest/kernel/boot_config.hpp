@@ -65,6 +65,7 @@ struct BootValues {
   std::optional<ControlKey> control_key;    ///< secret; absent: the control server accepts nobody
   std::optional<ControlSeed> control_seed;  ///< secret; absent: the machine makes no secrets
   bool test_services = false;               ///< echo, discard and chargen listen
+  bool legacy_socket = false;               ///< the control server listens for old clients, too
   std::uint32_t bound_ppm = abi::boot_config::kDefaultBoundPpm;  ///< of each CPU that servers may be promised
   bool manual_start = false;                                     ///< servers and tasks wait for `det on`
 };

@@ -17,6 +17,8 @@ class Reporter {
   virtual ~Reporter() = default;
   virtual void on_started(const std::string& name, const std::filesystem::path& run_dir,
                           const BackendInfo& backend) = 0;
+  /// Where old clients can connect: "unix:/run/m/v0.sock", "tcp:127.0.0.1:4000".
+  virtual void on_legacy_socket(const std::string& where) = 0;
   /// Bytes of the guest's console as they come.
   virtual void on_console(std::string_view bytes) = 0;
   /// The control server has answered, `after` the start.

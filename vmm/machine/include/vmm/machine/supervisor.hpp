@@ -42,6 +42,8 @@ struct RunOptions {
 
 using BackendFactory = std::function<Result<std::unique_ptr<Backend>>(MachineConfig)>;
 
+class LegacySocket;
+
 class Supervisor {
  public:
   /// @param run_dir, reporter outlive the supervisor
@@ -71,6 +73,7 @@ class Supervisor {
 
   Supervisor(RunOptions options, RunDirectory& run_dir, Reporter& reporter);
   Result<> prepare(const BackendFactory& make_backend);
+  Result<> open_legacy_socket();
   Result<> write_key();
   Result<> write_boot_archive();
   Result<> start();
@@ -103,6 +106,7 @@ class Supervisor {
   ControlAddress address_;
 
   std::unique_ptr<EventLoop> loop_;
+  std::unique_ptr<LegacySocket> legacy_socket_;  ///< null: the scenario has none
   std::unique_ptr<ConsoleHub> console_;
   std::unique_ptr<MonitorServer> monitor_;
   GuestWatch watch_;

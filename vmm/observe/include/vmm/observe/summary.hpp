@@ -57,6 +57,7 @@ struct Summary {
   std::string accel;
   unsigned cpus = 0;
   std::uint64_t memory_bytes = 0;
+  std::string legacy_socket;  ///< where clients of protocol version 0 connected; empty: nowhere
 
   std::chrono::system_clock::time_point started{};
   std::chrono::nanoseconds duration{0};               ///< start of the back end until its end

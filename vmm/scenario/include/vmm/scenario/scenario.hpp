@@ -233,6 +233,13 @@ struct Graph {
   bool operator==(const Graph&) const = default;
 };
 
+/// Where old clients of the control protocol connect; one of the two.
+struct LegacySocket {
+  std::string unix_path = {};  ///< of a Unix socket, relative to the run directory; empty: TCP
+  std::string tcp = {};        ///< "127.0.0.1:PORT", port 0 for a free one; empty: Unix
+  bool operator==(const LegacySocket&) const = default;
+};
+
 struct Scenario {
   std::string name;  ///< default: the file's name without its ending
   std::string description;
@@ -240,6 +247,7 @@ struct Scenario {
   Verbosity verbosity = Verbosity::Quiet;  ///< boot.verbosity
   std::string kernel;                      ///< boot.kernel: path of the image; empty: the one built with the monitor
   bool test_services = false;              ///< control.test_services
+  std::optional<LegacySocket> legacy_socket = {};  ///< control.legacy_socket; absent: none
   Scheduler scheduler;
   std::vector<Task> tasks;
   std::vector<Schema> schemas;

@@ -23,6 +23,7 @@ struct MachineConfig {
   std::filesystem::path kernel;
   std::filesystem::path boot_archive;
   std::filesystem::path vsock_socket;  ///< where the public socket of the vsock device is to listen
+  int legacy_listener = -1;            ///< listens for clients of abi::control::kLegacyPort; the caller's; -1: none
   std::filesystem::path log_file;      ///< for what the back end itself has to say
   bool sandbox = true;                 ///< confine the process that runs the guest; KVM's back end can
 };

@@ -21,9 +21,11 @@ struct VsockConfig {
   /// `ERR <reason>\n` and the end. Connections from the guest go to "<socket_path>_<port>". A socket that lies there
   /// already is replaced: only the owner of the run directory's lock may start a device on it.
   std::string socket_path;
+  /// Listens, non-blocking, for clients of abi::control::kLegacyPort; taken over. -1: there are none.
+  int legacy_listener = -1;
   /// Told, on the loop's thread, what goes wrong without ending the device: a driver that broke its queues, a message
   /// that is not supported. May be empty.
-  std::function<void(const std::string& message)> warning;
+  std::function<void(const std::string& message)> warning = {};
 };
 
 /// Serves one vsock device to one vhost-user front end (QEMU's vhost-user-vsock-device).

@@ -33,6 +33,7 @@ struct Options {
   std::string boot_arguments;                  ///< the kernel's command line
   std::filesystem::path vsock_socket;          ///< of the vsock device's host side; empty: no such device
   int vsock_listener = -1;                     ///< vsock::DeviceConfig::listener
+  int legacy_listener = -1;                    ///< for clients of abi::control::kLegacyPort, taken over; -1: none
   sandbox::Sandbox sandbox;                    ///< for the threads of virtual CPUs; the loop's thread enters by itself
   kvm_protocol::Counters* counters = nullptr;  ///< where to count, outliving the machine; null: nobody wants to know
   /// A machine to go on with, instead of booting one. Its memory and files lie in `folder`, which must stay as it is

@@ -19,10 +19,11 @@
 namespace vmm::kvm_protocol {
 
 /// The machine's descriptors, by which it is reached.
-inline constexpr int kConsoleFd = 3;   ///< stream socket: the guest's console
-inline constexpr int kChannelFd = 4;   ///< packet socket: the messages
-inline constexpr int kCountersFd = 5;  ///< memory file with Counters
-inline constexpr int kListenerFd = 6;  ///< socket of the vsock device's clients
+inline constexpr int kConsoleFd = 3;         ///< stream socket: the guest's console
+inline constexpr int kChannelFd = 4;         ///< packet socket: the messages
+inline constexpr int kCountersFd = 5;        ///< memory file with Counters
+inline constexpr int kListenerFd = 6;        ///< socket of the vsock device's clients
+inline constexpr int kLegacyListenerFd = 7;  ///< of clients of abi::control::kLegacyPort, if there is one
 
 inline constexpr std::size_t kMaxPacketBytes = 4096;
 inline constexpr std::size_t kSnapshotDescriptors = 4;
