@@ -215,7 +215,7 @@ TEST_F(ServerTest, silence_instead_of_hello_ends_where_connections_are_scarce) {
   const Answer reply = client.answer();
   EXPECT_EQ(reply.id, abi::control::kNoRequest);
   EXPECT_EQ(reply.code(), "unauthenticated");
-  EXPECT_EQ(reply.message(), "no Hello was accepted within 30 seconds");
+  EXPECT_EQ(reply.message(), "no token was accepted within 30 seconds");
   EXPECT_TRUE(client.stream.closed);
   EXPECT_EQ(machine.counter("control_timeouts"), 1U);
 }

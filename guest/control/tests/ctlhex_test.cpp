@@ -1,4 +1,7 @@
 // Frames in hexadecimal, through the server by way of a command.
+#include <gmock/gmock.h>
+
+#include "guest/kernel/failing_memory/failing_memory.hpp"
 #include "test_client.hpp"
 
 namespace guest::control::testing {
@@ -54,7 +57,8 @@ class CtlhexTest : public ServerTest {
   std::string refused(const std::string& hex) {
     client.send(call(9, "ctlhex", {{"hex", hex}}));
     machine.run();
-    return client.answer().code();
+    const Answer answer = client.answer();
+    return answer.code() + ": " + answer.message();
   }
 };
 
@@ -87,8 +91,9 @@ TEST_F(CtlhexTest, stream_that_cannot_be_followed_is_answered_and_closed) {
 }
 
 TEST_F(CtlhexTest, what_is_no_hexadecimal_is_refused) {
-  EXPECT_EQ(refused("4301zz"), "bad-argument");
-  EXPECT_EQ(refused("430"), "bad-argument");
+  const std::string no_pairs = " bytes that are not all pairs of hexadecimal digits";
+  EXPECT_EQ(refused("4301zz"), "bad-argument: hex: found 6" + no_pairs);
+  EXPECT_EQ(refused("430"), "bad-argument: hex: found 3" + no_pairs);
 }
 
 TEST_F(CtlhexTest, answers_that_are_too_long_are_refused) {
@@ -97,7 +102,25 @@ TEST_F(CtlhexTest, answers_that_are_too_long_are_refused) {
     const Bytes help = call(4 + i, "help");
     all.insert(all.end(), help.begin(), help.end());
   }
-  EXPECT_EQ(refused(hex_of(all)), "too-large");
+  EXPECT_EQ(refused(hex_of(all)), "too-large: the answers are longer than 20480 bytes");
+}
+
+TEST_F(CtlhexTest, short_memory_is_told) {
+  std::vector<std::string> told;
+  for (std::size_t at = 0; told.empty() || told.back() != ": "; ++at) {
+    TestClient other;
+    ASSERT_TRUE(other.connect(server));
+    other.hello();
+    {
+      const kernel::FailingMemory memory(at);
+      other.send(call(9, "ctlhex", {{"hex", hex_of(call(4, "info"))}}));
+    }
+    machine.run();
+    const auto answers = other.answers();
+    told.push_back(answers.empty() ? "ended" : answers[0].code() + ": " + answers[0].message());
+    other.stream.disconnect();
+  }
+  EXPECT_THAT(told, ::testing::Contains("busy: no memory for another connection"));
 }
 
 TEST_F(CtlhexTest, cancelled_or_left_alone_it_takes_its_connection_along) {

@@ -45,6 +45,10 @@ TEST_F(SecurityCommandTest, token_new_answers_the_token_once) {
   EXPECT_EQ(list["room_for"], 128);
 }
 
+TEST_F(SecurityCommandTest, ctlhex_needs_a_server) {
+  EXPECT_EQ(told(run("ctlhex", {"43"})), "busy: the control server has not started");
+}
+
 TEST_F(SecurityCommandTest, token_new_says_what_is_wrong) {
   EXPECT_EQ(message("token new", {"observe,root"}),
             "rights: found 'root', allowed: observe, submit, admin, with commas between");
@@ -100,9 +104,10 @@ TEST_F(SecurityCommandTest, ctlkey_takes_a_given_key) {
   const std::string key = "000102030405060708090A0b0c0d0e0f101112131415161718191a1b1c1d1e1f";  // that it has
   const json shown = run("ctlkey");
   EXPECT_EQ(run("ctlkey", {"rotate", key})["fingerprint"], shown["fingerprint"]);
-  EXPECT_EQ(code("ctlkey", {"rotate", std::string(63, '0') + "g"}), "bad-argument");
+  EXPECT_EQ(told(run("ctlkey", {"rotate", std::string(63, '0') + "g"})),
+            "bad-argument: key: found something else, allowed: 64 hexadecimal digits");
   EXPECT_EQ(code("ctlkey", {"rotate", key.substr(2)}), "bad-argument");
-  EXPECT_EQ(code("ctlkey", {"--key", key}), "missing-argument");
+  EXPECT_EQ(told(run("ctlkey", {"--key", key})), "missing-argument: a key is set by 'ctlkey rotate KEY'");
   EXPECT_EQ(field, "action");
 }
 
@@ -128,6 +133,8 @@ TEST_F(SecurityCommandTest, tokens_of_version_0_that_are_no_secret_are_refused) 
     EXPECT_EQ(code("ctladmin", {wrong}), "bad-argument") << wrong;
     EXPECT_EQ(field, "token");
   }
+  EXPECT_EQ(told(run("ctladmin", {"on"})),
+            "bad-argument: token: found something else, allowed: rotate, off, 1 to 16 hexadecimal digits");
   EXPECT_EQ(code("ctlsubmit", {"1234"}), "bad-argument");
   EXPECT_TRUE(machine.authority.accept_legacy(0x1234, false));
   EXPECT_EQ(message("ctladmin", {"nearly1234"}).find("nearly"), std::string::npos);

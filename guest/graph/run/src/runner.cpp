@@ -154,9 +154,6 @@ kernel::Outcome Runner::try_workers() {
   auto made = make_workers();
   dismiss_workers();
   if (made && server_ && places_.empty()) {
-    if (threads::find_dispatcher(0) == nullptr) {
-      return fail("graph-bad-cpu", "there is no CPU for graph '{}'", graph_.name());
-    }
     const auto promised = promise(0);
     if (!promised) {
       return std::unexpected(promised.error());
