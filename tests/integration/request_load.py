@@ -110,7 +110,8 @@ def measure(machine, options):
     print_table(report)
     figures = {"requests": report["answered"], "seconds": round(report["seconds"], 1),
                "per_second": round(report["answered"] / report["seconds"]), "connections": report["sessions"],
-               "events": report["events"], "abandoned": report["abandoned"], "clients": options.clients, "seed": options.seed}
+               "events": report["events"], "abandoned": report["abandoned"], "clients": options.clients,
+               "seed": options.seed}
     figures |= {f"guest_{name}": f"{memory[name]} -> {memory_after[name]}" for name in MEMORY}
     figures["sisvmm_rss_kib"] = f"{resident} -> {resident_after}"
     figures["sisvmm_peak_rss_kib"] = soak.resident_kib(machine.process.pid, "VmHWM")

@@ -60,7 +60,8 @@ class Script(ExampleTest):
         self.assertEqual(self.ask("no-such-op"), (1, "", "sis_client: unknown-op [op]: no command 'no-such-op'; the "
                                                          "command help lists them\n"))
         self.assertEqual(self.ask("shutdown", '{"code": 256}'),
-                         (1, "", "sis_client: bad-argument [code]: code: found 256, allowed: an integer from 0 to 255\n"))
+                         (1, "", "sis_client: bad-argument [code]: code: found 256, allowed: an integer from 0 to "
+                                 "255\n"))
 
     def test_events_have_a_line_each_before_the_result(self):
         self.assertEqual(self.ask("watch trace", '{"count": 3}')[0], 1)
@@ -138,7 +139,8 @@ class Module(ExampleTest):
 
     def test_values_of_every_kind_go_there_and_back(self):
         value = {"": [0, 23, 24, 255, 256, 65535, 65536, 2**32 - 1, 2**32, 2**64 - 1, -1, -24, -25, -2**64],
-                 "more": {"b": b"\x00" * 300, "t": "\u00fc" * 20, "n": None, "yes": True, "no": False, "none": [], "m": {}}}
+                 "more": {"b": b"\x00" * 300, "t": "\u00fc" * 20, "n": None, "yes": True, "no": False, "none": [],
+                          "m": {}}}
         encoded = sis_client.encode(value)
         self.assertEqual(sis_client.decode(encoded), (value, len(encoded)))
 

@@ -377,8 +377,8 @@ class Registry(harness.MachineTest):
         one.process.kill()
         one.process.wait()
         self.assertEqual(self.ping(), (0, ""))
-        self.assertEqual(self.ping("--machine", one.name), (3, f"sisctl: machine '{one.name}' does not run any more; its "
-                                                               f"files are in {one.run_dir}\n"))
+        self.assertEqual(self.ping("--machine", one.name),
+                         (3, f"sisctl: machine '{one.name}' does not run any more; its files are in {one.run_dir}\n"))
 
 
 if __name__ == "__main__":

@@ -4,8 +4,8 @@
 usage: sis_client.py RUN_DIR OP [JSON]
 
 Sends the command OP with the arguments JSON, an object, and prints its result as JSON; bytes in it as hexadecimal text.
-Events that come before the result have a line each. Exit code: 0, 1 if the command was refused (why is on standard error),
-2 if it could not be asked.
+Events that come before the result have a line each. Exit code: 0, 1 if the command was refused (why is on standard
+error), 2 if it could not be asked.
 
     sis_client.py /run/user/1000/sis/m ping '{"payload": "hello"}'
     sis_client.py /run/user/1000/sis/m 'watch trace' '{"count": 10}'
@@ -97,7 +97,8 @@ class Client:
         line = self.stream.readline()
         if not line.startswith(b"OK "):
             raise ConnectionError(f"the machine answered CONNECT with {line!r}")
-        self.hello = self.receive(self.send(HELLO, {"token": make_token((run_dir / "control.key").read_bytes(), rights)}))
+        token = make_token((run_dir / "control.key").read_bytes(), rights)
+        self.hello = self.receive(self.send(HELLO, {"token": token}))
 
     def send(self, command, body):
         """Returns the id of the request."""
