@@ -33,7 +33,8 @@ bool parse_hex(std::string_view text, std::span<unsigned char> out) {
     const char lower = text[i] >= 'A' && text[i] <= 'F' ? static_cast<char>(text[i] - 'A' + 'a') : text[i];
     const std::size_t digit = kDigits.find(lower);
     if (digit == std::string_view::npos) return false;
-    out[i / 2] = static_cast<unsigned char>(out[i / 2] * 16U + digit);
+    unsigned char& byte = out[i / 2];
+    byte = static_cast<unsigned char>(std::size_t{byte} * 16 + digit);
   }
   return true;
 }

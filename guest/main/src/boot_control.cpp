@@ -112,8 +112,8 @@ constinit std::optional<control::Server> server;
 
 control::Services& start_services(const kernel::MachineInfo& info, const kernel::BootConfig& config) {
   static const std::span<const bench::Benchmark> benchmarks[] = {
-      bench::kernel_benchmarks(), bench::scheduler_benchmarks(), bench::thread_benchmarks(),
-      bench::machine_benchmarks(), bench::graph_benchmarks()};
+      bench::kernel_benchmarks(),  bench::scheduler_benchmarks(), bench::thread_benchmarks(),
+      bench::machine_benchmarks(), bench::graph_benchmarks(),     bench::security_benchmarks()};
   arch::write_build_id(build_id);
   services.emplace(control::Services{.clock = arch::virtual_timer(),
                                      .timers = kernel::timers(),

@@ -76,5 +76,7 @@ std::span<const Benchmark> scheduler_benchmarks();
 std::span<const Benchmark> thread_benchmarks();
 /// Rings, channels, tensors.
 std::span<const Benchmark> graph_benchmarks();
+/// The audit log.
+std::span<const Benchmark> security_benchmarks();
 
 }  // namespace guest::bench
