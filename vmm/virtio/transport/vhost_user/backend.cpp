@@ -9,8 +9,11 @@ namespace {
 
 constexpr std::uint64_t bit(unsigned number) { return std::uint64_t{1} << number; }
 
-constexpr std::uint64_t kProtocolFeatures =
-    bit(protocol_feature::kMultiQueue) | bit(protocol_feature::kReplyAck) | bit(protocol_feature::kConfig);
+/// Without a configuration space there are no messages about it; QEMU warns of some that it would not send.
+std::uint64_t protocol_features_of(const VirtioDevice& device) {
+  constexpr std::uint64_t kAlways = bit(protocol_feature::kMultiQueue) | bit(protocol_feature::kReplyAck);
+  return device.config().empty() ? kAlways : kAlways | bit(protocol_feature::kConfig);
+}
 
 std::unexpected<Error> malformed(const Message& message) {
   return fail("vhost-user " + message.name() + " with " + std::to_string(message.payload.size()) + " bytes and " +
@@ -94,7 +97,7 @@ Result<> Backend::dispatch(Message& message, bool& replied) {
       return reply_u64(message, offered_features_);
     case Request::GetProtocolFeatures:
       replied = true;
-      return reply_u64(message, kProtocolFeatures);
+      return reply_u64(message, protocol_features_of(device_));
     case Request::GetQueueNum:
       replied = true;
       return reply_u64(message, rings_.size());
@@ -161,7 +164,7 @@ Result<> Backend::set_features(const Message& message) {
 Result<> Backend::set_protocol_features(const Message& message) {
   const auto features = message.as<std::uint64_t>();
   if (!features) return malformed(message);
-  if ((*features & ~kProtocolFeatures) != 0) {
+  if ((*features & ~protocol_features_of(device_)) != 0) {
     return fail("SET_PROTOCOL_FEATURES " + std::to_string(*features) + " contains features that were not offered");
   }
   protocol_features_ = *features;
