@@ -33,7 +33,8 @@ ordered_json examine() {
                      {"default_accel", default_accel},
                      {"ways", ordered_json::array()},
                      {"problems", ordered_json::array()}};
-  for (const char* accel : {"tcg", "kvm", "hvf"}) found["ways"].push_back(way("qemu", accel, missing_for(qemu, accel)));
+  for (const char* accel : {"tcg", "kvm", "hvf"})
+    found["ways"].push_back(way("qemu", accel, missing_for(qemu, accel, false)));
   found["ways"].push_back(way("kvm", "kvm", native));
   if (const auto kernel = find_kernel(std::nullopt, {})) {
     found["guest_image"] = kernel->string();
@@ -47,7 +48,7 @@ ordered_json examine() {
     found["problems"].push_back(folder.error().message);
   }
   if (!native.empty()) {
-    for (const auto& sentence : missing_for(qemu, default_accel)) found["problems"].push_back(sentence);
+    for (const auto& sentence : missing_for(qemu, default_accel, false)) found["problems"].push_back(sentence);
   }
   found["usable"] = found["problems"].empty();
   return found;

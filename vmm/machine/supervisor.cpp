@@ -100,6 +100,7 @@ Result<> Supervisor::prepare(const BackendFactory& make_backend) {
   }
   auto backend = make_backend({.name = run_dir_.name(),
                                .machine = options_.scenario.machine,
+                               .npu = options_.scenario.npu,
                                .kernel = options_.kernel,
                                .boot_archive = boots ? run_dir_.path_of(file::kBootArchive) : std::filesystem::path(),
                                .vsock_socket = run_dir_.path_of(file::kVsockSocket),

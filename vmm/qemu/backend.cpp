@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 
+#include <functional>
 #include <optional>
 #include <thread>
 
@@ -9,6 +10,7 @@
 #include "vmm/base/socket_stream.hpp"
 #include "vmm/base/subprocess.hpp"
 #include "vmm/base/unix_socket.hpp"
+#include "vmm/devices/vhost_user_npu/vhost_user_npu.hpp"
 #include "vmm/devices/vhost_user_vsock/vhost_user_vsock.hpp"
 #include "vmm/qemu/command_line.hpp"
 #include "vmm/qemu/probe.hpp"
@@ -26,22 +28,24 @@ constexpr std::chrono::milliseconds kConsolePause{1};
 /// The devices of one machine, on a thread with a loop of their own.
 class DeviceThread {
  public:
-  using Tell = std::function<void(const std::string&)>;
-  /// @param on_failure called on the device thread with a reason when the front end's connection broke
-  static Result<std::unique_ptr<DeviceThread>> start(UniqueFd vsock_front_end, VsockConfig vsock_config,
-                                                     Tell on_failure) {
+  /// Told of a device by its name.
+  using Tell = std::function<void(const char* device, const std::string& what)>;
+  struct Config {
+    UniqueFd vsock_front_end;
+    std::string vsock_socket;
+    int legacy_listener = -1;  ///< VsockConfig::legacy_listener
+    UniqueFd npu_front_end;
+    std::optional<npu::Options> npu;  ///< absent: no such device
+    Tell on_failure;                  ///< called on the device thread with a reason when a front end's connection broke
+    Tell on_warning;                  ///< called there too, with what went wrong without ending the device
+  };
+  static Result<std::unique_ptr<DeviceThread>> start(Config config) {
     auto loop = EventLoop::create();
     if (!loop) return std::unexpected(loop.error());
     std::unique_ptr<DeviceThread> devices(new DeviceThread(std::move(*loop)));
-    auto vsock =
-        VhostUserVsock::start(*devices->loop_, std::move(vsock_front_end), std::move(vsock_config),
-                              [raw = devices.get(), on_failure = std::move(on_failure)](const std::string& reason) {
-                                if (!reason.empty()) return on_failure(reason);
-                                // QEMU is on its way out, which takes it a while: time to give up its memory.
-                                raw->vsock_->stop();
-                              });
-    if (!vsock) return std::unexpected(std::move(vsock.error()).because_of("cannot start the vsock device"));
-    devices->vsock_ = std::move(*vsock);
+    auto done = devices->start_vsock(config);
+    if (done && config.npu) done = devices->start_npu(config);
+    if (!done) return std::unexpected(std::move(done.error()));
     devices->thread_ = std::thread([raw = devices.get()] { static_cast<void>(raw->loop_->run()); });
     return devices;
   }
@@ -56,20 +60,57 @@ class DeviceThread {
     loop_->stop();
     thread_.join();
     vsock_->stop();
+    if (npu_) npu_->stop();
   }
 
-  /// Open connections end now, not when the next driver starts.
+  /// What belongs to the guest's last life ends now, not when the next driver starts.
   void guest_was_reset() {
-    loop_->post([this] { vsock_->guest_was_reset(); });
+    loop_->post([this] {
+      vsock_->guest_was_reset();
+      if (npu_) npu_->guest_was_reset();
+    });
   }
 
-  [[nodiscard]] vsock::Counters counters() const { return vsock_->counters(); }
+  [[nodiscard]] vsock::Counters vsock_counters() const { return vsock_->counters(); }
+  /// Nothing without an NPU.
+  [[nodiscard]] std::optional<npu::Counters> npu_counters() const {
+    return npu_ ? std::optional(npu_->counters()) : std::nullopt;
+  }
 
  private:
   explicit DeviceThread(std::unique_ptr<EventLoop> loop) : loop_(std::move(loop)) {}
 
-  std::unique_ptr<EventLoop> loop_;  // destroyed after the device, which refers to it
+  Result<> start_vsock(Config& config) {
+    auto vsock = VhostUserVsock::start(*loop_, std::move(config.vsock_front_end),
+                                       {.socket_path = config.vsock_socket,
+                                        .legacy_listener = config.legacy_listener,
+                                        .warning = std::bind_front(config.on_warning, "vsock")},
+                                       [this, on_failure = config.on_failure](const std::string& reason) {
+                                         if (!reason.empty()) return on_failure("vsock", reason);
+                                         // QEMU is on its way out, which takes it a while: time to give up its memory.
+                                         vsock_->stop();
+                                       });
+    if (!vsock) return std::unexpected(std::move(vsock.error()).because_of("cannot start the vsock device"));
+    vsock_ = std::move(*vsock);
+    return {};
+  }
+
+  Result<> start_npu(Config& config) {
+    auto npu =
+        VhostUserNpu::start(*loop_, std::move(config.npu_front_end),
+                            {.options = std::move(*config.npu), .warning = std::bind_front(config.on_warning, "npu")},
+                            [this, on_failure = config.on_failure](const std::string& reason) {
+                              if (!reason.empty()) return on_failure("NPU", reason);
+                              npu_->stop();  // as above
+                            });
+    if (!npu) return std::unexpected(std::move(npu.error()).because_of("cannot start the NPU"));
+    npu_ = std::move(*npu);
+    return {};
+  }
+
+  std::unique_ptr<EventLoop> loop_;  // destroyed after the devices, which refer to it
   std::unique_ptr<VhostUserVsock> vsock_;
+  std::unique_ptr<VhostUserNpu> npu_;  ///< null: the machine has none
   std::thread thread_;
 };
 
@@ -91,6 +132,7 @@ class QemuBackend final : public machine::Backend {
   [[nodiscard]] std::map<std::string, std::uint64_t, std::less<>> counters() const override;
 
  private:
+  Result<std::unique_ptr<DeviceThread>> start_devices(UniqueFd vsock, UniqueFd npu, int legacy_listener);
   Result<> connect_streams(UniqueFd console, UniqueFd qmp);
   void on_console_bytes(std::string_view bytes);
   void on_qmp_bytes(std::string_view bytes);
@@ -133,44 +175,57 @@ Result<> QemuBackend::start(EventLoop& loop, machine::BackendEvents& events) {
   if (!qmp) return std::unexpected(qmp.error());
   auto vsock = make_socket_pair();
   if (!vsock) return std::unexpected(vsock.error());
+  auto npu = config_.npu ? make_socket_pair() : std::pair<UniqueFd, UniqueFd>();
+  if (!npu) return std::unexpected(npu.error());
   const UniqueFd log(::open(config_.log_file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!log.valid()) return fail_errno("cannot create " + config_.log_file.string());
 
   // First, since QEMU takes its time before it looks at anything.
   constexpr int kFirst = Subprocess::kFirstInherited;
+  std::vector<int> inherited{console->second.get(), qmp->second.get(), vsock->second.get()};
+  if (config_.npu) inherited.push_back(npu->second.get());
   auto process = Subprocess::spawn(
-      {.arguments = command_line(config_, accel_, {.console = kFirst, .qmp = kFirst + 1, .vsock = kFirst + 2}),
+      {.arguments = command_line(config_, accel_,
+                                 {.console = kFirst, .qmp = kFirst + 1, .vsock = kFirst + 2, .npu = kFirst + 3}),
        .standard_output = log.get(),
        .standard_error = log.get(),
-       .inherited = {console->second.get(), qmp->second.get(), vsock->second.get()},
+       .inherited = inherited,
        .environment = environment()});
   if (!process) {
-    const auto missing = missing_for(probe(), accel_);
+    const auto missing = missing_for(probe(), accel_, config_.npu.has_value());
     return missing.empty() ? std::unexpected(process.error()) : fail(missing.front(), abi::ExitCode::HostLacks);
   }
 
-  auto on_failure = [&loop, self = self_](const std::string& reason) {
-    loop.post([self, reason] {
-      if (*self != nullptr) (*self)->give_up("the vsock device lost QEMU: " + reason);
-    });
-  };
-  auto on_warning = [&loop, self = self_](const std::string& message) {
-    loop.post([self, message] {
-      if (*self != nullptr) (*self)->events_->on_warning("vsock: " + message);
-    });
-  };
   const int legacy_listener = config_.legacy_listener < 0 ? -1 : ::fcntl(config_.legacy_listener, F_DUPFD_CLOEXEC, 0);
   if (config_.legacy_listener >= 0 && legacy_listener < 0) return fail_errno("cannot hand on the legacy socket");
-  auto devices = DeviceThread::start(std::move(vsock->first),
-                                     {.socket_path = config_.vsock_socket.string(),
-                                      .legacy_listener = legacy_listener,
-                                      .warning = std::move(on_warning)},
-                                     std::move(on_failure));
+  auto devices = start_devices(std::move(vsock->first), std::move(npu->first), legacy_listener);
   if (!devices) return std::unexpected(devices.error());
   devices_ = std::move(*devices);
   process_.emplace(std::move(*process));
   loop.add(process_->exit_fd(), Interest::Read, [this](Events) { on_process_exit(); });
   return connect_streams(std::move(console->first), std::move(qmp->first));
+}
+
+Result<std::unique_ptr<DeviceThread>> QemuBackend::start_devices(UniqueFd vsock, UniqueFd npu, int legacy_listener) {
+  return DeviceThread::start({.vsock_front_end = std::move(vsock),
+                              .vsock_socket = config_.vsock_socket.string(),
+                              .legacy_listener = legacy_listener,
+                              .npu_front_end = std::move(npu),
+                              .npu = config_.npu,
+                              .on_failure =
+                                  [loop = loop_, self = self_](const std::string& device, const std::string& reason) {
+                                    loop->post([self, device, reason] {
+                                      if (*self == nullptr) return;
+                                      (*self)->give_up("the " + device + " device lost QEMU: " + reason);
+                                    });
+                                  },
+                              .on_warning =
+                                  [loop = loop_, self = self_](const std::string& device, const std::string& message) {
+                                    loop->post([self, device, message] {
+                                      if (*self == nullptr) return;
+                                      (*self)->events_->on_warning(device + ": " + message);
+                                    });
+                                  }});
 }
 
 Result<> QemuBackend::connect_streams(UniqueFd console, UniqueFd qmp) {
@@ -266,7 +321,7 @@ Result<> QemuBackend::judge(const ExitStatus& status) const {
   if (const auto log = end_of_log(config_.log_file, kShownLog); !log.empty()) message += "; it said: " + log;
   // QEMU that runs the machine answers; one that refuses it (an unknown CPU model, no memory) does not get that far.
   if (status.signal == 0 && !qmp_session_.negotiated()) {
-    const auto missing = missing_for(probe(), accel_);
+    const auto missing = missing_for(probe(), accel_, config_.npu.has_value());
     return fail(missing.empty() ? "this host's QEMU cannot run the machine: " + message
                                 : missing.front() + " (" + message + ")",
                 abi::ExitCode::HostLacks);
@@ -277,9 +332,14 @@ Result<> QemuBackend::judge(const ExitStatus& status) const {
 std::map<std::string, std::uint64_t, std::less<>> QemuBackend::counters() const {
   std::map<std::string, std::uint64_t, std::less<>> named;
   if (!devices_) return named;
-  const auto counters = devices_->counters();
+  const auto vsock = devices_->vsock_counters();
   for (const auto& field : vsock::kCounterFields) {
-    named.emplace(std::string("vsock_") + field.name, (counters.*field.member).value());
+    named.emplace(std::string("vsock_") + field.name, (vsock.*field.member).value());
+  }
+  const auto npu = devices_->npu_counters();
+  if (!npu) return named;
+  for (const auto& field : npu::kCounterFields) {
+    named.emplace(std::string("npu_") + field.name, (*npu.*field.member).value());
   }
   return named;
 }

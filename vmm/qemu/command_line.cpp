@@ -4,6 +4,8 @@
 
 #include <cstdlib>
 
+#include "abi/npu.hpp"
+
 namespace vmm::qemu {
 namespace {
 
@@ -96,6 +98,12 @@ std::vector<std::string> command_line(const machine::MachineConfig& config, cons
       "-initrd",
       config.boot_archive.string(),
   };
+  if (config.npu) {
+    // Two queues, one of them for "requests"; the tag says what they are (vmm/devices/vhost_user_npu).
+    line.insert(line.end(), {"-chardev", socket_chardev("npu", sockets.npu), "-device",
+                             std::string("vhost-user-fs-device,chardev=npu,num-request-queues=1,queue-size=256,tag=") +
+                                 abi::npu::kCarrierTag});
+  }
   if (machine.icount_shift) {
     // sleep=off: an idle guest's time jumps to its next timer, so that time is the number of instructions.
     line.insert(line.end(), {"-icount", "shift=" + std::to_string(*machine.icount_shift) + ",sleep=off"});

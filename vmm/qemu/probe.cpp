@@ -68,13 +68,15 @@ Capabilities probe() {
   found.program = *program;
   found.version = parse_version(ask(*program, {"--version"}));
   found.accels = parse_accels(ask(*program, {"-accel", "help"}));
-  found.vhost_user_vsock = ask(*program, {"-device", "help"}).find("\"vhost-user-vsock-device\"") != std::string::npos;
+  const std::string devices = ask(*program, {"-device", "help"});
+  found.vhost_user_vsock = devices.find("\"vhost-user-vsock-device\"") != std::string::npos;
+  found.vhost_user_fs = devices.find("\"vhost-user-fs-device\"") != std::string::npos;
   found.shared_memory = ask(*program, {"-object", "help"}).find(shared_memory_object()) != std::string::npos;
   found.kvm_problem = find_kvm_problem();
   return found;
 }
 
-std::vector<std::string> missing_for(const Capabilities& capabilities, const std::string& accel) {
+std::vector<std::string> missing_for(const Capabilities& capabilities, const std::string& accel, bool npu) {
   if (capabilities.program.empty()) {
     return {"there is no " + program_name() + "; " + how_to_install() + ", or set SIS_QEMU to its path"};
   }
@@ -90,6 +92,11 @@ std::vector<std::string> missing_for(const Capabilities& capabilities, const std
   }
   if (!capabilities.vhost_user_vsock) {
     missing.push_back(which + " has no vhost-user-vsock-device; QEMU 5.1 or later built with vhost-user has it");
+  }
+  if (npu && !capabilities.vhost_user_fs) {
+    missing.push_back(which +
+                      " has no vhost-user-fs-device, which carries the NPU (npu: off does without); QEMU 4.2 or "
+                      "later built with vhost-user has it");
   }
   if (!capabilities.shared_memory) {
     missing.push_back(which + " has no " + shared_memory_object() +

@@ -17,7 +17,7 @@ std::span<const sock_filter> filter_of(ThreadKind kind);
 std::string_view call_name(int number);
 
 constexpr const char* name_of(ThreadKind kind) {
-  constexpr const char* kNames[kThreadKinds] = {"main", "machine", "vcpu", "control", "output"};
+  constexpr const char* kNames[kThreadKinds] = {"main", "machine", "vcpu", "control", "output", "npu"};
   return kNames[static_cast<unsigned>(kind)];
 }
 

@@ -21,6 +21,7 @@ inline constexpr Kinds kMachine = one(ThreadKind::Machine);
 inline constexpr Kinds kVcpu = one(ThreadKind::Vcpu);
 inline constexpr Kinds kControl = one(ThreadKind::Control);
 inline constexpr Kinds kOutput = one(ThreadKind::Output);
+inline constexpr Kinds kNpu = one(ThreadKind::Npu);
 inline constexpr Kinds kAll = (1u << kThreadKinds) - 1;
 
 /// What an argument must be: (argument & mask) == value. With a mask of 0 anything.
@@ -83,7 +84,8 @@ inline constexpr Rule kRules[] = {
 
     // Every thread.
     {kAll, "futex", "locks, waiting for other threads"},
-    {kAll, "write", "wake an event loop; files, logs, the terminal"},
+    {kAll & ~kNpu, "write", "wake an event loop; files, logs, the terminal"},
+    not_tried("the guest must have a driver of the NPU", {kNpu, "write", "tell that a job has ended"}),
     not_tried("whose allocation makes the heap grow is chance", {kAll, "brk", "the heap"}),
     {kMachine | kControl, "mmap", "large allocations; files of KVM", {has_no(2, kProtExec)}, "no PROT_EXEC"},
     not_tried("whose allocation is large is chance",
@@ -107,9 +109,9 @@ inline constexpr Rule kRules[] = {
                                                   {is(0, 0), is(1, request::kGetTerminal)},
                                                   "TCGETS of the standard input"}),
     not_tried("only on hosts whose clock the vDSO cannot read",
-              {kMains | kVcpu | kControl, "clock_gettime", "the time"}),
+              {kMains | kVcpu | kControl | kNpu, "clock_gettime", "the time"}),
     not_tried("the thread must just then wait with a time limit",
-              {kMains | kControl, "restart_syscall", "go on waiting after SIGSTOP and SIGCONT"}),
+              {kMains | kControl | kNpu, "restart_syscall", "go on waiting after SIGSTOP and SIGCONT"}),
     {kThreads, "madvise", "give back the stack of a thread that ends"},
     {kThreads, "exit", "the end of a thread"},
 

@@ -3,6 +3,7 @@
 #include "abi/boot_config.hpp"
 #include "condition_type.hpp"
 #include "graphs_type.hpp"
+#include "npu_type.hpp"
 #include "section.hpp"
 #include "tasks_type.hpp"
 
@@ -215,6 +216,8 @@ TypePtr<Scenario> make_scenario_type() {
               "Name in reports, and of the machine unless --name gives another. Without it: the file's name."),
           option("description", &Scenario::description, text({.max_bytes = 4096, .words = "a text"}), "For readers."),
           option("machine", &Scenario::machine, machine_type(), "The virtual machine."),
+          option("npu", &Scenario::npu, npu_type(),
+                 "The machine's NPU (docs/npu-device.md). on: with the defaults below."),
           group("boot", boot_type(), "What is booted, and how."),
           group("control", control_type(), "The guest's services on vsock."),
           option("scheduler", &Scenario::scheduler, scheduler_type(),

@@ -4,6 +4,7 @@
 #include "hardware.hpp"
 #include "vmm/base/descriptor_limit.hpp"
 #include "vmm/base/file.hpp"
+#include "vmm/devices/npu/device.hpp"
 #include "vmm/devices/vsock/device.hpp"
 
 namespace vmm::machine_kvm {
@@ -30,6 +31,7 @@ class KvmMachine final : public Machine {
 
   Result<> make_memory();
   Result<> make_vsock();
+  Result<> make_npu();
   [[nodiscard]] HardwareConfig hardware_config();
   /// Makes the hardware and fills the memory.
   Result<> power_on();
@@ -58,6 +60,7 @@ class KvmMachine final : public Machine {
   std::optional<GuestRam> ram_;
   std::optional<BootFiles> files_;
   std::unique_ptr<vsock::VsockDevice> vsock_;
+  std::unique_ptr<npu::NpuDevice> npu_;
   std::vector<std::unique_ptr<VcpuThread>> vcpu_threads_;  ///< one for each CPU, whatever hardware there is
   std::unique_ptr<Hardware> hardware_;                     ///< null before start() and after the end
   std::optional<Snapshot> snapshot_;
@@ -84,6 +87,7 @@ Result<> KvmMachine::start(EventLoop& loop, machine::BackendEvents& events) {
   if (!files) return std::unexpected(std::move(files.error()));
   files_ = std::move(*files);
   if (auto made = make_vsock(); !made) return made;
+  if (auto made = make_npu(); !made) return made;
   auto done = options_.restored ? restore_hardware(options_.restored->state) : power_on();
   if (!done) return done;
   options_.restored.reset();
@@ -118,6 +122,18 @@ Result<> KvmMachine::make_vsock() {
   return {};
 }
 
+Result<> KvmMachine::make_npu() {
+  if (!options_.npu) return {};
+  auto device = npu::NpuDevice::create(
+      *loop_, {.commands = npu::real_commands(),
+               .options = *options_.npu,
+               .counters = options_.counters == nullptr ? nullptr : &options_.counters->npu,
+               .thread_start = [sandbox = options_.sandbox] { sandbox.enter(sandbox::ThreadKind::Npu); }});
+  if (!device) return std::unexpected(std::move(device.error()));
+  npu_ = std::move(*device);
+  return {};
+}
+
 HardwareConfig KvmMachine::hardware_config() {
   HardwareConfig config{
       .cpus = options_.cpus,
@@ -125,6 +141,7 @@ HardwareConfig KvmMachine::hardware_config() {
       .unknown_accesses = options_.counters == nullptr ? nullptr : &options_.counters->unknown_accesses,
       .devices = {}};
   if (vsock_) config.devices.push_back(vsock_.get());
+  if (npu_) config.devices.push_back(npu_.get());
   return config;
 }
 
@@ -153,6 +170,7 @@ Result<> KvmMachine::restore_hardware(const snapshot::MachineState& state) {
   auto done = hardware_->restore(state);
   if (!done) done = fail(done.error().message, abi::ExitCode::HostLacks);
   if (done && state.vsock) done = vsock_->restore(*state.vsock);
+  if (done && state.npu) done = npu_->restore(*state.npu);
   if (done) done = hardware_->resume_devices();
   return done;
 }
@@ -214,6 +232,7 @@ void KvmMachine::reboot() {
   take_console();
   hardware_.reset();
   if (vsock_) vsock_->reset();
+  if (npu_) npu_->reset();
   auto done = ram_->clear();
   if (done) done = power_on();
   if (!done) return end_with(std::unexpected(std::move(done.error()).because_of("cannot restart the machine")));
@@ -251,9 +270,11 @@ Result<> KvmMachine::save(const machine::SnapshotFiles& files) {
                          .huge_pages = options_.huge_pages,
                          .kernel_format = board::name_of(options_.kernel_format),
                          .boot_arguments = options_.boot_arguments,
-                         .has_initrd = files_->has_initrd()};
+                         .has_initrd = files_->has_initrd(),
+                         .npu = options_.npu ? npu::to_text(*options_.npu) : std::string()};
   auto done = hardware_->save(state);
   if (vsock_) state.vsock = vsock_->save();
+  if (npu_) state.npu = npu_->save();
   if (done) done = ram_->save(files.memory);
   if (done) done = files_->save(files);
   if (done) done = write_all(files.machine, snapshot::encode(state), snapshot::file::kMachine);
@@ -307,6 +328,7 @@ Options options_of(snapshot::MachineState state, const std::filesystem::path& fo
       .vsock_socket = {},
       .sandbox = {},
   };
+  options.npu = snapshot::npu_of(state);
   options.restored.emplace(std::move(state), folder);
   return options;
 }

@@ -113,6 +113,7 @@ std::vector<std::string> ProcessBackend::arguments() const {
                {"--cpus", std::to_string(machine.cpus), "--memory", std::to_string(machine.memory_bytes) + "B",
                 "--gic-version", std::to_string(machine.gic_version)});
   if (machine.huge_pages) words.insert(words.end(), {"--huge-pages", "true"});
+  if (config_.npu) words.insert(words.end(), {"--npu", npu::to_text(*config_.npu)});
   words.insert(words.end(), {"--initrd", config_.boot_archive, "--", config_.kernel});
   return words;
 }
@@ -245,6 +246,9 @@ std::map<std::string, std::uint64_t, std::less<>> ProcessBackend::counters() con
   const kvm_protocol::Counters& counters = **counters_;
   for (const auto& field : vsock::kCounterFields) {
     named.emplace(std::string("vsock_") + field.name, (counters.vsock.*field.member).value());
+  }
+  for (const auto& field : npu::kCounterFields) {
+    if (config_.npu) named.emplace(std::string("npu_") + field.name, (counters.npu.*field.member).value());
   }
   named.emplace("mmio_unknown_accesses", counters.unknown_accesses.load(std::memory_order_relaxed));  // a statistic
   return named;

@@ -144,6 +144,16 @@ void transfer(Io& io, MachineState& state) {
   io.flag("vsock", has_vsock);
   if (has_vsock && !state.vsock) state.vsock.emplace();
   if (has_vsock) io.value("vsock device", *state.vsock);
+  bool has_npu = state.npu.has_value();
+  io.flag("NPU", has_npu);
+  if (!has_npu) return;
+  if (!state.npu) state.npu.emplace();
+  io.block("NPU options", configuration.npu, kMaxTextBytes);
+  io.value("NPU time", state.npu->device_ns);
+  io.value("NPU power", state.npu->power);
+  io.block("NPU regions", state.npu->regions, UINT32_MAX);
+  io.block("NPU control requests", state.npu->control_heads, UINT32_MAX);
+  io.block("NPU jobs", state.npu->job_heads, UINT32_MAX);
 }
 
 Result<> check(const MachineState& state) {
@@ -156,9 +166,13 @@ Result<> check(const MachineState& state) {
   if (!board::kernel_format_from(configuration.kernel_format)) {
     return wrong("kernel format '" + configuration.kernel_format + "' is not known");
   }
-  if (state.transports.size() != (state.vsock ? 1U : 0U)) {
-    return wrong(std::to_string(state.transports.size()) + " virtio devices, of which vsock is " +
-                 (state.vsock ? "one" : "none"));
+  if (state.npu) {
+    if (auto options = npu::parse_options(configuration.npu); !options) return wrong(options.error().message);
+  }
+  const std::size_t devices = std::size_t{state.vsock ? 1U : 0U} + (state.npu ? 1U : 0U);
+  if (state.transports.size() != devices) {
+    return wrong(std::to_string(state.transports.size()) + " virtio devices, but the state of " +
+                 std::to_string(devices));
   }
   return {};
 }
@@ -210,6 +224,11 @@ scenario::Machine machine_of(const MachineState& state) {
   machine.gic_version = state.configuration.gic_version;
   machine.huge_pages = state.configuration.huge_pages;
   return machine;
+}
+
+std::optional<npu::Options> npu_of(const MachineState& state) {
+  if (!state.npu) return std::nullopt;
+  return npu::parse_options(state.configuration.npu).value_or(npu::Options{});
 }
 
 Result<MachineState> read_machine(const std::filesystem::path& folder) {

@@ -29,7 +29,7 @@ class CommandLineTest : public testing::Test {
 
   /// The argument after `option`.
   std::string value_of(const std::string& option, const std::string& accel = "tcg") {
-    const auto line = command_line(config_, accel, {.console = 3, .qmp = 4, .vsock = 5});
+    const auto line = command_line(config_, accel, {.console = 3, .qmp = 4, .vsock = 5, .npu = 6});
     const auto found = std::ranges::find(line, option);
     return found == line.end() || found + 1 == line.end() ? "(none)" : *(found + 1);
   }
@@ -51,12 +51,21 @@ TEST_F(CommandLineTest, machine_of_the_scenario_is_what_qemu_gets) {
 }
 
 TEST_F(CommandLineTest, sockets_are_inherited_by_number) {
-  const auto line = command_line(config_, "tcg", {.console = 3, .qmp = 4, .vsock = 5});
+  const auto line = command_line(config_, "tcg", {.console = 3, .qmp = 4, .vsock = 5, .npu = 6});
   EXPECT_THAT(line, Contains("socket,id=console,fd=3"));
   EXPECT_THAT(line, Contains("socket,id=qmp,fd=4"));
   EXPECT_THAT(line, Contains("socket,id=vsock,fd=5"));
   EXPECT_THAT(line, Contains("-nodefaults"));
   EXPECT_THAT(line, Contains("-no-user-config"));
+}
+
+TEST_F(CommandLineTest, npu_only_when_the_machine_has_one) {
+  const InheritedSockets sockets{.console = 3, .qmp = 4, .vsock = 5, .npu = 6};
+  EXPECT_THAT(command_line(config_, "tcg", sockets), Not(Contains(HasSubstr("npu"))));
+  config_.npu.emplace();
+  const auto line = command_line(config_, "tcg", sockets);
+  EXPECT_THAT(line, Contains("socket,id=npu,fd=6"));
+  EXPECT_THAT(line, Contains("vhost-user-fs-device,chardev=npu,num-request-queues=1,queue-size=256,tag=sis-npu"));
 }
 
 TEST_F(CommandLineTest, cpu_is_the_given_one_or_fits_the_accelerator) {
@@ -87,18 +96,21 @@ TEST(Probe, version_and_accelerators_are_read_from_what_qemu_prints) {
 
 TEST(Probe, what_is_missing_is_said_with_what_brings_it) {
   Capabilities capabilities;
-  EXPECT_THAT(missing_for(capabilities, "tcg"), ElementsAre(HasSubstr("qemu-system-arm")));
+  EXPECT_THAT(missing_for(capabilities, "tcg", false), ElementsAre(HasSubstr("qemu-system-arm")));
   capabilities = {
       .program = "/usr/bin/q", .version = "7.2.0", .accels = {"tcg"}, .vhost_user_vsock = true, .shared_memory = true};
-  EXPECT_THAT(missing_for(capabilities, "tcg"), IsEmpty());
-  EXPECT_THAT(missing_for(capabilities, "kvm"),
+  EXPECT_THAT(missing_for(capabilities, "tcg", false), IsEmpty());
+  EXPECT_THAT(missing_for(capabilities, "kvm", false),
               ElementsAre("/usr/bin/q (7.2.0) has no accelerator kvm on this host, it has: tcg"));
   capabilities.accels.push_back("kvm");
   capabilities.kvm_problem = "no permission";
-  EXPECT_THAT(missing_for(capabilities, "kvm"), ElementsAre("no permission"));
-  EXPECT_THAT(missing_for(capabilities, "tcg"), IsEmpty());
+  EXPECT_THAT(missing_for(capabilities, "kvm", false), ElementsAre("no permission"));
+  EXPECT_THAT(missing_for(capabilities, "tcg", false), IsEmpty());
+  EXPECT_THAT(missing_for(capabilities, "tcg", true), ElementsAre(HasSubstr("npu: off")));
+  capabilities.vhost_user_fs = true;
+  EXPECT_THAT(missing_for(capabilities, "tcg", true), IsEmpty());
   capabilities.vhost_user_vsock = false;
-  EXPECT_THAT(missing_for(capabilities, "tcg"), ElementsAre(HasSubstr("has no vhost-user-vsock-device")));
+  EXPECT_THAT(missing_for(capabilities, "tcg", false), ElementsAre(HasSubstr("has no vhost-user-vsock-device")));
 }
 
 TEST(Probe, program_that_is_not_there_is_noticed) {

@@ -79,6 +79,7 @@ class Generator {
     s.name = name(64);
     if (coin()) s.description = text(40);
     s.machine = machine();
+    if (coin()) s.npu = npu_options();
     s.verbosity = static_cast<Verbosity>(number(0, 2));
     if (coin()) s.kernel = "/" + name(20);
     s.test_services = coin();
@@ -125,6 +126,20 @@ class Generator {
                                : std::string(1, static_cast<char>(number(0x20, 0x7E)));
     }
     return out;
+  }
+
+  npu::Options npu_options() {
+    npu::Options options{.threads = static_cast<unsigned>(number(1, npu::kMaxThreads)),
+                         .timing = coin() ? npu::Timing::Host : npu::Timing::Modelled,
+                         .faults = {}};
+    for (std::uint64_t i = number(0, 3); i > 0; --i) {
+      npu::Fault fault{.kind = static_cast<npu::Fault::Kind>(number(0, 2)),
+                       .number = static_cast<unsigned>(number(1, 9))};
+      if (fault.kind == npu::Fault::Kind::DelayJob) fault.delay = std::chrono::nanoseconds(number(1, 1'000'000'000));
+      if (fault.kind == npu::Fault::Kind::FailCommand) fault.command = static_cast<unsigned>(number(0, 9));
+      options.faults.push_back(fault);
+    }
+    return options;
   }
 
   Machine machine() {

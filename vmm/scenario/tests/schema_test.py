@@ -24,7 +24,7 @@ BEYOND = {
     "args-octal", "args-hex", "args-underscore", "args-overflow", "args-infinite", "cpus-octal", "cpus-hex", "cpus-float",
     "merge-key", "tagged-value", "test-services-word", "long-key", "unclosed-quote", "yaml-version", "recursive-alias",
     "utf16", "server-references", "task-program-names", "schemas", "graph-channels",
-    "graph-operators", "graph-operator-names", "graph-files", "legacy-socket-both", "legacy-socket-neither",
+    "graph-operators", "graph-operator-names", "graph-files", "legacy-socket-both", "legacy-socket-neither", "npu-faults",
 }
 
 

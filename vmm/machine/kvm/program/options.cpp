@@ -24,6 +24,8 @@ const char kUsage[] =
     "  --huge-pages B     true: the guest's memory in pages of 2 MiB\n"
     "  --restore FOLDER   go on with the machine that `sisctl snapshot` wrote there, which must stay while it runs\n"
     "  --vsock PATH       add a vsock device whose socket is here\n"
+    "  --npu OPTIONS      add an NPU: threads=N, timing=host|modelled and injected faults, by commas "
+    "(docs/npu-device.md)\n"
     "  --timeout S        stop after so many seconds, exit code 6\n"
     "  --no-sandbox       keep capabilities, refuse no system call: for debuggers (docs/sandbox.md)\n"
     "  --name NAME        of the machine, kept in snapshots\n"
@@ -51,6 +53,7 @@ enum Id : int {
   kMemory,
   kGic,
   kHuge,
+  kNpu,
   kRestore,
   kVsock,
   kTimeout,
@@ -69,6 +72,7 @@ constexpr std::array kOptions = {
     option{"memory", required_argument, nullptr, kMemory},
     option{"gic-version", required_argument, nullptr, kGic},
     option{"huge-pages", required_argument, nullptr, kHuge},
+    option{"npu", required_argument, nullptr, kNpu},
     option{"restore", required_argument, nullptr, kRestore},
     option{"vsock", required_argument, nullptr, kVsock},
     option{"timeout", required_argument, nullptr, kTimeout},
@@ -122,6 +126,12 @@ Result<> take_hardware(int id, const char* name, std::string_view given, machine
         return refuse(name, given, "a size from 64MiB to 64GiB in steps of 2MiB, with the unit B, KiB, MiB or GiB");
       }
       machine.memory_bytes = *bytes;
+      return {};
+    }
+    case kNpu: {
+      auto options = npu::parse_options(given);
+      if (!options) return std::unexpected(std::move(options.error()));
+      machine.npu = std::move(*options);
       return {};
     }
     case kGic: {
@@ -180,8 +190,8 @@ Result<CommandLine> parse_command_line(int argc, char** argv) {
     if (id == '?') return refuse("unknown or ambiguous option " + std::string(argv[optind - 1]));
     const char* const name = kOptions[static_cast<std::size_t>(id - 1)].name;
     const std::string_view given = optarg == nullptr ? "" : optarg;
-    if (id <= kHuge) hardware = name;
-    auto taken = id <= kHuge ? take_hardware(id, name, given, line.machine) : take(id, name, given, line);
+    if (id <= kNpu) hardware = name;
+    auto taken = id <= kNpu ? take_hardware(id, name, given, line.machine) : take(id, name, given, line);
     if (!taken) return std::unexpected(std::move(taken.error()));
   }
   if (line.help) return line;

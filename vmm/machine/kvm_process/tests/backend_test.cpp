@@ -64,6 +64,7 @@ class ProcessBackendTest : public testing::Test {
     machine.cpus = 2;
     backend_ = make_backend({.name = "m",
                              .machine = machine,
+                             .npu = npu_,
                              .kernel = "/k",
                              .boot_archive = "/a",
                              .vsock_socket = folder_ / "vsock.sock",
@@ -96,6 +97,7 @@ class ProcessBackendTest : public testing::Test {
   std::filesystem::path folder_;
   std::unique_ptr<EventLoop> loop_;
   std::unique_ptr<Recorder> recorder_;
+  std::optional<npu::Options> npu_;
   std::unique_ptr<machine::Backend> backend_;
 };
 
@@ -129,6 +131,13 @@ TEST_F(ProcessBackendTest, arguments_say_what_the_machine_is) {
   const std::string socket = folder_ / "vsock.sock";
   EXPECT_EQ(recorder_->console, "--supervised --vsock " + socket +
                                     " --name m --cpus 2 --memory 536870912B --gic-version 3 --initrd /a -- /k\n");
+}
+
+TEST_F(ProcessBackendTest, npu_is_told_of_and_counted) {
+  npu_ = npu::Options{.threads = 3, .timing = npu::Timing::Modelled, .faults = {}};
+  ASSERT_TRUE(run("echo \"$@\" >&3; printf '\\006\\000' >&4"));
+  EXPECT_THAT(recorder_->console, HasSubstr(" --gic-version 3 --npu threads=3,timing=modelled --initrd"));
+  EXPECT_TRUE(backend_->counters().contains("npu_jobs_ok"));
 }
 
 TEST_F(ProcessBackendTest, arguments_of_a_saved_machine_name_its_folder) {

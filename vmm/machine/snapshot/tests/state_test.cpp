@@ -1,5 +1,6 @@
 #include "vmm/machine/snapshot/state.hpp"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -23,7 +24,8 @@ MachineState example() {
                          .counter_hz = 62'500'000,
                          .kernel_format = "auto",
                          .boot_arguments = "console=ttyAMA0",
-                         .has_initrd = true};
+                         .has_initrd = true,
+                         .npu = "threads=2"};
   state.virtual_counter = 12345;
   state.cpus.resize(2);
   state.cpus[1].run_state = 3;
@@ -32,9 +34,14 @@ MachineState example() {
   state.stolen_time.resize(4096, std::byte{5});
   state.console.imsc = 0x50;
   state.clock.offset = 17;
-  state.transports.resize(1);
+  state.transports.resize(2);
   state.transports[0].driver_features = 0x1'2345'6789;
   state.vsock = vsock::DeviceState{.next_host_port = 2000};
+  state.npu = npu::DeviceState{.device_ns = 99,
+                               .power = 1,
+                               .regions = {{.address = 64, .bytes = 128, .flags = 1, .handle = 4096}},
+                               .control_heads = {3},
+                               .job_heads = {4, 5}};
   return state;
 }
 
@@ -69,6 +76,11 @@ TEST(SnapshotState, is_read_as_it_was_written) {
   EXPECT_EQ(state->transports.at(0).driver_features, 0x1'2345'6789U);
   ASSERT_TRUE(state->vsock);
   EXPECT_EQ(state->vsock->next_host_port, 2000U);
+  ASSERT_TRUE(state->npu);
+  EXPECT_EQ(state->npu->device_ns, 99U);
+  EXPECT_EQ(state->npu->regions.at(0).handle, 4096U);
+  EXPECT_EQ(state->npu->job_heads, (std::vector<std::uint16_t>{4, 5}));
+  EXPECT_EQ(npu_of(*state)->threads, 2U);
 }
 
 TEST(SnapshotState, every_shorter_file_is_refused) {
@@ -90,9 +102,9 @@ TEST(SnapshotState, other_files_are_refused) {
 
 TEST(SnapshotState, another_version_is_refused_by_its_number) {
   std::vector<std::byte> bytes = encode(example());
-  bytes[8] = std::byte{2};
+  bytes[8] = std::byte{3};
   EXPECT_EQ(error_of(bytes),
-            "the snapshot has version 2, this sisvmm reads version 1: restore it with the sisvmm that made it");
+            "the snapshot has version 3, this sisvmm reads version 2: restore it with the sisvmm that made it");
 }
 
 TEST(SnapshotState, another_byte_order_is_refused) {
@@ -127,7 +139,10 @@ TEST(SnapshotState, values_that_no_machine_has_are_refused) {
   EXPECT_EQ(error_of(encode(state)), "the snapshot is damaged: a machine without a CPU");
   state = example();
   state.transports.clear();
-  EXPECT_EQ(error_of(encode(state)), "the snapshot is damaged: 0 virtio devices, of which vsock is one");
+  EXPECT_EQ(error_of(encode(state)), "the snapshot is damaged: 0 virtio devices, but the state of 2");
+  state = example();
+  state.configuration.npu = "threads=0";
+  EXPECT_THAT(error_of(encode(state)), testing::HasSubstr("given 'threads=0'"));
 }
 
 TEST(SnapshotState, folder_without_a_snapshot_is_named) {

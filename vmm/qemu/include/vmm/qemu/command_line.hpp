@@ -13,6 +13,7 @@ struct InheritedSockets {
   int console;  ///< the guest's first UART
   int qmp;
   int vsock;  ///< vhost-user
+  int npu;    ///< vhost-user; meant only if the machine has one
 };
 
 /// Name of the program: $SIS_QEMU, or "qemu-system-aarch64".

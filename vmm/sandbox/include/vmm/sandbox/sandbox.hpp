@@ -14,8 +14,9 @@ enum class ThreadKind : std::uint8_t {
   Vcpu,     ///< of sisvmm-kvm: runs a virtual CPU
   Control,  ///< speaks with the guest's control server
   Output,   ///< writes to the terminal
+  Npu,      ///< of sisvmm-kvm: computes for the NPU
 };
-inline constexpr unsigned kThreadKinds = 5;
+inline constexpr unsigned kThreadKinds = 6;
 
 /// Whether threads are confined. A value that goes to whoever makes a thread.
 class Sandbox {

@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "vmm/devices/npu_options/options.hpp"
+
 namespace vmm::scenario {
 
 enum class Backend { Auto, Qemu, Kvm };
@@ -244,6 +246,7 @@ struct Scenario {
   std::string name;  ///< default: the file's name without its ending
   std::string description;
   Machine machine;
+  std::optional<npu::Options> npu = {};    ///< absent: the machine has no NPU
   Verbosity verbosity = Verbosity::Quiet;  ///< boot.verbosity
   std::string kernel;                      ///< boot.kernel: path of the image; empty: the one built with the monitor
   bool test_services = false;              ///< control.test_services

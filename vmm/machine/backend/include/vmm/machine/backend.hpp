@@ -6,12 +6,14 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "vmm/base/event_loop.hpp"
 #include "vmm/base/result.hpp"
 #include "vmm/base/unique_fd.hpp"
+#include "vmm/devices/npu_options/options.hpp"
 #include "vmm/scenario/scenario.hpp"
 
 namespace vmm::machine {
@@ -20,6 +22,7 @@ namespace vmm::machine {
 struct MachineConfig {
   std::string name;  ///< is_machine_name()
   scenario::Machine machine;
+  std::optional<npu::Options> npu = {};  ///< absent: the machine has none
   std::filesystem::path kernel;
   std::filesystem::path boot_archive;
   std::filesystem::path vsock_socket;  ///< where the public socket of the vsock device is to listen

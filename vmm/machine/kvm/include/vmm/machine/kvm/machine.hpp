@@ -32,6 +32,7 @@ struct Options {
   std::filesystem::path initrd;                ///< empty: none
   std::string boot_arguments;                  ///< the kernel's command line
   std::filesystem::path vsock_socket;          ///< of the vsock device's host side; empty: no such device
+  std::optional<npu::Options> npu = {};        ///< absent: no such device
   int vsock_listener = -1;                     ///< vsock::DeviceConfig::listener
   int legacy_listener = -1;                    ///< for clients of abi::control::kLegacyPort, taken over; -1: none
   sandbox::Sandbox sandbox;                    ///< for the threads of virtual CPUs; the loop's thread enters by itself

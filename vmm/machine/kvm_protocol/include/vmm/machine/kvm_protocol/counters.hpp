@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "vmm/devices/npu/counters.hpp"
 #include "vmm/devices/vsock/counters.hpp"
 
 namespace vmm::kvm_protocol {
@@ -13,6 +14,7 @@ namespace vmm::kvm_protocol {
 /// Zeros are counters that stand at 0. Read by any thread of either process at any time.
 struct Counters {
   vsock::Counters vsock;
+  npu::Counters npu;
   std::atomic<std::uint64_t> unknown_accesses = 0;  ///< accesses of the guest to addresses where nothing is
 };
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free, "works between processes");

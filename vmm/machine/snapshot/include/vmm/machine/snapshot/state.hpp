@@ -18,6 +18,8 @@
 #include <vector>
 
 #include "vmm/base/result.hpp"
+#include "vmm/devices/npu/device.hpp"
+#include "vmm/devices/npu_options/options.hpp"
 #include "vmm/devices/pl011/pl011.hpp"
 #include "vmm/devices/pl031/pl031.hpp"
 #include "vmm/devices/vsock/device.hpp"
@@ -37,7 +39,7 @@ inline constexpr char kControlKey[] = "control.key";
 
 /// Of the file `machine`. Another one is refused: the number grows with every change of the format or of a structure
 /// in it.
-inline constexpr std::uint32_t kVersion = 1;
+inline constexpr std::uint32_t kVersion = 2;
 
 /// What the guest was told it has; the host that restores it must have the same.
 struct Configuration {
@@ -52,6 +54,7 @@ struct Configuration {
   std::string kernel_format;     ///< board::kernel_format_from() knows it
   std::string boot_arguments;    ///< the kernel's command line
   bool has_initrd = false;
+  std::string npu;  ///< npu::to_text() of its options; empty: no such device
 };
 
 struct MachineState {
@@ -64,6 +67,7 @@ struct MachineState {
   Pl031State clock;
   std::vector<virtio::MmioTransportState> transports;  ///< by virtio slot
   std::optional<vsock::DeviceState> vsock;
+  std::optional<npu::DeviceState> npu;
 };
 
 std::vector<std::byte> encode(const MachineState& state);
@@ -74,6 +78,9 @@ Result<MachineState> decode(std::span<const std::byte> bytes);
 
 /// The machine of a scenario that it was.
 scenario::Machine machine_of(const MachineState& state);
+
+/// Its NPU, if it had one. decode() has seen to it that the text can be read.
+std::optional<npu::Options> npu_of(const MachineState& state);
 
 /// Reads a snapshot's file `machine`. Errors name it.
 Result<MachineState> read_machine(const std::filesystem::path& folder);
