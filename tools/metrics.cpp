@@ -1,7 +1,7 @@
 #include "tools/metrics.hpp"
 
 #include <ostream>
-#include <thread>
+#include <vector>
 
 #include "tools/metric_changes.hpp"
 #include "tools/text.hpp"
@@ -37,32 +37,74 @@ Outcome<json> read_all(Session& session, json args) {
   }
 }
 
-/// By requests: so an interval may be as long as the user wants, and any number of metrics is complete.
+/// A set of metrics, of the events that it comes in.
+class MetricSet {
+ public:
+  /// False: it is no event of `watch metrics`.
+  bool add(const json& event) {
+    const json time_ns = event.value("time_ns", json());
+    const json left_off = event.value("left_off", json());
+    const auto part = event.find("metrics");
+    if (!time_ns.is_number_unsigned() || !left_off.is_number_unsigned() || part == event.end() || !part->is_object()) {
+      return false;
+    }
+    // Of the one before the rest was lost.
+    if (time_ns != time_ns_) metrics_ = json::object();
+    time_ns_ = time_ns.get<std::uint64_t>();
+    metrics_.update(*part);
+    complete_ = left_off == 0U;
+    return true;
+  }
+  [[nodiscard]] bool complete() const { return complete_; }
+  [[nodiscard]] std::uint64_t time_ns() const { return time_ns_; }
+  [[nodiscard]] const json& metrics() const { return metrics_; }
+
+ private:
+  std::uint64_t time_ns_ = 0;
+  json metrics_ = json::object();
+  bool complete_ = false;
+};
+
+void print(const Context& context, std::uint64_t time_ns, const std::vector<MetricChange>& changes) {
+  if (context.options.json) {
+    context.out << json_line(json_of(time_ns, changes));
+  } else {
+    context.out << "at " << duration(static_cast<std::int64_t>(time_ns)) << (changes.empty() ? ": no change\n" : ":\n")
+                << text_of(changes);
+  }
+  context.out.flush();
+}
+
 ExitCode watch(const Context& context, Session& session, const Metrics& metrics) {
+  json args = arguments_of(metrics);
+  args["interval_ms"] = metrics.interval.count();
+  // The first set is only what is compared with.
+  if (metrics.count != 0) args["count"] = std::uint64_t{metrics.count} + 1;
+  const auto id = session.subscribe("watch metrics", args);
+  if (!id) return report(context, id.error());
   MetricChanges changes;
-  // The first one is only what is compared with.
-  for (std::uint64_t i = 0; metrics.count == 0 || i <= metrics.count; ++i) {
-    if (i != 0) std::this_thread::sleep_for(metrics.interval);
-    const auto uptime = session.call("uptime", json::object());
-    if (!uptime) return report(context, uptime.error());
-    const auto all = read_all(session, arguments_of(metrics));
-    if (!all) return report(context, all.error());
-    const json time_ns = uptime->value("uptime_ns", json());
-    if (!time_ns.is_number_unsigned()) {
-      return report(context, session.wrong_reply("the reply to uptime has no uptime_ns: " + uptime->dump()));
+  MetricSet set;
+  for (bool first = true;;) {
+    const auto next = session.next(*id, metrics.interval + context.options.timeout);
+    if (!next) return report(context, next.error());
+    if (!*next) {
+      return report(context, {.exit_code = ExitCode::NoReply,
+                              .kind = "timeout",
+                              .message = "no metrics from '" + session.name() + "' in time"});
     }
-    const auto found = changes.feed(time_ns.get<std::uint64_t>(), *all);
-    if (i == 0) continue;
-    if (context.options.json) {
-      context.out << json_line(json_of(time_ns.get<std::uint64_t>(), found));
-    } else {
-      context.out << "at " << duration(time_ns.get<std::int64_t>()) << (found.empty() ? ": no change\n" : ":\n")
-                  << text_of(found);
+    if (!(*next)->is_event) {
+      if ((*next)->body.value("end", json()) == "gone") context.err << "sisctl: the graph is gone\n";
+      return ExitCode::Ok;
     }
-    context.out.flush();
+    if (!set.add((*next)->body)) {
+      return report(context, session.wrong_reply("an event of metrics is not {time_ns, metrics, left_off}"));
+    }
+    if (!set.complete()) continue;
+    const auto found = changes.feed(set.time_ns(), set.metrics());
+    if (!first) print(context, set.time_ns(), found);
+    first = false;
     if (!context.out) return ExitCode::Ok;  // main says so
   }
-  return ExitCode::Ok;
 }
 
 }  // namespace

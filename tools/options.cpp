@@ -193,7 +193,7 @@ void add_metrics(CLI::App& app, Raw& raw) {
       metrics->add_flag("--console", raw.metrics.console, "Have the guest print METRIC lines on its console instead");
   auto* watch = metrics->add_flag("--watch", raw.metrics.watch, "Print again and again what has changed");
   watch->excludes(console);
-  metrics->add_option("--interval", raw.interval, "With --watch: how often, as --timeout; default: 1")
+  metrics->add_option("--interval", raw.interval, "With --watch: how often, 100ms to an hour; default: 1 s")
       ->type_name("TIME")
       ->check(check_time)
       ->needs(watch);

@@ -160,6 +160,8 @@ class Batch(harness.MachineTest):
                                               (3, "echo", {"text": "3"}), (4, None, None), (5, "echo", {"text": "5"}),
                                               (6, None, "not-found")])
         self.assertIn("ms: found 'x', allowed: an integer", done.stdout)
+        done = self.batch("watch log\n{\"op\": \"watch metrics\"}\n", "--keep-going")
+        self.assertEqual((done.returncode, done.stdout.count("sends events")), (2, 2))
 
     def test_a_file_with_bad_lines_is_refused_before_anything_is_sent(self):
         done = self.batch("graph create g\necho 'x\nmem; irq\n{\"op\": 1}\n", name="bad.txt")
@@ -260,6 +262,9 @@ graphs:
         done = subject.ctl("metrics", "op_demo_1_end_runs", "--watch", "-n", "1", "--interval", "100ms")
         self.assertRegex(done.stdout, r"^at [\d.]+ m?s:\nop_demo_1_end_runs +\d+ +\+\d+ +\+\d+\.\d/s\n$")
         self.assertEqual(subject.ctl("metrics", "--interval", "1").returncode, 2)
+        done = subject.ctl("metrics", "--watch", "--interval", "50ms")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("interval_ms: found 50, allowed: an integer from 100", done.stderr)
 
     def test_a_scenario_expects_what_is_printed(self):
         text = self.SCENARIO + """steps:
