@@ -8,6 +8,7 @@
 #include <ostream>
 
 #include "tools/batch_line.hpp"
+#include "tools/follow.hpp"
 #include "tools/text.hpp"
 #include "vmm/base/file.hpp"
 
@@ -88,11 +89,11 @@ class Runner {
     if (context_.options.json) {
       json line = {{"line", number}};
       if (!op.empty()) line["op"] = op;
-      line[outcome ? "result" : "error"] = outcome ? *outcome : error_object(outcome.error());
+      line[outcome ? "result" : "error"] = outcome ? with_hex(*outcome) : error_object(outcome.error());
       context_.out << json_line(line);
     } else {
       context_.out << number << (op.empty() ? "" : " " + printable(op)) << ": ";
-      context_.out << (outcome ? "ok " + json_line(*outcome) : "error " + outcome.error().message + "\n");
+      context_.out << (outcome ? "ok " + json_line(with_hex(*outcome)) : "error " + outcome.error().message + "\n");
     }
     context_.out.flush();
     if (outcome) return;
@@ -105,8 +106,16 @@ class Runner {
   }
 
   Outcome<Request> request_for(const BatchLine& line) {
-    if (const auto* const request = std::get_if<Request>(&line)) return *request;
-    return request_of(std::get<std::vector<std::string>>(line), [this](const std::string& name) { return help(name); });
+    const auto* const made = std::get_if<Request>(&line);
+    auto request = made != nullptr ? Outcome<Request>(*made) : request_of_words(std::get<0>(line));
+    if (request && sends_events(*request)) {
+      return std::unexpected(usage("'" + printable(request->op) + "' sends events, of which a batch has no use"));
+    }
+    return request;
+  }
+
+  Outcome<Request> request_of_words(const std::vector<std::string>& words) {
+    return request_of(words, [this](const std::string& name) { return help(name); });
   }
 
   /// Asked once for each command.
