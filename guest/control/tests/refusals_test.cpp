@@ -27,13 +27,14 @@ class RefusalTest : public ServerTest {
 TEST_F(RefusalTest, frames) {
   client.hello();
   const auto ping = payload_of(5, {{"op", "ping"}});
+  EXPECT_EQ(told(RawFrame{.payload = {5, 0, 0}}.bytes()), "malformed-frame: the payload is too short for a request id");
   EXPECT_EQ(told(RawFrame{.payload = payload_of(0, {{"op", "ping"}})}.bytes()),
             "malformed-frame: the request id must not be 0");
   EXPECT_EQ(told(RawFrame{.flags = 1, .payload = ping}.bytes()), "malformed-frame: the flags of a frame must be 0");
   EXPECT_EQ(told(RawFrame{.command = 3, .payload = ping}.bytes()),
             "unknown-command: the command of a frame must be 0 (Hello), 1 (Call) or 2 (Cancel)");
   EXPECT_EQ(told(RawFrame{.payload = {6, 0, 0, 0, 0x01}}.bytes()), "malformed-cbor: the body of a frame must be a map");
-  EXPECT_EQ(machine.counter("control_bad_frames"), 4U);
+  EXPECT_EQ(machine.counter("control_bad_frames"), 5U);
 }
 
 TEST_F(RefusalTest, hello) {
@@ -45,6 +46,22 @@ TEST_F(RefusalTest, hello) {
   EXPECT_EQ(hello({{"tokn", token}}), "unknown-argument [tokn]: unknown key 'tokn', allowed: token, client");
   EXPECT_EQ(told(call(2, "ping")), "unauthenticated: say Hello with a token first");
   EXPECT_EQ(machine.counter("control_tokens_accepted"), 0U);
+}
+
+TEST_F(RefusalTest, tokens) {
+  const auto hello = [this](const abi::control::Token& token) {
+    return told(request(Wire::Hello, 1, {{"token", binary(token)}}));
+  };
+  EXPECT_EQ(hello(make_token(Rights::All, 0, security::Key{})),
+            "token-invalid: the token was not made with this machine's key, or was changed");
+  EXPECT_EQ(hello(make_token(Rights::All, 1)), "token-expired: the token has expired");
+  machine.services.unix_time_at_boot_ns = 0;
+  EXPECT_EQ(hello(make_token(Rights::All, 1)),
+            "token-expired: the token has an expiry, and this machine does not know the time");
+  EXPECT_EQ(machine.counter("control_tokens_refused"), 3U);
+  client.hello();
+  EXPECT_EQ(client.ask(call(2, "ctlkey", {{"action", "rotate"}})).command, Wire::Reply);
+  EXPECT_EQ(told(call(3, "ping")), "token-revoked: the token was revoked, by its id or with the machine's key");
 }
 
 TEST_F(RefusalTest, call_and_cancel) {

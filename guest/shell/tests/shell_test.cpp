@@ -354,6 +354,11 @@ TEST_F(ShellTest, result_that_no_answer_would_hold_is_refused) {
   EXPECT_EQ(run("counters"), "counters: the result is longer than 65536 bytes\n");
 }
 
+TEST_F(ShellTest, line_that_is_too_long_is_refused) {
+  EXPECT_EQ(request("echo " + std::string(4092, 'x')),
+            (json{{"code", "bad-argument"}, {"message", "line: byte 4096: the line is longer than 4096 bytes"}}));
+}
+
 TEST_F(ShellTest, request_line_without_memory_is_refused) {
   const kernel::FailingMemory memory(0);
   EXPECT_EQ(request("echo a"), (json{{"code", "busy"}, {"message", "no memory to run a shell line"}}));
