@@ -336,11 +336,11 @@ class WithoutMachine(harness.MachineTest):
                 return done.returncode, done.stderr
 
             self.assertEqual(ping(), (3, f"sisctl: cannot read the machine's key {key}: No such file or directory; "
-                                         "give --key FILE\n"))
+                                         "give --key FILE or --token\n"))
             key.write_bytes(bytes(32))
             key.chmod(0)
             self.assertEqual(ping(), (3, f"sisctl: no permission to read the machine's key {key}: Permission denied; "
-                                         "give --key FILE\n"))
+                                         "give --key FILE or --token\n"))
 
     def test_peer_that_speaks_another_protocol_gives_5(self):
         path = self.folder / "http.sock"

@@ -50,7 +50,9 @@ TEST_F(CredentialsTest, wrong_token_is_a_usage_error_that_does_not_repeat_it) {
     const auto token = read_token(wrong);
     ASSERT_FALSE(token);
     EXPECT_EQ(token.error().exit_code, ExitCode::Usage);
-    EXPECT_THAT(token.error().message, HasSubstr("96 hexadecimal digits"));
+    EXPECT_EQ(token.error().message, "the token has " + std::to_string(wrong.size()) +
+                                         " characters, allowed: 96 hexadecimal digits, as `sisctl token new` answers "
+                                         "them, or @FILE");
     EXPECT_EQ(token.error().message.find(wrong), std::string::npos);
   }
   EXPECT_EQ(read_token("@" + (folder / "none").string()).error().kind, "bad-token");
@@ -109,7 +111,8 @@ TEST_F(CredentialsTest, key_that_cannot_be_written_is_told) {
   json result = {{"key", kKey}};
   const auto kept = keep_new_key(with, result);
   ASSERT_FALSE(kept);
-  EXPECT_THAT(kept.error().message, HasSubstr(kKey));
+  EXPECT_THAT(kept.error().message,
+              HasSubstr("the key was rotated, and the new one, " + std::string(kKey) + ", cannot be written: "));
 }
 
 TEST_F(CredentialsTest, result_without_a_key_stays_and_a_wrong_key_is_the_guests_fault) {
@@ -117,7 +120,10 @@ TEST_F(CredentialsTest, result_without_a_key_stays_and_a_wrong_key_is_the_guests
   ASSERT_TRUE(keep_new_key(target(), shown));
   EXPECT_EQ(shown, (json{{"set", true}}));
   json wrong = {{"key", "00"}};
-  EXPECT_EQ(keep_new_key(target(), wrong).error().exit_code, ExitCode::Protocol);
+  const auto kept = keep_new_key(target(), wrong);
+  ASSERT_FALSE(kept);
+  EXPECT_EQ(kept.error().exit_code, ExitCode::Protocol);
+  EXPECT_EQ(kept.error().message, "the guest's new key is not 64 hexadecimal digits");
   EXPECT_FALSE(fs::exists(folder / "control.key"));
 }
 
