@@ -81,12 +81,12 @@ std::expected<Given, Refusal> parse_parameters(std::string_view text, std::span<
     const std::size_t start = used;
     std::size_t equals = std::string_view::npos;
     for (; at < text.size() && text[at] != ','; ++at) {
-      if (text[at] == '\\' && ++at < text.size() && text[at] != ',' && text[at] != '\\') {
-        at = text.size();
-      }
-      if (at == text.size()) {
-        return refuse(error::kBadArgument, "parameters", "'{}': behind a backslash expected ',' or another backslash",
-                      kernel::escaped(text.substr(from, 40)));
+      if (text[at] == '\\') {
+        ++at;
+        if (at == text.size() || (text[at] != ',' && text[at] != '\\')) {
+          return refuse(error::kBadArgument, "parameters", "'{}': behind a backslash expected ',' or another backslash",
+                        kernel::escaped(text.substr(from, 40)));
+        }
       }
       // Neither of the two that an escape stands for.
       if (text[at] == '=' && equals == std::string_view::npos) {
