@@ -53,6 +53,7 @@ mount -t tmpfs none /tmp
 mount -t tmpfs none /dev/shm
 mount -t devpts none /dev/pts
 export HOME=/root LANG=C.UTF-8 PATH=/bin:/usr/bin
+ip link set lo up
 for name in {' '.join(PORTS)}; do
   until port=$(grep -lsx $name /sys/class/virtio-ports/*/name); do sleep 0.01; done
   port=${{port%/name}}

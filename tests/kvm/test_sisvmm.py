@@ -29,8 +29,10 @@ LIST = ("test_run.Outcomes.test_hello_scenario_passes_and_is_recorded",
         "test_run.Panics",
         "test_run.Interactive.test_console_attaches_to_the_shell",
         "test_graph.Runs.test_a_pipeline_over_two_cpus",
+        "test_legacy.UnixSocket.test_a_client_builds_and_runs_a_graph_that_everybody_sees",
         "test_streams", "test_sisctl", "test_user_tasks")
-WHOLE_LIST = ("test_run", "test_control", "test_graph", "test_streams", "test_sisctl", "test_terminal", "test_monitor", "test_user_tasks")
+WHOLE_LIST = ("test_run", "test_control", "test_graph", "test_legacy", "test_streams", "test_sisctl", "test_terminal", "test_monitor",
+              "test_user_tasks")
 ENVIRONMENT = ("export SIS_BUILD=$PWD/build SIS_KERNEL=$PWD/sis.Image SIS_LINUX=$PWD/linux SIS_INJECT=$PWD/inject_call "
                "SIS_HOSTILE=$PWD/hostile.Image SIS_BACKEND=kvm SIS_PROGRAMS=$PWD/programs PYTHONDONTWRITEBYTECODE=1; ")
 
@@ -39,6 +41,7 @@ def guest_files():
     """What the tests with the SIS guest need on the host."""
     return {"build/tools/sisctl": nested_host.stripped(ROOT / "build/vmm-arm64/tools/sisctl"),
             "sis.Image": ROOT / "build/guest/sis.Image", "configs": ROOT / "configs",
+            "tools/examples": ROOT / "tools/examples",
             **{f"programs/{path.name}": path for path in sorted((ROOT / "build/guest/user").glob("*.elf"))}}
 
 
@@ -68,8 +71,8 @@ class Sisvmm(OnKvm):
     def test_integration_list(self):
         if os.environ.get("SIS_KVM_ALL"):
             # A guest that loops for some seconds, and 3,000 lines of console output, are many emulated instructions.
-            return self.run_tests("tests/integration", WHOLE_LIST, guest_files(), 112, limit_s=2400)
-        return self.run_tests("tests/integration", LIST, guest_files(), 35)
+            return self.run_tests("tests/integration", WHOLE_LIST, guest_files(), 118, limit_s=2400)
+        return self.run_tests("tests/integration", LIST, guest_files(), 36)
 
     def test_stolen_time(self):
         # On a real host not everybody may provoke it.
