@@ -18,7 +18,7 @@ BUILD = nested_host.ROOT / "build/vmm-arm64"
 # Machines as the tests of everything else run them, and what these leave out.
 WHAT_MACHINES_DO = {
     "tests/integration": (
-        "test_terminal", "test_monitor.RunDirectory",
+        "test_terminal", "test_npu", "test_monitor.RunDirectory",
         "test_monitor.Sockets.test_nonsense_is_refused_and_the_machine_goes_on",
         "test_monitor.Sockets.test_stop_gives_the_guest_its_time_and_reports_the_end",
         "test_run.Outcomes.test_hello_scenario_passes_and_is_recorded",
@@ -42,7 +42,7 @@ def program(name):
 class Sandbox(OnKvm):
     def test_threads_are_confined_and_calls_refused(self):
         files = {**guest_files(), "inject_call": program("tests/kvm/sandbox/inject_call")}
-        self.run_tests("tests/kvm/inside", ("test_sandbox",), files, 18)
+        self.run_tests("tests/kvm/inside", ("test_sandbox",), files, 19)
 
     @unittest.skipUnless(os.environ.get("SIS_KVM_ALL"), "runs machines for some minutes: ./sis soak kvm")
     @unittest.skipIf(nested_host.has_kvm(), "the paths of the script are those of the nested host")

@@ -28,11 +28,11 @@ LIST = ("test_run.Outcomes.test_hello_scenario_passes_and_is_recorded",
         "test_run.Deaths.test_name_of_a_killed_machine_can_be_used_again",
         "test_run.Panics",
         "test_run.Interactive.test_console_attaches_to_the_shell",
-        "test_graph.Runs.test_a_pipeline_over_two_cpus",
-        "test_legacy.UnixSocket.test_a_client_builds_and_runs_a_graph_that_everybody_sees",
-        "test_streams", "test_sisctl", "test_user_tasks")
-WHOLE_LIST = ("test_run", "test_control", "test_graph", "test_legacy", "test_streams", "test_sisctl", "test_terminal", "test_monitor",
-              "test_user_tasks")
+         "test_graph.Runs.test_a_pipeline_over_two_cpus",
+         "test_legacy.UnixSocket.test_a_client_builds_and_runs_a_graph_that_everybody_sees",
+         "test_npu", "test_streams", "test_sisctl", "test_user_tasks")
+WHOLE_LIST = ("test_run", "test_control", "test_graph", "test_legacy", "test_npu", "test_streams", "test_sisctl",
+              "test_terminal", "test_monitor", "test_user_tasks")
 ENVIRONMENT = ("export SIS_BUILD=$PWD/build SIS_KERNEL=$PWD/sis.Image SIS_LINUX=$PWD/linux SIS_INJECT=$PWD/inject_call "
                "SIS_HOSTILE=$PWD/hostile.Image SIS_BACKEND=kvm SIS_PROGRAMS=$PWD/programs PYTHONDONTWRITEBYTECODE=1; ")
 

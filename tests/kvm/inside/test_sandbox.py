@@ -20,9 +20,9 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "integration"))
 import harness  # noqa: E402
 
-SCENARIO = "apiVersion: sis/v1\nname: confined\nmachine: {cpus: 2}\ncontrol: {test_services: true}\n"
+SCENARIO = "apiVersion: sis/v1\nname: confined\nmachine: {cpus: 2}\ncontrol: {test_services: true}\nnpu: {threads: 2}\n"
 # Names of the threads of both processes; a main thread has the name of its program.
-KINDS = ["control", "control", "output", "sisvmm", "sisvmm-kvm", "vcpu", "vcpu"]
+KINDS = ["control", "control", "npu", "npu", "output", "sisvmm", "sisvmm-kvm", "vcpu", "vcpu"]
 KIND_OF = {"sisvmm": "main", "sisvmm-kvm": "machine"}
 PIPE_BYTES = 4096
 # Numbers of ARM64 Linux.
@@ -129,6 +129,10 @@ class Refusals(harness.MachineTest):
     def test_virtual_cpus_open_nothing_and_make_no_machines(self):
         self.assert_refused("vcpu", "openat", OPENAT, AT_FDCWD)
         self.assert_refused("vcpu", "ioctl", IOCTL, -1, KVM_CREATE_VM)
+
+    def test_npu_threads_open_nothing_and_map_nothing(self):
+        self.assert_refused("npu", "openat", OPENAT, AT_FDCWD)
+        self.assert_refused("npu", "mmap", MMAP, 0, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE_ANONYMOUS, -1)
 
     def test_request_with_more_bits_than_the_kernel_looks_at_is_refused_too(self):
         self.assert_refused("sisvmm-kvm", "ioctl", IOCTL, -1, KVM_RUN)
