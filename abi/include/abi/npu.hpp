@@ -214,7 +214,7 @@ enum class ControlOp : std::uint32_t {
   RegisterRegion = 1,  ///< address, bytes, flags -> ControlReply with the handle as value
   ReleaseRegion = 2,   ///< handle -> ControlReply; Busy while a job that names it is in flight
   Abort = 3,           ///< job -> ControlReply, when it has ended
-  Flush = 4,           ///< -> ControlReply, when no job is in flight
+  Flush = 4,           ///< -> ControlReply, when no job that came before it is in flight
   Reset = 5,           ///< -> ControlReply, when every job has ended (Status::Reset) and no region is left
   SetPower = 6,        ///< power -> ControlReply
   ReadCounters = 7,    ///< -> Counters
