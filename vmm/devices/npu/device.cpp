@@ -74,6 +74,11 @@ std::vector<virtio::Virtqueue> NpuDevice::deactivate() {
 }
 
 void NpuDevice::reset() {
+  close();
+  ++counters_.device_resets;
+}
+
+void NpuDevice::close() {
   engine_->discard(Status::Reset, Reason::DeviceReset);
   engine_->set_gated(false);
   power_ = Power::On;
@@ -86,7 +91,8 @@ void NpuDevice::reset() {
   restored_jobs_.clear();
   current_ = {};
   forget_regions();
-  ++counters_.device_resets;
+  regions_.move_to(nullptr);
+  memory_ = nullptr;
 }
 
 Result<> NpuDevice::memory_changed(const std::shared_ptr<const GuestMemory>& memory) {

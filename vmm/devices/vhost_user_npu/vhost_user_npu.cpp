@@ -18,7 +18,7 @@ class Served final : public VhostUserNpu {
 
   void stop() override {
     backend_.reset();
-    device_->reset();  // jobs hold the guest's memory
+    device_->close();
   }
 
   void attach(std::unique_ptr<virtio::vhost_user::Backend> backend) { backend_ = std::move(backend); }

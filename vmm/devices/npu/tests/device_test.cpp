@@ -443,6 +443,19 @@ TEST_F(DeviceTest, reset_in_mid_job_returns_soon_and_no_memory_is_touched_after_
   EXPECT_EQ(status(at), Status::Ok);
 }
 
+TEST_F(DeviceTest, closed_device_has_given_up_the_memory) {
+  boot();
+  add_region(tensors, 4096);
+  send(1, {command(Opcode::Add, 10'000, 100'000'000)});
+  testing::units_run = 0;
+  spin_until([] { return testing::units_run != 0; });
+  const std::weak_ptr<const GuestMemory> memory = guest->memory();
+  device->close();
+  guest.reset();
+  EXPECT_TRUE(memory.expired());
+  EXPECT_EQ(device->counters().device_resets, 0U);
+}
+
 TEST_F(DeviceTest, suspended_jobs_go_on_where_they_stopped) {
   boot();
   const std::uint32_t region = add_region(tensors, 4096);

@@ -25,8 +25,8 @@
 #include "vmm/devices/npu/counters.hpp"
 #include "vmm/devices/npu/engine.hpp"
 #include "vmm/devices/npu/job.hpp"
-#include "vmm/devices/npu_options/options.hpp"
 #include "vmm/devices/npu/region_table.hpp"
+#include "vmm/devices/npu_options/options.hpp"
 #include "vmm/virtio/device.hpp"
 
 namespace vmm::npu {
@@ -74,6 +74,8 @@ class NpuDevice final : public virtio::VirtioDevice {
 
   /// While it is not active.
   [[nodiscard]] DeviceState save() const;
+  /// The machine has ended: what reset() does, and the guest's memory is given up. Waits for a slice at most.
+  void close();
   /// Before the first activate(). Jobs and requests that were in flight end with Status::Reset then; regions stay.
   /// @return an error if no device can have been in that state
   Result<> restore(const DeviceState& state);
