@@ -21,7 +21,8 @@ struct Capabilities {
 /// Asks QEMU, by running it a few times (some hundred milliseconds).
 Capabilities probe();
 
-/// What is missing to run a machine under `accel`, with an NPU if `npu`, one sentence each with what to do about it. Empty: nothing.
+/// What is missing to run a machine under `accel`, with an NPU if `npu`, one sentence each with what to do about it.
+/// Empty: nothing.
 std::vector<std::string> missing_for(const Capabilities& capabilities, const std::string& accel, bool npu);
 
 /// Pieces of probe(), for tests. The version in the output of --version; empty if there is none.
