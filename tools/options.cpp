@@ -366,12 +366,12 @@ namespace {
 
 /// How many arguments are for the parser: all, or those up to and with a command that passes on the others. (The parser
 /// would drop a "--" among them.)
-int own_arguments(int argc, const char* const* argv) {
-  constexpr std::string_view kWithValue[] = {"-m", "--machine", "--socket", "--key", "--timeout"};
+int own_arguments(const CLI::App& app, int argc, const char* const* argv) {
   for (int i = 1; i < argc; ++i) {
-    const std::string_view word = argv[i];
-    if (std::ranges::find(kWithValue, word) != std::end(kWithValue)) {
-      ++i;
+    const std::string word = argv[i];
+    const auto* option = app.get_option_no_throw(word);
+    if (option != nullptr && option->get_items_expected_max() > 0) {
+      ++i;  // its value
     } else if (!word.starts_with('-')) {
       const auto is_word = [&](const GuestName& guest) { return word == guest.name; };
       const bool passes_on = word == "shell" || std::ranges::any_of(kGuestNames, is_word);
@@ -393,7 +393,7 @@ Parsed parse_options(int argc, const char* const* argv) {
   app.require_subcommand(1);
   add_global_options(app, options, raw);
   add_commands(app, raw);
-  const int own = own_arguments(argc, argv);
+  const int own = own_arguments(app, argc, argv);
   raw.words.assign(argv + own, argv + argc);
   try {
     app.parse(own, argv);

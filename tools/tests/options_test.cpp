@@ -157,6 +157,10 @@ TEST(Options, commands_of_the_guest_are_taken_in_words) {
   EXPECT_EQ(words_of({"trace", "dump", "--", "--help"}), (Words{"trace", "dump", "--", "--help"}));
   EXPECT_EQ(words_of({"--timeout", "5", "sched", "--", "--help"}), (Words{"sched", "--", "--help"}));
   EXPECT_EQ(words_of({"-m", "ping", "--json", "graph", "show", "-h"}), (Words{"graph", "show", "-h"}));
+  // Each option with a value is passed over with it, whatever that looks like.
+  for (const char* option : {"-m", "--machine", "--socket", "--key", "--token", "--timeout"}) {
+    EXPECT_EQ(words_of({option, "9s", "graph", "show", "x"}), (Words{"graph", "show", "x"})) << option;
+  }
   EXPECT_TRUE(parse({"--json", "mem"}).options.json);
   for (const char* const name :
        {"bench", "counters", "cpus", "det", "graph", "irq", "mem", "pmu", "ps", "sched", "trace"}) {
