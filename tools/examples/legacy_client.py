@@ -28,7 +28,7 @@ def connect(where):
 
 
 def main():
-    if len(sys.argv) not in (2, 3):
+    if len(sys.argv) not in (2, 3) or not sys.argv[1].startswith(("unix:", "tcp:")):
         sys.exit(__doc__)
     token = int(sys.argv[2], 0) if len(sys.argv) == 3 else DEVELOPMENT_TOKEN
     steps = [("CreateGraph", 1, b""),

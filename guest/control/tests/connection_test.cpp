@@ -105,26 +105,16 @@ TEST_F(ServerTest, counters_by_reason_add_up) {
 TEST_F(ServerTest, every_error_code_has_a_counter) {
   namespace error = abi::control::error;
   ServerCounters counters;
-  const std::string_view codes[] = {error::kMalformedFrame,
-                                    error::kUnsupportedVersion,
-                                    error::kUnknownCommand,
-                                    error::kTooLarge,
-                                    error::kMalformedCbor,
-                                    error::kUnauthenticated,
-                                    error::kTokenInvalid,
-                                    error::kTokenExpired,
-                                    error::kTokenRevoked,
-                                    error::kForbidden,
-                                    error::kUnknownOp,
-                                    error::kMissingArgument,
-                                    error::kUnknownArgument,
-                                    error::kBadArgument,
-                                    error::kNotFound,
-                                    error::kBusy,
-                                    error::kCancelled,
-                                    error::kFailed,
-                                    error::kUnavailable,
-                                    "graph-unknown"};  // those of graphs are counted together
+  const std::string_view codes[] = {error::kMalformedFrame,  error::kUnsupportedVersion,
+                                    error::kUnknownCommand,  error::kTooLarge,
+                                    error::kMalformedCbor,   error::kUnauthenticated,
+                                    error::kTokenInvalid,    error::kTokenExpired,
+                                    error::kTokenRevoked,    error::kForbidden,
+                                    error::kUnknownOp,       error::kMissingArgument,
+                                    error::kUnknownArgument, error::kBadArgument,
+                                    error::kNotFound,        error::kBusy,
+                                    error::kCancelled,       error::kFailed,
+                                    error::kUnavailable,     "graph-unknown"};  // those of graphs are counted together
   for (const std::string_view code : codes) {
     counters.count_error(code);
   }

@@ -185,7 +185,7 @@ class Refusals(SnapshotTest):
         machine = folder / "machine"
         whole = machine.read_bytes()
         machine.write_bytes(whole[:8] + b"\x63" + whole[9:])
-        self.refused(folder, 2, "version 99", "reads version 1")
+        self.refused(folder, 2, "version 99", "reads version 2")
         machine.write_bytes(whole[:-1])
         self.refused(folder, 2, "is damaged", "the file ends")
         # The CPUs' registers: a value of an identification register that no host has.

@@ -61,8 +61,8 @@ class Client {
   /// The reply to a request that send() sent, as call() gives it.
   ClientResult<nlohmann::json> receive(std::uint32_t id, Deadline deadline);
 
-  /// Ends the connection: a call that waits, in the client's own thread, fails at once, and so does every later one. The
-  /// only call for other threads; the client must live until it returns.
+  /// Ends the connection: a call that waits, in the client's own thread, fails at once, and so does every later one.
+  /// The only call for other threads; the client must live until it returns.
   void interrupt() const;
 
   /// Sends {op, args} of a call that sends events. The id of the request, for next().
