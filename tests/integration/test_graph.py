@@ -84,12 +84,12 @@ class GraphTest(unittest.TestCase):
 
 
 class Structure(GraphTest):
-    def make_large(self):
+    def large_requests(self):
         """32 operators and 64 channels in 97 requests: four parts of 8 and 16."""
-        self.call("graph create", graph="large")
+        requests = [("graph create", {})]
         for channel in range(64):
-            self.call("graph add-channel", graph="large", id=channel, capacity=channel % 7 + 1,
-                      policy="block", **({"schema": "tokens"} if channel == 0 else {}))
+            requests.append(("graph add-channel", {"id": channel, "capacity": channel % 7 + 1, "policy": "block",
+                                                   **({"schema": "tokens"} if channel == 0 else {})}))
         for part in range(4):
             ids = [str(16 * part + i) for i in range(16)]
             # 0: in -> fork; 1 to 8: fork -> three loads, fork2, and 5 to 8 the sink; 9 to 11 from the loads, 12 to 15
@@ -103,8 +103,40 @@ class Structure(GraphTest):
                          ("sink1", SINK, ids[5:9] + ids[9:12], [], {"parameters": "check=sequence"}),
                          ("sink2", SINK, ids[12:16], [], {"stage": "explain"})]
             for i, (name, kind, inputs, outputs, more) in enumerate(operators):
-                self.call("graph add-operator", graph="large", id=8 * part + i + 1, name=f"{name}.{part}", kind=kind,
-                          inputs=",".join(inputs), outputs=",".join(outputs), **more)
+                args = {"id": 8 * part + i + 1, "name": f"{name}.{part}", "kind": kind, "inputs": ",".join(inputs),
+                        "outputs": ",".join(outputs), **more}
+                requests.append(("graph add-operator", args))
+        return requests
+
+    def make_large(self):
+        for op, args in self.large_requests():
+            self.call(op, graph="large", **args)
+
+    def large_scenario(self):
+        """The same graph as a scenario."""
+        lines = ["apiVersion: sis/v1", "name: large", "machine: {cpus: 2}", "graphs:",
+                 "  - name: large", "    start: manual", "    channels:"]
+        requests = self.large_requests()
+        lines += [f"      - {json.dumps(args)}" for op, args in requests if op == "graph add-channel"]
+        lines += ["    operators:"]
+        for args in (args for op, args in requests if op == "graph add-operator"):
+            operator = {key: args[key] for key in ("id", "name", "kind", "priority", "stage", "cpu") if key in args}
+            operator |= {"stage": args.get("stage", "acquire")} | {key: [int(each) for each in args[of].split(",")]
+                         for key, of in (("in", "inputs"), ("out", "outputs")) if args[of]}
+            if "wcet_ns" in args:
+                operator["wcet"] = f"{args['wcet_ns'] // 1000}us"
+            if "parameters" in args:
+                operator["parameters"] = dict(each.split("=") for each in args["parameters"].split(","))
+            lines.append(f"      - {json.dumps(operator)}")
+        return "\n".join(lines) + "\n"
+
+    def test_a_large_graph_of_a_scenario_is_the_same_as_by_requests(self):
+        self.make_large()
+        exported = json.loads(self.ctl("graph", "export", "large"))
+        other = harness.Machine(self.folder, self.large_scenario(), "yaml")
+        self.addCleanup(other.destroy)
+        other.wait_ready()
+        self.assertEqual(json.loads(other.ctl("graph", "export", "large").stdout), exported)
 
     def test_a_large_graph_by_requests_and_from_its_export_is_the_same(self):
         before = self.number
