@@ -17,15 +17,12 @@ bool matters(Rights needed) {
 
 void audit(Services& services, const AuditedRequest& request, std::string_view code) {
   const bool harmless = code.empty() || code == abi::control::error::kCancelled;
-  if (harmless && (request.command == nullptr || !matters(request.command->rights))) {
+  if (harmless && (!matters(request.needed))) {
     return;
   }
   const Event event = code.empty() ? Event::CallDone : request.hello ? Event::TokenRefused : Event::CallRefused;
-  services.audit.add({.event = event,
-                      .who = request.who,
-                      .bytes = request.bytes,
-                      .operation = request.command == nullptr ? std::string_view() : request.command->name,
-                      .code = code});
+  services.audit.add(
+      {.event = event, .who = request.who, .bytes = request.bytes, .operation = request.op, .code = code});
 }
 
 }  // namespace guest::control

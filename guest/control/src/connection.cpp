@@ -32,6 +32,7 @@ Connection::~Connection() {
   if (version0_.waiting()) {
     server_.counters_.unanswered.add();
     version0_.cancel();
+    audit(server_.services_, asked_, error::kCancelled);
   }
   if (pending_ == nullptr) {
     return;
@@ -347,6 +348,11 @@ void Connection::send(ctl::Command command, std::uint32_t id, const CborWriter& 
 }
 
 /// An answer of version 0. A client goes by lines of text: what is neither becomes '?'.
+void Connection::send_done(std::string_view line) {
+  audit(server_.services_, asked_, {});
+  send_line(line);
+}
+
 void Connection::send_line(std::string_view line) {
   std::array<std::byte, kMaxErrorLine + 1> bytes;
   const std::size_t size = std::min(line.size(), kMaxErrorLine);

@@ -104,6 +104,8 @@ class Connection final : public kernel::StreamHandler {
   void send_error(std::uint32_t id, std::string_view code, std::string_view message, std::string_view field = {});
   void send_refusal(std::uint32_t id, const Refusal& refusal);
   void send(abi::control::Command command, std::uint32_t id, const CborWriter& body);
+  /// The answer of version 0 to a command that was carried out.
+  void send_done(std::string_view line);
   void send_line(std::string_view line);
   void queue(std::span<const std::byte> answer);
   void begin_answer(std::span<const std::byte> output);

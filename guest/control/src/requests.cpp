@@ -151,6 +151,7 @@ void Connection::admit(const security::Grant& grant) {
 /// Takes the token of a frame of version 0. False: it was refused, and the peer told so.
 bool Connection::accept_legacy(std::uint64_t token) {
   const auto grant = server_.services_.authority.accept_legacy(token, origin_ == Origin::LegacySocket);
+  asked_.hello = !grant;
   if (!grant) {
     server_.counters_.tokens_refused.add();
     send_error(ctl::kNoRequest, code_of(grant.error()), "the token is none of this machine's");
@@ -158,6 +159,7 @@ bool Connection::accept_legacy(std::uint64_t token) {
     return false;
   }
   admit(*grant);
+  asked_.who = principal();
   return true;
 }
 
@@ -259,7 +261,8 @@ void Connection::call(std::uint32_t id, const CborValue& body) {
                                    kernel::escaped(op->text().substr(0, 32)))
                                 .error());
   }
-  asked_.command = command;
+  asked_.op = command->name;
+  asked_.needed = command->rights;
   if (!ctl::allows(grant_.rights, command->rights)) {
     return send_refusal(id,
                         refuse(error::kForbidden, "", "'{}' needs rights {:#x}, the token gives {:#x}", command->name,

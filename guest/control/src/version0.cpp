@@ -121,6 +121,8 @@ void Version0::handle(const Frame& frame) {
     format_to(message, "{:#x} is no command, allowed: 0x1 to 0x6, 0x10 to 0x13", frame.header.command);
     return connection_.bad_frame(ctl::kNoRequest, error::kUnknownCommand, message.view());
   }
+  connection_.asked_.op = entry->name;
+  connection_.asked_.needed = entry->rights;
   if (!ctl::allows(connection_.grant_.rights, entry->rights)) {
     return answer(refuse(error::kForbidden, "", "{} needs rights {:#x}, the token gives {:#x}", entry->name,
                          static_cast<unsigned>(entry->rights), static_cast<unsigned>(connection_.grant_.rights)));
@@ -200,7 +202,7 @@ Version0::Done Version0::replace_graph() {
   if (!replaced) {
     return refuse_graph(replaced.error());
   }
-  connection_.send_line("OK GRAPH name=v0");
+  connection_.send_done("OK GRAPH name=v0");
   return {};
 }
 
@@ -215,7 +217,7 @@ Version0::Done Version0::add_channel(Fields arguments) {
   }
   kernel::FixedText<kMaxLine> line;
   format_to(line, "OK CHANNEL id={}", id);
-  connection_.send_line(line.view());
+  connection_.send_done(line.view());
   return {};
 }
 
@@ -318,7 +320,7 @@ Version0::Done Version0::add_operator(const OperatorFields& fields) {
   }
   kernel::FixedText<kMaxLine> line;
   format_to(line, "OK OPERATOR id={} kind={}", fields.id, kind_of(has_input, has_output));
-  connection_.send_line(line.view());
+  connection_.send_done(line.view());
   return {};
 }
 
@@ -343,7 +345,7 @@ Version0::Done Version0::enable_deterministic(Fields arguments) {
   }
   kernel::FixedText<kMaxLine> line;
   format_to(line, "OK DETERMINISTIC density_ppm={}", sched::density(server));
-  connection_.send_line(line.view());
+  connection_.send_done(line.view());
   return {};
 }
 
@@ -394,7 +396,7 @@ Version0::Done Version0::report_run(const CborValue& run) {
   }
   kernel::FixedText<kMaxLine> line;
   format_to(line, "OK RUN steps={} executions={} ns={}", steps_, executions, ran_ns);
-  connection_.send_line(line.view());
+  connection_.send_done(line.view());
   return {};
 }
 

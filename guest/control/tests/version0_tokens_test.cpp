@@ -109,5 +109,19 @@ TEST_F(Version0TokenTest, clients_of_the_legacy_socket_leave_room_for_others) {
   other.stream.disconnect();
 }
 
+TEST_F(Version0Test, what_was_done_and_refused_is_in_the_audit_log) {
+  const std::uint64_t before = machine.audit.count();
+  EXPECT_EQ(ask(Legacy::CreateGraph), "OK GRAPH name=v0\n");
+  EXPECT_TRUE(ask(Legacy::AddChannel, std::uint16_t{0}).starts_with("ERR bad-argument"));
+  std::vector<std::string> records;
+  for (std::uint64_t i = before; i < machine.audit.count(); ++i) {
+    const auto& record = machine.audit.at(i + 1).record;
+    records.push_back(std::string(security::to_string(static_cast<security::Event>(record.event))) + " " +
+                      record.operation + " " + record.code + " " + std::to_string(record.rights));
+  }
+  EXPECT_EQ(records, (std::vector<std::string>{"token-accepted   7", "call-done CreateGraph  7", "token-accepted   7",
+                                               "call-refused AddChannel bad-argument 7"}));
+}
+
 }  // namespace
 }  // namespace guest::control::testing

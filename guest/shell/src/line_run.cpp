@@ -94,7 +94,12 @@ void LineRun::refuse_unknown(std::string_view word) {
 }
 
 void LineRun::audit(const control::Command* command, std::string_view code) {
-  control::audit(services_, {.who = who_, .command = command, .bytes = bytes_}, code);
+  control::AuditedRequest request = {.who = who_, .bytes = bytes_};
+  if (command != nullptr) {
+    request.op = command->name;
+    request.needed = command->rights;
+  }
+  control::audit(services_, request, code);
 }
 
 void LineRun::run_handler(const control::Command& command, const control::Arguments& arguments) {

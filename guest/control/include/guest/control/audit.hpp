@@ -14,8 +14,9 @@ struct Services;
 /// A request, for the time that it takes.
 struct AuditedRequest {
   security::Principal who{};
-  const Command* command = nullptr;  ///< null: it has not come to one
-  std::uint32_t bytes = 0;           ///< its length; nothing of what it says is recorded
+  std::string_view op = {};  ///< the command's name, static storage; empty: it has not come to one
+  abi::control::Rights needed = abi::control::Rights::None;  ///< by that command
+  std::uint32_t bytes = 0;                                   ///< its length; nothing of what it says is recorded
   bool hello = false;
 };
 
