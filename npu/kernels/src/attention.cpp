@@ -1,7 +1,7 @@
 #include "abi/npu_commands.hpp"
-#include "element.hpp"
-#include "scalar.hpp"
-#include "tiles.hpp"
+#include "npu/kernels/element.hpp"
+#include "npu/kernels/scalar.hpp"
+#include "npu/kernels/tiles.hpp"
 
 namespace npu::scalar {
 

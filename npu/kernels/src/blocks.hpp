@@ -1,7 +1,7 @@
 // Blocks of quantised numbers: how f32 becomes one, and products of two.
 #pragma once
 
-#include "element.hpp"
+#include "npu/kernels/element.hpp"
 
 namespace npu {
 

@@ -1,7 +1,7 @@
-#include "image.hpp"
-#include "requantise.hpp"
-#include "scalar.hpp"
-#include "tiles.hpp"
+#include "npu/kernels/image.hpp"
+#include "npu/kernels/requantise.hpp"
+#include "npu/kernels/scalar.hpp"
+#include "npu/kernels/tiles.hpp"
 
 namespace npu::scalar {
 

@@ -1,8 +1,8 @@
 #include "abi/npu_commands.hpp"
 #include "blocks.hpp"
-#include "requantise.hpp"
-#include "scalar.hpp"
-#include "tiles.hpp"
+#include "npu/kernels/requantise.hpp"
+#include "npu/kernels/scalar.hpp"
+#include "npu/kernels/tiles.hpp"
 
 namespace npu::scalar {
 

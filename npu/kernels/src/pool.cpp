@@ -1,6 +1,6 @@
-#include "image.hpp"
-#include "scalar.hpp"
-#include "tiles.hpp"
+#include "npu/kernels/image.hpp"
+#include "npu/kernels/scalar.hpp"
+#include "npu/kernels/tiles.hpp"
 
 namespace npu::scalar {
 

@@ -1,14 +1,14 @@
-#include "scalar.hpp"
+#include "npu/kernels/scalar.hpp"
 
 namespace npu {
 
-namespace {
+scalar::Outcome scalar::nop(const Checked& /*command*/, Units /*units*/) { return std::nullopt; }
 
-std::optional<abi::npu::Reason> nop(const Checked& /*command*/, Units /*units*/) { return std::nullopt; }
+namespace {
 
 /// In the order of abi::npu::Opcode.
 constexpr KernelSet kScalar = {.name = "scalar",
-                               .kernels = {nop,
+                               .kernels = {scalar::nop,
                                            scalar::gemm,
                                            scalar::rms_norm,
                                            scalar::layer_norm,

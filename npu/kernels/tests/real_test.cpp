@@ -4,7 +4,7 @@
 #include <bit>
 #include <cmath>
 
-#include "../src/element.hpp"
+#include "npu/kernels/element.hpp"
 #include "npu/testing/scene.hpp"
 
 namespace npu {

@@ -1,4 +1,4 @@
-#include "../src/requantise.hpp"
+#include "npu/kernels/requantise.hpp"
 
 #include <gtest/gtest.h>
 

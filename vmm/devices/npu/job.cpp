@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "npu/simd/kernels.hpp"
 #include "vmm/devices/npu/clock.hpp"
 
 namespace vmm::npu {
@@ -27,7 +28,7 @@ std::vector<std::uint32_t> regions_of(const std::vector<::npu::Checked>& command
 }  // namespace
 
 CommandSet real_commands() {
-  return {.check = ::npu::check_job, .partition = ::npu::partition, .kernels = &::npu::scalar_kernels()};
+  return {.check = ::npu::check_job, .partition = ::npu::partition, .kernels = &::npu::simd_kernels()};
 }
 
 std::uint64_t Job::due_ns() const {

@@ -126,7 +126,8 @@ TEST_F(DeviceTest, every_real_command_writes_what_its_kernel_writes) {
     const auto checked = scene.check();
     ASSERT_TRUE(checked);
     const auto opcode = static_cast<std::size_t>(checked->opcode);
-    ::npu::scalar_kernels().kernels.at(opcode)(*checked, {.first = 0, .count = ::npu::partition(*checked).units});
+    const ::npu::Units all{.first = 0, .count = ::npu::partition(*checked).units};
+    real_commands().kernels->kernels.at(opcode)(*checked, all);
     for (unsigned i = 0; i < abi::npu::kMaxOperands; ++i) {
       if (!scene.has(i)) continue;
       std::vector<std::byte> bytes(scene.bytes(i).size());

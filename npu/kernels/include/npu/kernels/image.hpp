@@ -2,7 +2,7 @@
 #pragma once
 
 #include "abi/npu_commands.hpp"
-#include "element.hpp"
+#include "npu/kernels/element.hpp"
 
 namespace npu {
 

@@ -6,8 +6,8 @@
 #include <cstdint>
 
 #include "abi/npu.hpp"
+#include "npu/kernels/real.hpp"
 #include "npu/stream/checked_command.hpp"
-#include "real.hpp"
 
 namespace npu {
 

@@ -1,4 +1,4 @@
-// The scalar kernels (docs/npu.md, Commands).
+// The scalar kernels by name (docs/npu.md, Commands), for sets that have some of them.
 #pragma once
 
 #include "npu/kernels/kernels.hpp"
@@ -7,6 +7,7 @@ namespace npu::scalar {
 
 using Outcome = std::optional<abi::npu::Reason>;
 
+Outcome nop(const Checked& command, Units units);
 Outcome gemm(const Checked& command, Units units);
 Outcome rms_norm(const Checked& command, Units units);
 Outcome layer_norm(const Checked& command, Units units);

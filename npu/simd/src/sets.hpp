@@ -1,0 +1,15 @@
+// The sets that a build may have, each in a source file of its own.
+#pragma once
+
+#include "npu/kernels/kernels.hpp"
+
+namespace npu::simd {
+
+// x86-64. The caller has asked the processor first.
+const KernelSet& avx3_kernels();  ///< AVX-512 with VNNI
+const KernelSet& avx2_kernels();  ///< with FMA and F16C
+
+// AArch64
+const KernelSet& neon_kernels();
+
+}  // namespace npu::simd
