@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures SIS and prints a table; all figures and their samples go to build/bench/results.json.
 
-usage: bench.py [--quick] [--dry-run] [boot] [guest] [graph] [start] [ping] [throughput] [kvm] [guest-kvm]
+usage: bench.py [--quick] [--dry-run] [boot] [guest] [graph] [start] [ping] [throughput] [kvm] [guest-kvm] [npu]
 
   boot        guest instructions from reset until the control server listens (QEMU -icount shift=0,sleep=off, where
               one nanosecond of guest time is one instruction; resolution 16 instructions, the tick of the counter)
@@ -21,6 +21,9 @@ usage: bench.py [--quick] [--dry-run] [boot] [guest] [graph] [start] [ping] [thr
               when named, since it needs the build for ARM64
   guest-kvm   the command `bench` again, in time, on KVM: this host's if it is an ARM64 host, else the nested host's,
               which is emulated, so that the nanoseconds are the emulator's; only when named, for the same reason
+  npu         the NPU's commands on this host through the device's engine, on one thread and two, beside what the host
+              reads and multiplies at best, a plain loop and Eigen; how far targets are met, and what the cost model's
+              cycles take (docs/npu-bench.md); only when named, since it takes a minute
 
 A benchmark never fails because a machine is slow: the exit code tells only whether everything could be measured.
 """
@@ -39,6 +42,7 @@ import sys
 import tempfile
 import time
 
+import npu_host
 import virtio_serial
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "linux"))
@@ -390,6 +394,10 @@ def kvm(folder, quick):
         raise RuntimeError(str(error)) from error
 
 
+def npu(folder, quick):
+    return npu_host.measure(folder, quick)
+
+
 ROW = re.compile(r"^([a-z0-9-]+)" + r" +(\d+\.\d)" * 5 + r" +(\d+) +(\d+)  (\S.*)$", re.MULTILINE)
 
 
@@ -422,13 +430,14 @@ def guest_kvm(folder, quick):
 
 
 BENCHES = {"boot": boot, "guest": guest, "graph": graph, "start": start, "ping": ping, "throughput": throughput, "kvm": kvm,
-           "guest-kvm": guest_kvm}
+           "guest-kvm": guest_kvm, "npu": npu}
 DEFAULT = ("boot", "guest", "start", "ping", "throughput")
 
 
 def print_table(results):
     columns = {"median": "value", "min": "min", "p95": "p95", "p99": "p99", "max": "max"}
-    print(f"{'what':38} " + " ".join(f"{title:>14}" for title in columns) + "  unit (target)")
+    width = max([38, *(len(result["name"]) for result in results)])
+    print(f"{'what':{width}} " + " ".join(f"{title:>14}" for title in columns) + "  unit (target)")
     for result in results:
         def cell(key):
             value = result.get(key)
@@ -437,7 +446,7 @@ def print_table(results):
             return f"{value:,}" if isinstance(value, int) else f"{value:,.3f}"
         target = f" ({result['target']})" if "target" in result else ""
         cells = " ".join(f"{cell(key):>14}" for key in columns.values())
-        print(f"{result['name']:38} {cells}  {result['unit']}{target}")
+        print(f"{result['name']:{width}} {cells}  {result['unit']}{target}")
 
 
 def main():

@@ -1,0 +1,97 @@
+"""`./sis bench npu` in its short form: every command is measured in every way, with small tensors, and what is made of
+that has all rows. How fast anything is does not matter."""
+
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import unittest
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+import npu_host  # noqa: E402
+
+ROOT = HERE.parents[1]
+PROGRAM = pathlib.Path(os.environ["SIS_BUILD"]) / "tests/performance/npu/npu_bench"
+
+
+def opcodes():
+    """Their names, as the contract has them."""
+    body = re.search(r"enum class Opcode .*?\{(.*?)\};", (ROOT / "abi/include/abi/npu.hpp").read_text(), re.DOTALL)[1]
+    return re.findall(r"^\s*(\w+) = \d+,", body, re.MULTILINE)
+
+
+def run(*arguments):
+    return subprocess.run([PROGRAM, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
+
+
+class Short(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        with tempfile.TemporaryDirectory() as folder:
+            output = pathlib.Path(folder) / "out.json"
+            done = run("--short", "--benchmark_min_time=0.00001", f"--benchmark_out={output}",
+                       "--benchmark_out_format=json")
+            if done.returncode != 0:
+                raise RuntimeError(f"npu_bench exited with {done.returncode}: {done.stderr[-3000:]}")
+            cls.report = json.loads(output.read_text())
+        cls.rows = npu_host.rows_of(cls.report)
+        cls.results = {result["name"]: result for result in npu_host.results_of(cls.report)}
+
+    def cases(self):
+        return list(dict.fromkeys(row.case for row in self.rows.values() if row.case != "machine"))
+
+    def test_each_command_has_a_case(self):
+        cases = [case.replace("_", "") for case in self.cases()]
+        self.assertGreater(len(opcodes()), 20)
+        for opcode in opcodes():
+            self.assertTrue([case for case in cases if case.startswith(opcode.lower())], opcode)
+
+    def test_each_case_is_measured_on_one_thread_and_two_and_beside_a_plain_loop(self):
+        for case in self.cases():
+            kernels = {(row.kernels, row.threads) for row in self.rows.values() if row.case == case}
+            self.assertLessEqual({("scalar", "1"), ("scalar", "2")}, kernels, case)
+            self.assertIn((npu_host.device_kernels(self.rows), "2"), kernels, case)
+            self.assertTrue(case == "nop" or ("plain", "1") in kernels, case)
+            self.assertEqual(case.startswith("gemm_f32"), ("eigen", "1") in kernels, case)
+            for found, threads in kernels:
+                self.assertGreater(self.results[f"npu_{case}_{found}_{threads}"]["value"], 0)
+
+    def test_the_machine_is_measured(self):
+        for what in ("peak_f32_1", "peak_i8_1", *(f"read_{size}_{threads}" for threads in (1, 2) for size in
+                     ("f32_large", "f32_small", "q8_0_large", "q8_0_small", "memory"))):
+            self.assertGreater(self.results[f"npu_{what}"]["value"], 0, what)
+        self.assertGreater(self.results["npu_clock_resolution"]["value"], 0)
+
+    def test_each_target_is_said_to_be_met_or_not(self):
+        targets = [result for name, result in self.results.items() if name.startswith("npu_target_")]
+        self.assertEqual(len(targets), len(npu_host.RATIO_TARGETS) + len(npu_host.RATE_TARGETS))
+        for target in targets:
+            self.assertRegex(target["target"], r"^at least [0-9.]+: (not )?met$")
+
+    def test_each_case_has_a_cost(self):
+        outside = 0
+        for case in self.cases():
+            cost = self.results[f"npu_cost_{case}"]
+            self.assertEqual("OUTSIDE" in cost["unit"], not 0.5 <= cost["of_median"] <= 2, case)
+            outside += "OUTSIDE" in cost["unit"]
+        self.assertEqual(self.results["npu_cost_outside"]["value"], outside)
+
+
+class Refusals(unittest.TestCase):
+    def test_unknown_word_is_refused(self):
+        self.assertEqual(run("--shorter").returncode, 2)
+        self.assertEqual(run("--short", "word").returncode, 2)
+
+    def test_a_wrong_result_is_no_figure(self):
+        wrong = {"benchmarks": [{"name": "add/plain/1/manual_time", "family_index": 0, "run_type": "iteration",
+                                 "error_occurred": True, "error_message": "its result is wrong"}]}
+        with self.assertRaisesRegex(RuntimeError, "add/plain/1: its result is wrong"):
+            npu_host.rows_of(wrong)
+
+
+if __name__ == "__main__":
+    unittest.main()
