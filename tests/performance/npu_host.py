@@ -24,6 +24,9 @@ RATIO_TARGETS.append(("gemm_i8_matrix_to_peak", "gemm_i8_matrix", "operations", 
 # (case, GB/s of one thread)
 RATE_TARGETS = [("gemm_q8_0_vector_small", 80), ("gemm_f32_vector_small", 120)]
 COST_FACTOR = 2
+# As the names of cases begin.
+COMMANDS = ("nop", "gemm", "rms_norm", "layer_norm", "softmax", "rope", "attention", "swiglu", "silu", "gelu", "relu", "add",
+            "mul", "scale", "embed_rows", "arg_max", "top_k", "conv2d", "depthwise_conv2d", "max_pool", "avg_pool", "copy")
 
 
 class Row:
@@ -113,18 +116,28 @@ def target_results(rows, kernels):
     return results
 
 
+def cost_result(name, cost, middle, kernels):
+    outside = not 1 / COST_FACTOR <= cost / middle <= COST_FACTOR
+    return {"name": f"npu_cost_{name}", "value": cost, "of_median": cost / middle, "outside": outside,
+            "unit": f"ns a modelled cycle, {kernels}; {cost / middle:.2f} of the median"
+                    + (f", OUTSIDE of a factor of {COST_FACTOR}" if outside else "")}
+
+
 def cost_results(rows, kernels):
-    """Measured nanoseconds of a modelled cycle on one thread, and how far a case is from the median of all."""
-    costs = {row.case: row.best_ns() / row.figures["cycles"]
+    """Measured nanoseconds of a modelled cycle on one thread, and how far that is from the median of the commands. A
+    command's is the geometric mean of its cases."""
+    cases = {row.case: row.best_ns() / row.figures["cycles"]
              for row in rows.values() if row.kernels == kernels and row.threads == "1" and row.case != "machine"}
-    middle = statistics.median(costs.values())
-    results = [{"name": f"npu_cost_{case}", "unit": f"ns a modelled cycle, {kernels}; {cost / middle:.2f} of the median"
-                + ("" if 1 / COST_FACTOR <= cost / middle <= COST_FACTOR else ", OUTSIDE of a factor of 2"),
-                "value": cost, "of_median": cost / middle} for case, cost in costs.items()]
-    outside = sum("OUTSIDE" in result["unit"] for result in results)
-    results.append({"name": "npu_cost_median", "unit": f"ns a modelled cycle, {kernels}", "value": middle})
-    results.append({"name": "npu_cost_outside", "unit": f"of {len(costs)} cases, outside of a factor of 2 of the median",
-                    "value": outside})
+    commands = {command: statistics.geometric_mean(cost for case, cost in cases.items() if case.startswith(command))
+                for command in COMMANDS}
+    middle = statistics.median(commands.values())
+    results = [{"name": "npu_cost_median", "unit": f"ns a modelled cycle, {kernels}", "value": middle},
+               *(cost_result(f"case_{name}", cost, middle, kernels) for name, cost in cases.items()),
+               *(cost_result(name, cost, middle, kernels) for name, cost in commands.items())]
+    for what, costs in (("cases", cases), ("commands", commands)):
+        outside = sum(not 1 / COST_FACTOR <= cost / middle <= COST_FACTOR for cost in costs.values())
+        results.append({"name": f"npu_cost_{what}_outside", "value": outside,
+                        "unit": f"of {len(costs)} {what}, outside of a factor of {COST_FACTOR} of the median"})
     return results
 
 
