@@ -166,10 +166,10 @@ void add_case(const Case& what, const Devices& devices) {
   }
 }
 
-/// "KERNELS/THREADS" each.
+/// "KERNELS/THREADS" each: the device's own set, and the scalar one where that is another.
 Devices make_devices() {
   Devices devices;
-  for (const npu::KernelSet* const set : {&npu::scalar_kernels()}) {
+  for (const npu::KernelSet* const set : {&npu::scalar_kernels(), vmm::npu::real_commands().kernels}) {
     for (unsigned threads = 1; threads <= kMostThreads; ++threads) {
       devices[std::string(set->name) + "/" + std::to_string(threads)] = std::make_shared<Device>(*set, threads);
     }
