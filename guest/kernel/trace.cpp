@@ -26,8 +26,11 @@ constexpr TraceDescription kDescriptions[] = {
     {"syscall", {{"thread"}, {"number"}, {}}},
     {"work-begin", {{}, {"function", true}, {}}},
     {"work-end", {{}, {"function", true}, {}}},
+    {"npu-submit", {{"server"}, {"job"}, {"priority"}}},
+    {"npu-ran", {{"preemptions"}, {"job"}, {"run_ns"}}},
+    {"npu-end", {{"status"}, {"job"}, {"cycles"}}},
 };
-static_assert(std::size(kDescriptions) == static_cast<std::size_t>(TraceType::WorkEnd) + 1);
+static_assert(std::size(kDescriptions) == static_cast<std::size_t>(TraceType::NpuEnd) + 1);
 
 constexpr unsigned kFirstShift = 32;  ///< of the first argument in Slot::type_and_first
 constexpr unsigned kRingOrder = std::countr_zero(Trace::kEvents * 32 / kPageBytes);

@@ -10,6 +10,7 @@
 #include "boot_graphs.hpp"
 #include "boot_interrupts.hpp"
 #include "boot_memory.hpp"
+#include "boot_npu.hpp"
 #include "boot_operators.hpp"
 #include "boot_shell.hpp"
 #include "boot_tasks.hpp"
@@ -135,6 +136,7 @@ extern "C" [[noreturn]] void kernel_main() {
   start_threads_here(bound_of_each_cpu);
   start_work_thread();
   arch::start_secondary_cpus(machine, run_secondary);
+  start_npu();
   start_operators();
   declare_tasks(config);
   build_graphs();

@@ -61,6 +61,30 @@ std::expected<void, JobFault> check_job_header(const JobHeader& header, const Jo
   return {};
 }
 
+namespace {
+
+/// `keep` is given each command that was checked, and its index.
+template <typename Keep>
+std::expected<Cost, JobFault> check_commands(const JobHeader& header, std::span<const abi::npu::Command> commands,
+                                             const Regions& regions, const Model& model, const JobLimits& limits,
+                                             Keep&& keep) {
+  Cost sum;
+  for (std::uint32_t i = 0; i < header.commands; ++i) {
+    const auto command = check_command(commands[i], regions, model);
+    if (!command) {
+      return std::unexpected(JobFault{.fault = command.error(), .command = i});
+    }
+    keep(i, *command);
+    add(sum, command->cost);
+    if (sum.cycles > cycle_limit(header, limits)) {
+      return std::unexpected(JobFault{.fault = {.status = Status::Budget, .reason = Reason::CycleLimit}, .command = i});
+    }
+  }
+  return sum;
+}
+
+}  // namespace
+
 std::expected<Cost, JobFault> check_job(const JobHeader& header, std::span<const abi::npu::Command> commands,
                                         const Regions& regions, const Model& model, const JobLimits& limits,
                                         std::span<Checked> checked) {
@@ -70,19 +94,19 @@ std::expected<Cost, JobFault> check_job(const JobHeader& header, std::span<const
   if (commands.size() < header.commands || checked.size() < header.commands) {
     return refuse(Status::Parse, Reason::ShortBuffer);
   }
-  Cost sum;
-  for (std::uint32_t i = 0; i < header.commands; ++i) {
-    const auto command = check_command(commands[i], regions, model);
-    if (!command) {
-      return std::unexpected(JobFault{.fault = command.error(), .command = i});
-    }
-    checked[i] = *command;
-    add(sum, command->cost);
-    if (sum.cycles > cycle_limit(header, limits)) {
-      return std::unexpected(JobFault{.fault = {.status = Status::Budget, .reason = Reason::CycleLimit}, .command = i});
-    }
+  return check_commands(header, commands, regions, model, limits,
+                        [&](std::uint32_t i, const Checked& command) { checked[i] = command; });
+}
+
+std::expected<Cost, JobFault> measure_job(const JobHeader& header, std::span<const abi::npu::Command> commands,
+                                          const Regions& regions, const Model& model, const JobLimits& limits) {
+  if (const auto fine = check_job_header(header, limits); !fine) {
+    return std::unexpected(fine.error());
   }
-  return sum;
+  if (commands.size() < header.commands) {
+    return refuse(Status::Parse, Reason::ShortBuffer);
+  }
+  return check_commands(header, commands, regions, model, limits, [](std::uint32_t, const Checked&) {});
 }
 
 }  // namespace npu

@@ -30,6 +30,7 @@ namespace guest::kernel {
 /// each other (one for each CPU) get neighbouring numbers.
 enum class LockRank : std::uint16_t {
   Threads = 200,       ///< the list of threads
+  NpuDevice = 205,     ///< npu::DeviceAccelerator
   Wait = 210,          ///< semaphores and conditions
   Mutexes = 220,       ///< who waits for whom
   Interrupts = 300,    ///< kernel::Interrupts
@@ -38,6 +39,7 @@ enum class LockRank : std::uint16_t {
   AddressSpace = 420,  ///< the kernel's translation tables
   ControlSink = 425,   ///< what a control-sink keeps
   Tensors = 430,       ///< graph::TensorArena
+  NpuLatency = 440,    ///< npu::job_latency()
   Log = 900,           ///< the console: anything may be said under any lock
 };
 

@@ -34,6 +34,9 @@ enum class TraceType : std::uint16_t {
   Syscall,         ///< thread, number
   WorkBegin,       ///< none; the item's function
   WorkEnd,         ///< none; the item's function
+  NpuSubmit,       ///< server or 0, job, priority
+  NpuRan,          ///< how often others went first, job, from its first command until its last
+  NpuEnd,          ///< abi::npu::Status, job, modelled cycles
 };
 
 inline constexpr std::size_t kTraceArguments = 3;

@@ -7,18 +7,23 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 
 #include "abi/npu.hpp"
+#include "guest/kernel/spin_lock.hpp"
 #include "guest/kernel/status.hpp"
-#include "guest/kernel/threads/semaphore.hpp"
+#include "guest/kernel/threads/wait_list.hpp"
+#include "guest/npu/region_table.hpp"
 
 namespace guest::npu {
 
 /// How a job ended. What a device says has been checked: each value is one that there is.
 struct JobEnd {
+  std::uint64_t id = 0;  ///< no two jobs of a kernel have the same
   abi::npu::Status status = abi::npu::Status::Ok;
   abi::npu::Reason reason = abi::npu::Reason::None;
   std::uint32_t command = abi::npu::kNoCommand;  ///< at fault, or at which it ended
@@ -32,8 +37,11 @@ struct JobEnd {
 };
 
 struct JobOptions {
-  abi::npu::Priority priority = abi::npu::Priority::Normal;
-  /// After its submission; 0: that of the submitting thread's server, if it has one.
+  static constexpr std::uint64_t kNoDeadline = ~std::uint64_t{0};
+  /// Nothing: High for threads of a server, Normal for others.
+  std::optional<abi::npu::Priority> priority;
+  /// After its submission. 0: that of the submitting thread's server, if it has one; a job that the CPU runs does not
+  /// end for that one, since the thread itself runs by it.
   std::uint64_t deadline_ns = 0;
   std::uint64_t cycle_limit = 0;  ///< 0: what the accelerator allows
   bool at_modelled_time = false;
@@ -55,7 +63,7 @@ class Job {
 
   /// Appends a command. OutOfRange: no room. Not in flight, as the next two.
   kernel::Status add(const abi::npu::Command& command);
-  void clear() { count_ = 0; }
+  void clear();
   [[nodiscard]] std::span<abi::npu::Command> commands();
 
   [[nodiscard]] bool in_flight() const { return in_flight_.load(std::memory_order_acquire); }
@@ -68,12 +76,33 @@ class Job {
  private:
   friend class Npu;
   Job() = default;
+  threads::WaitResult wait_until(std::uint64_t until_ns, bool stoppable);
 
-  std::atomic<bool> in_flight_{false};
+  /// Header, commands and result as a device reads and writes them: one block of the heap, which is contiguous in the
+  /// machine's memory. The commands are a copy, with the accelerator's own handles of regions.
+  struct alignas(64) Line {
+    std::byte bytes[64];
+  };
+  static constexpr std::size_t kCommandLines = sizeof(abi::npu::Command) / sizeof(Line);
+  static_assert(sizeof(abi::npu::Command) % sizeof(Line) == 0);
+  static_assert(sizeof(abi::npu::JobHeader) == sizeof(Line) && sizeof(abi::npu::JobResult) == sizeof(Line));
+  [[nodiscard]] std::size_t block_lines() const { return 2 + room_ * kCommandLines; }
+
+  std::unique_ptr<abi::npu::Command[]> commands_;
+  std::unique_ptr<Line[]> block_;
   std::uint32_t count_ = 0;
   std::uint32_t room_ = 0;
+  std::atomic<bool> in_flight_{false};
   JobEnd end_;
-  threads::Semaphore ended_;
+
+  // Of the accelerator, while it is in flight.
+  std::atomic<bool> abort_{false};
+  abi::npu::JobHeader header_{};
+  RegionSet regions_;  ///< that its commands name
+
+  kernel::SpinLock lock_{"npu job", kernel::LockRank::Wait};
+  bool ended_ = true;  ///< before in_flight_ says so: waiters may be woken no more
+  threads::WaitList waiters_;
 };
 
 }  // namespace guest::npu

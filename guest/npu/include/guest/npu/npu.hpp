@@ -57,6 +57,8 @@ class Npu {
   virtual void abort(Job& job) = 0;
   /// Submits and waits, and aborts when the thread is asked to stop. The job's end is in job.end().
   kernel::Outcome run(Job& job);
+  /// Aborts a job in flight and waits for its end, even in a thread that is asked to stop.
+  void end(Job& job);
 
   /// Every job ends (Status::Reset), and every region is registered anew: handles stay.
   virtual kernel::Outcome reset() = 0;
@@ -67,9 +69,31 @@ class Npu {
 
  protected:
   ~Npu() = default;
-  /// For who runs jobs.
-  static void begin(Job& job, std::uint64_t now_ns);
+
+  // For who runs jobs.
+
+  /// A job's memory, as the accelerator sees it.
+  struct Block {
+    std::span<std::byte> header;
+    std::span<std::byte> commands;  ///< room for as many as the job has
+    std::span<std::byte> result;
+  };
+  static Block block(Job& job);
+  static abi::npu::JobHeader& header(Job& job) { return job.header_; }
+  static RegionSet& regions(Job& job) { return job.regions_; }
+  static std::atomic<bool>& abort_flag(Job& job) { return job.abort_; }
+  static std::span<const abi::npu::Command> commands(const Job& job) { return {job.commands_.get(), job.count_}; }
+
+  /// An idle job is in flight from here on, and has a header: an id of its own, origin and priority of the running
+  /// thread, the deadline that its options state.
+  static void begin(Job& job);
+  /// It is not any more. From any context; the job may be gone after this.
   static void finish(Job& job, const JobEnd& end);
+  /// As finish(), of one that was not taken after all: nothing is counted.
+  static void take_back(Job& job);
+
+ private:
+  static void release(Job& job);
 };
 
 /// What this kernel uses. Set at boot, before its first user; there is always one.

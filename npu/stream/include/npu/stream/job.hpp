@@ -32,5 +32,9 @@ std::expected<void, JobFault> check_job_header(const abi::npu::JobHeader& header
 std::expected<Cost, JobFault> check_job(const abi::npu::JobHeader& header, std::span<const abi::npu::Command> commands,
                                         const Regions& regions, const Model& model, const JobLimits& limits,
                                         std::span<Checked> checked);
+/// The same for who wants to know its cost, and checks each command again before it runs it.
+std::expected<Cost, JobFault> measure_job(const abi::npu::JobHeader& header,
+                                          std::span<const abi::npu::Command> commands, const Regions& regions,
+                                          const Model& model, const JobLimits& limits);
 
 }  // namespace npu
