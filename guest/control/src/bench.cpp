@@ -1,11 +1,8 @@
 #include <array>
-#include <atomic>
 #include <memory>
 #include <new>
-#include <utility>
 
-#include "guest/kernel/cpu.hpp"
-#include "guest/kernel/threads/threads.hpp"
+#include "background.hpp"
 #include "handlers.hpp"
 
 namespace guest::control {
@@ -18,7 +15,6 @@ namespace {
 constexpr std::uint32_t kWarmUp = 64;
 constexpr std::size_t kSamples = 1000;
 constexpr std::size_t kMaxBenchmarks = 64;
-constexpr std::size_t kAnswerBytes = std::size_t{32} * 1024;
 
 /// There is one run at a time: two would measure each other. Changed in the loop only.
 constinit bool one_runs = false;
@@ -38,58 +34,25 @@ Chosen choose(const Services& services, std::string_view name) {
   return chosen;
 }
 
-/// Measures in a thread of its own, so that the loop goes on and can be measured as well. Frees itself in the loop,
-/// when the thread has gone.
-class BenchRun final : public Operation {
+/// Measures in a thread of its own, so that the loop goes on and can be measured as well.
+class BenchRun final : public Background {
  public:
-  BenchRun(Services& services, Caller& caller, const Chosen& chosen)
-      : services_(services), caller_(&caller), chosen_(chosen) {
+  BenchRun(const Services& services, const Chosen& chosen)
+      : Background(OnCancel::Flag), services_(services), chosen_(chosen) {
     one_runs = true;
   }
-  ~BenchRun() { one_runs = false; }
-  BenchRun(const BenchRun&) = delete;
-  BenchRun& operator=(const BenchRun&) = delete;
-
-  /// False: there is no thread for it.
-  [[nodiscard]] bool start() {
-    auto thread = threads::spawn(
-        {.name = "bench", .cpu = kernel::cpu_index(), .gone = &gone_},
-        [](void* self) { static_cast<BenchRun*>(self)->measure(); }, this);
-    return thread.has_value();
-  }
-  /// The thread ends after the benchmark that it is at.
-  void cancel() override {
-    caller_ = nullptr;
-    cancelled_.store(true, std::memory_order_relaxed);
-  }
+  ~BenchRun() override { one_runs = false; }
 
  private:
-  void measure() {
-    for (std::size_t i = 0; i < chosen_.size() && !cancelled_.load(std::memory_order_relaxed); ++i) {
+  /// Once it is cancelled, it ends after the benchmark that it is at.
+  Done work() override {
+    for (std::size_t i = 0; i < chosen_.size() && !cancelled(); ++i) {
       results_[i] = bench::run(*chosen_[i], kWarmUp, samples_, services_.interrupts);
     }
+    return {};
   }
 
-  void finish() {
-    const std::unique_ptr<BenchRun> self(this);
-    if (caller_ == nullptr) {
-      return;
-    }
-    const std::unique_ptr<std::byte[]> memory(new (std::nothrow) std::byte[kAnswerBytes]);
-    if (memory == nullptr) {
-      return caller_->fail(refuse(error::kBusy, "", "no memory for the answer").error());
-    }
-    CborWriter writer({memory.get(), kAnswerBytes});
-    ResultMap result(writer);
-    answer(result);
-    result.finish();
-    if (writer.overflowed()) {
-      return caller_->fail(refuse(error::kTooLarge, "", "the answer is longer than {} bytes", kAnswerBytes).error());
-    }
-    caller_->complete(writer.written());
-  }
-
-  void answer(ResultMap& result) const {
+  void answer(ResultMap& result) const override {
     result.add("clock_resolution_ns", services_.clock.resolution_ns());
     result.add("warm_up", kWarmUp);
     result.add("samples", kSamples);
@@ -127,11 +90,8 @@ class BenchRun final : public Operation {
     return static_cast<std::uint64_t>(Wide{ticks} * 1'000'000'000 / services_.timer_frequency_hz);
   }
 
-  Services& services_;
-  Caller* caller_;
+  const Services& services_;
   Chosen chosen_;
-  std::atomic<bool> cancelled_{false};
-  kernel::WorkItem gone_{[](void* self) { static_cast<BenchRun*>(self)->finish(); }, this};
   std::array<bench::Result, kMaxBenchmarks> results_;
   std::array<std::uint64_t, kSamples> samples_{};
 };
@@ -147,12 +107,7 @@ HandlerResult handle_bench(Services& services, const Arguments& arguments, Calle
   if (one_runs) {
     return refuse(error::kBusy, "", "another run measures already");
   }
-  std::unique_ptr<BenchRun> run(new (std::nothrow) BenchRun(services, caller, chosen));
-  if (run == nullptr || !run->start()) {
-    return refuse(error::kBusy, "", "no memory or no thread to measure in");
-  }
-  caller.defer(*run.release());
-  return Handled::Later;
+  return Background::start(std::unique_ptr<Background>(new (std::nothrow) BenchRun(services, chosen)), "bench", caller);
 }
 
 namespace {

@@ -65,7 +65,7 @@ TEST_F(CommandMemoryTest, top_before_and_after_it_has_looked) {
 }
 
 TEST_F(CommandMemoryTest, bench_before_and_after_it_has_measured) {
-  EXPECT_EQ(messages("bench", {"lonely"}), (Messages{"busy: no memory or no thread to measure in"}));
+  EXPECT_EQ(messages("bench", {"lonely"}), (Messages{"busy: no memory or no thread for 'bench'"}));
   {
     const FailingMemory memory(0);
     run_all();
