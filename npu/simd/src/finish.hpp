@@ -1,4 +1,4 @@
-// From the sums of a Gemm or a convolution to its f32 output.
+// What products have in common: where rows begin, and from sums to an f32 output.
 #pragma once
 
 #include "abi/npu_commands.hpp"
@@ -7,6 +7,17 @@
 HWY_BEFORE_NAMESPACE();
 namespace npu::simd {
 namespace {
+
+/// Where the rows that are used at once begin. Behind the last one are copies of it, so that there are always as many.
+template <unsigned kRows>
+struct RowStarts {
+  RowStarts(const Operand& operand, std::uint64_t first, std::uint64_t count) {
+    for (unsigned i = 0; i < kRows; ++i) {
+      row[i] = row_of(operand, first + (i < count ? i : count - 1));
+    }
+  }
+  std::byte* row[kRows];
+};
 
 /// Bias and limits.
 struct FinishReal {

@@ -1,6 +1,7 @@
 // Gemm by the types of its operands.
 #pragma once
 
+#include "gemm_blocks.hpp"
 #include "gemm_real.hpp"
 
 HWY_BEFORE_NAMESPACE();
@@ -9,24 +10,35 @@ namespace {
 
 using scalar::Outcome;
 
+void multiply(const Checked& command, const Tile& tile) {
+  switch (command.operands[abi::npu::operand::kWeight].type) {
+    case Type::F16:
+      return multiply_real<Type::F16>(command, tile);
+    case Type::Q8_0:
+      return multiply_blocks<Type::Q8_0>(command, tile);
+    case Type::Q4_0:
+      return multiply_blocks<Type::Q4_0>(command, tile);
+    default:
+      return multiply_real<Type::F32>(command, tile);
+  }
+}
+
 Outcome gemm(const Checked& command, Units units) {
   if (command.operands[abi::npu::operand::kOutput].type != Type::F32) {
     return scalar::gemm(command, units);
   }
-  const Type weight = command.operands[abi::npu::operand::kWeight].type;
   const Partition grid = partition(command);
-  for (std::uint64_t unit = units.first; unit < units.first + units.count; ++unit) {
-    const Tile tile = tile_of(grid, unit);
-    switch (weight) {
-      case Type::F32:
-        multiply_real<Type::F32>(command, tile);
+  for (std::uint64_t unit = units.first; unit < units.first + units.count;) {
+    // Units of the same rows are one, so that what is made of the rows is made once.
+    Tile tile = tile_of(grid, unit);
+    for (++unit; unit < units.first + units.count; ++unit) {
+      const Tile next = tile_of(grid, unit);
+      if (next.row_begin != tile.row_begin) {
         break;
-      case Type::F16:
-        multiply_real<Type::F16>(command, tile);
-        break;
-      default:
-        return scalar::gemm(command, units);
+      }
+      tile.column_end = next.column_end;
     }
+    multiply(command, tile);
   }
   return std::nullopt;
 }

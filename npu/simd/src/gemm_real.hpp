@@ -15,17 +15,6 @@ inline constexpr unsigned kTileColumns = 4;
 /// Rows of a tile, so that all its sums are in registers: AVX-512 and NEON have 32, AVX2 has 16.
 inline constexpr unsigned kTileRows = kParts == 1 ? 4 : 1;
 
-/// Where the rows of a tile begin. Behind the last one are copies of it, so that a tile is always full.
-template <unsigned kRows>
-struct RowStarts {
-  RowStarts(const Operand& operand, std::uint64_t first, std::uint64_t count) {
-    for (unsigned i = 0; i < kRows; ++i) {
-      row[i] = row_of(operand, first + (i < count ? i : count - 1));
-    }
-  }
-  std::byte* row[kRows];
-};
-
 template <unsigned kRows>
 struct RealTile {
   Wide sum[kRows][kTileColumns];

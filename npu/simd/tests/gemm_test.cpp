@@ -1,4 +1,8 @@
 // Gemm over shapes with tails of every length.
+#include <cmath>
+#include <cstring>
+#include <limits>
+
 #include "agree.hpp"
 
 namespace npu::testing {
@@ -36,6 +40,92 @@ TEST(Gemm, of_real_weights_with_every_tail) {
           expect_agreement([&] { return real_gemm(weight, shape, inner % 2 == 0); }, text_of(shape));
         }
       }
+    }
+  }
+}
+
+TEST(Gemm, of_blocks_with_every_tail) {
+  for (const Type weight : {Type::Q8_0, Type::Q4_0}) {
+    for (const std::uint32_t rows : {1U, 3U}) {
+      for (const std::uint32_t columns : {1U, 3U, 4U, 18U}) {
+        for (const std::uint32_t blocks : {1U, 2U, 3U, 4U, 5U, 11U}) {
+          const Shape shape{rows, columns, blocks * 32};
+          expect_agreement([&] { return real_gemm(weight, shape, blocks % 2 == 0); }, text_of(shape));
+        }
+      }
+    }
+  }
+}
+
+TEST(Gemm, of_blocks_in_several_pieces_and_panels) {
+  for (const Type weight : {Type::Q8_0, Type::Q4_0}) {
+    for (const Shape& shape : {Shape{2, 5, 4096 + 96}, Shape{1, 263, 8192 + 160}, Shape{2, 270, 64}}) {
+      expect_agreement([&] { return real_gemm(weight, shape, true); }, text_of(shape));
+    }
+  }
+}
+
+/// Bytes of a row of blocks: each scale, and each value.
+void set_blocks(Scene& scene, std::uint64_t row, std::uint16_t scale, std::uint8_t value) {
+  const bool q8 = scene.spec(2).type == Type::Q8_0;
+  const std::uint64_t bytes = q8 ? abi::npu::kQ8BlockBytes : abi::npu::kQ4BlockBytes;
+  for (std::uint64_t at = 0; at < row_bytes(scene.spec(2).type, scene.spec(2).columns); ++at) {
+    const bool low = at % bytes == 0;
+    const bool high = at % bytes == 1;
+    scene.set<std::uint8_t>(2, row, at, static_cast<std::uint8_t>(low ? scale & 0xFF : high ? scale >> 8 : value));
+  }
+}
+
+TEST(Gemm, of_blocks_at_their_limits) {
+  constexpr float kInf = std::numeric_limits<float>::infinity();
+  for (const Type weight : {Type::Q8_0, Type::Q4_0}) {
+    const auto make = [&] {
+      Scene scene = real_gemm(weight, {7, 6, 160}, false);
+      set_blocks(scene, 0, 0x7BFF, 0x80);  // the largest scale, -128
+      set_blocks(scene, 1, 0x0001, 0x7F);  // the least one
+      set_blocks(scene, 2, 0x7C00, 1);     // infinite
+      set_blocks(scene, 3, 0x7E00, 1);     // NaN
+      set_blocks(scene, 4, 0x3C00, 0x88);  // all nibbles 0
+      for (std::uint64_t i = 0; i < 160; ++i) {
+        scene.set<float>(1, 1, i, 0);
+        scene.set<float>(1, 2, i, i % 2 == 0 ? 1e30F : -1e30F);
+        scene.set<float>(1, 3, i, static_cast<float>(i) * 1e-45F);
+        scene.set<float>(1, 4, i, 127);
+      }
+      scene.set<float>(1, 5, 70, kInf);
+      scene.set<float>(1, 6, 159, std::nanf(""));
+      return scene;
+    };
+    expect_agreement(make, "limits");
+  }
+}
+
+TEST(Gemm, of_real_numbers_at_their_limits) {
+  constexpr float kInf = std::numeric_limits<float>::infinity();
+  const auto make = [&] {
+    Scene scene = real_gemm(Type::F32, {5, 6, 40}, true);
+    scene.set<float>(1, 0, 3, kInf);
+    scene.set<float>(1, 1, 39, std::nanf(""));
+    scene.set<float>(2, 2, 17, -kInf);
+    for (std::uint64_t i = 0; i < 40; ++i) {
+      scene.set<float>(1, 2, i, 1e-42F);
+    }
+    scene.command.flags = abi::npu::command_flag::kClamp;
+    return std::move(scene.f(2, -1).f(3, 2));
+  };
+  expect_agreement(make, "limits");
+}
+
+TEST(Gemm, of_a_row_alone_is_that_row_of_a_batch) {
+  for (const Type weight : {Type::F32, Type::F16, Type::Q8_0, Type::Q4_0}) {
+    Scene batch = real_gemm(weight, {9, 21, 224}, true);
+    run(batch, simd_kernels());
+    for (std::uint32_t row = 0; row < 9; ++row) {
+      Scene alone = real_gemm(weight, {9, 21, 224}, true);
+      alone.command.dims[0] = 1;
+      alone.command.operands[1].offset = row * (224 * 4 + 4);
+      run(alone, simd_kernels());
+      EXPECT_EQ(std::memcmp(alone.bytes(0).data(), batch.bytes(0).data() + row * (21 * 4 + 12), 21 * 4), 0) << row;
     }
   }
 }
