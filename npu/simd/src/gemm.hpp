@@ -2,6 +2,7 @@
 #pragma once
 
 #include "gemm_blocks.hpp"
+#include "gemm_integers.hpp"
 #include "gemm_real.hpp"
 
 HWY_BEFORE_NAMESPACE();
@@ -11,6 +12,9 @@ namespace {
 using scalar::Outcome;
 
 void multiply(const Checked& command, const Tile& tile) {
+  if (command.operands[abi::npu::operand::kOutput].type != Type::F32) {
+    return multiply_integers(command, tile);
+  }
   switch (command.operands[abi::npu::operand::kWeight].type) {
     case Type::F16:
       return multiply_real<Type::F16>(command, tile);
@@ -24,9 +28,6 @@ void multiply(const Checked& command, const Tile& tile) {
 }
 
 Outcome gemm(const Checked& command, Units units) {
-  if (command.operands[abi::npu::operand::kOutput].type != Type::F32) {
-    return scalar::gemm(command, units);
-  }
   const Partition grid = partition(command);
   for (std::uint64_t unit = units.first; unit < units.first + units.count;) {
     // Units of the same rows are one, so that what is made of the rows is made once.

@@ -65,6 +65,73 @@ TEST(Gemm, of_blocks_in_several_pieces_and_panels) {
   }
 }
 
+/// With the multipliers and shifts that a requantisation must be exact for.
+Scene int_gemm(Type output, const Shape& shape, std::uint16_t flags) {
+  Scene scene(Opcode::Gemm, {shape.rows, shape.columns, shape.inner}, flags);
+  scene.i(0, -37)
+      .operand({0, output, shape.rows, shape.columns, 12})
+      .operand({1, Type::I8, shape.rows, shape.inner, 5});
+  scene.operand({2, Type::I8, shape.columns, shape.inner, 3});
+  if (shape.inner % 2 == 0) {
+    scene.operand({3, Type::I32, 1, shape.columns});
+  }
+  if (output == Type::I8) {
+    scene.i(1, 11).i(2, -128).i(3, 127);
+    const std::uint32_t channels = flags != 0 ? 1 : shape.columns;
+    scene.operand({4, Type::I32, 1, channels}).operand({5, Type::I32, 1, channels});
+    for (std::uint32_t i = 0; i < channels; ++i) {
+      scene.set<std::int32_t>(4, 0, i, static_cast<std::int32_t>(scene.random()));
+      scene.set<std::int32_t>(5, 0, i, static_cast<std::int32_t>(i % 80) - 40);
+    }
+  }
+  return scene;
+}
+
+TEST(Gemm, of_integers_with_every_tail) {
+  for (const Type output : {Type::I8, Type::I32}) {
+    for (const std::uint32_t rows : {1U, 2U, 7U}) {
+      for (const std::uint32_t columns : {1U, 3U, 17U, 82U}) {
+        for (const std::uint32_t inner : {1U, 15U, 16U, 64U, 67U, 1024U, 1100U}) {
+          const Shape shape{rows, columns, inner};
+          expect_agreement([&] { return int_gemm(output, shape, 0); }, text_of(shape));
+        }
+      }
+    }
+  }
+}
+
+TEST(Gemm, of_integers_per_tensor) {
+  const Shape shape{5, 20, 70};
+  expect_agreement([&] { return int_gemm(Type::I8, shape, abi::npu::command_flag::kPerTensor); }, "per tensor");
+}
+
+TEST(Gemm, of_integers_at_their_limits) {
+  constexpr std::int32_t kLeast = std::numeric_limits<std::int32_t>::min();
+  constexpr std::int32_t kMost = std::numeric_limits<std::int32_t>::max();
+  for (const std::int32_t zero : {-128, 0, 127}) {
+    const auto make = [&] {
+      Scene scene = int_gemm(Type::I8, {2, 338, 8}, 0);
+      for (std::uint32_t k = 0; k < 8; ++k) {
+        scene.set<std::int8_t>(1, 0, k, -128);
+        for (std::uint32_t i = 0; i < 338; ++i) {  // of the others the bias alone
+          scene.set<std::int8_t>(2, i, k, static_cast<std::int8_t>(i == 336 ? -128 : i == 337 ? 127 : 0));
+        }
+      }
+      // Saturated before, in and after the multiplication; ties.
+      constexpr std::int32_t kBias[] = {kLeast, kMost, 0, 1, -1, 3, -3, 1 << 30};
+      constexpr std::int32_t kMultipliers[] = {kLeast, kMost, 1 << 30, -(1 << 30), 0, 1};
+      constexpr std::int32_t kShifts[] = {0, 1, -1, 30, -31, kLeast, kMost};
+      for (std::uint32_t i = 0; i < 338; ++i) {
+        scene.set<std::int32_t>(3, 0, i, kBias[i % 8]);
+        scene.set<std::int32_t>(4, 0, i, kMultipliers[i / 8 % 6]);
+        scene.set<std::int32_t>(5, 0, i, kShifts[i / 48 % 7]);
+      }
+      return std::move(scene.i(0, zero));
+    };
+    expect_agreement(make, "zero point " + std::to_string(zero));
+  }
+}
+
 /// Bytes of a row of blocks: each scale, and each value.
 void set_blocks(Scene& scene, std::uint64_t row, std::uint16_t scale, std::uint8_t value) {
   const bool q8 = scene.spec(2).type == Type::Q8_0;

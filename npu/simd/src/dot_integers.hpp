@@ -1,0 +1,121 @@
+// Dot products of i8, both signed, modulo 2^32.
+#pragma once
+
+#include "wide.hpp"
+
+HWY_BEFORE_NAMESPACE();
+namespace npu::simd {
+namespace {
+
+#if HWY_TARGET == HWY_AVX3
+
+/// Elements that are multiplied at once.
+inline constexpr unsigned kStep = 64;
+/// What is added to each element of the first factor before it is multiplied: instructions take an unsigned one.
+inline constexpr std::int32_t kFactorOffset = 128;
+
+struct Factor {
+  __m512i value;
+};
+[[gnu::always_inline]] inline Factor load_first(const MemI8* from) {
+  return {_mm512_xor_si512(_mm512_loadu_si512(from), _mm512_set1_epi8(-128))};
+}
+[[gnu::always_inline]] inline Factor load_second(const MemI8* from) { return {_mm512_loadu_si512(from)}; }
+[[gnu::always_inline]] inline IntPart add_products(IntPart sum, const Factor& first, const Factor& second) {
+  return IntPart{_mm512_dpbusd_epi32(sum.raw, first.value, second.value)};
+}
+[[gnu::always_inline]] inline IntPart add_elements(IntPart sum, const Factor& second) {
+  return IntPart{_mm512_dpbusd_epi32(sum.raw, _mm512_set1_epi8(1), second.value)};
+}
+
+#elif HWY_TARGET == HWY_AVX2
+
+inline constexpr unsigned kStep = 16;
+inline constexpr std::int32_t kFactorOffset = 0;
+
+/// As i16: pairs of products of i8 might saturate, or need an unsigned factor.
+struct Factor {
+  __m256i value;
+};
+[[gnu::always_inline]] inline Factor load_first(const MemI8* from) {
+  return {_mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i_u*>(from)))};
+}
+[[gnu::always_inline]] inline Factor load_second(const MemI8* from) { return load_first(from); }
+[[gnu::always_inline]] inline IntPart add_products(IntPart sum, const Factor& first, const Factor& second) {
+  return IntPart{_mm256_add_epi32(sum.raw, _mm256_madd_epi16(first.value, second.value))};
+}
+[[gnu::always_inline]] inline IntPart add_elements(IntPart sum, const Factor& second) {
+  return IntPart{_mm256_add_epi32(sum.raw, _mm256_madd_epi16(_mm256_set1_epi16(1), second.value))};
+}
+
+#elif HWY_TARGET == HWY_NEON
+
+inline constexpr unsigned kStep = 16;
+inline constexpr std::int32_t kFactorOffset = 0;
+
+struct Factor {
+  int8x16_t value;
+};
+[[gnu::always_inline]] inline Factor load_first(const MemI8* from) { return {vld1q_s8(from)}; }
+[[gnu::always_inline]] inline Factor load_second(const MemI8* from) { return load_first(from); }
+[[gnu::always_inline]] inline IntPart add_products(IntPart sum, const Factor& first, const Factor& second) {
+  // Two products of -128 by itself do not fit i16.
+  const int16x8_t low = vmull_s8(vget_low_s8(first.value), vget_low_s8(second.value));
+  const int16x8_t high = vmull_s8(vget_high_s8(first.value), vget_high_s8(second.value));
+  return IntPart(vpadalq_s16(vpadalq_s16(sum.raw, low), high));
+}
+[[gnu::always_inline]] inline IntPart add_elements(IntPart sum, const Factor& second) {
+  return IntPart(vpadalq_s16(sum.raw, vpaddlq_s8(second.value)));
+}
+
+#endif
+
+/// The last elements of a row, less than a step, with zeros behind them.
+struct LastStep {
+  LastStep(const MemI8* from, std::uint64_t count) {
+    for (std::uint64_t i = 0; i < count; ++i) {
+      bytes[i] = from[i];
+    }
+  }
+  alignas(64) std::int8_t bytes[kStep] = {};
+};
+
+/// The last elements as second factors.
+[[gnu::always_inline]] inline Factor load_last(const MemI8* from, std::uint64_t count) {
+  return load_second(LastStep(from, count).bytes);
+}
+
+using FourI32 = hn::FixedTag<std::int32_t, 4>;
+using FourInts = hn::Vec<FourI32>;
+
+/// A template, so that what is for other targets is not looked at.
+template <typename Sum>
+[[gnu::always_inline]] inline FourInts fold_ints(Sum sum) {
+  if constexpr (kPartLanes == 4) {
+    return sum;
+  } else if constexpr (kPartLanes == 8) {
+    return hn::Add(hn::LowerHalf(FourI32(), sum), hn::UpperHalf(FourI32(), sum));
+  } else {
+    const hn::Half<Ints> half;
+    const auto eight = hn::Add(hn::LowerHalf(half, sum), hn::UpperHalf(half, sum));
+    return hn::Add(hn::LowerHalf(FourI32(), eight), hn::UpperHalf(FourI32(), eight));
+  }
+}
+
+/// In each 128-bit lane: 0 + 2 and 1 + 3 of a and b, by turns.
+[[gnu::always_inline]] inline IntPart add_pairs(IntPart a, IntPart b) {
+  return hn::Add(hn::InterleaveLower(Ints(), a, b), hn::InterleaveUpper(Ints(), a, b));
+}
+
+/// The sums of four vectors' lanes.
+[[gnu::always_inline]] inline FourInts fold_ints(IntPart a, IntPart b, IntPart c, IntPart d) {
+  const hn::RepartitionToWide<Ints> wide;
+  const auto ab = hn::BitCast(wide, add_pairs(a, b));
+  const auto cd = hn::BitCast(wide, add_pairs(c, d));
+  return fold_ints(hn::Add(hn::BitCast(Ints(), hn::InterleaveLower(wide, ab, cd)),
+                           hn::BitCast(Ints(), hn::InterleaveUpper(wide, ab, cd))));
+}
+
+}  // namespace
+}  // namespace npu::simd
+HWY_AFTER_NAMESPACE();
