@@ -52,8 +52,7 @@ class Inference {
  private:
   friend class Compiler;
   struct Tensor {
-    TensorType type;
-    Place place;
+    std::uint64_t offset;  ///< in tensors_
     std::uint64_t bytes;
   };
   struct Layer {

@@ -13,6 +13,7 @@
 namespace guest::ml {
 
 /// In threads. Owned by whoever made it; no job that names it is in flight when it goes.
+/// Its bytes are lost where the device does not answer to that.
 class Memory {
  public:
   /// What tensors in it are aligned to: a cache line.

@@ -5,9 +5,11 @@
 #include <cstdint>
 #include <expected>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
 
+#include "guest/gguf/tensor.hpp"
 #include "guest/kernel/format.hpp"
 #include "guest/kernel/named_error.hpp"
 #include "guest/ml/inference.hpp"
@@ -39,6 +41,9 @@ struct ClassifierOptions {
 /// The model in `file`, any bytes, which outlives the network. Errors: ml-bad-model, gguf-..., and a network's.
 std::expected<Classifier, kernel::NamedError> read_classifier(std::span<const std::byte> file,
                                                               const ClassifierOptions& options);
+
+/// A file's tensor for a layer. Nothing: the NPU does not know its type.
+std::optional<Constant> constant_of(const gguf::Tensor& tensor);
 
 /// Files of models that every kernel has: "patterns", "shapes" (docs/ml.md). Empty: there is none of that name.
 std::span<const std::byte> builtin_model(std::string_view name);

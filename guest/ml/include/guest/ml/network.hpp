@@ -90,30 +90,37 @@ class Network {
   Added softmax(Value in);
   /// f32 or i8: the index of the largest element, i32 [1]; the first one of those that are equal.
   Added argmax(Value in);
-  /// To another type (docs/npu.md, Copy). Between f32 and integers by `quantisation`, which is the integer's. From u8
-  /// to i8 and back the number that an element stands for stays, so `quantisation` says nothing.
+  /// To another type (docs/npu.md, Copy). From f32 to an integer by `quantisation`, from an integer to f32 by the
+  /// tensor's own. From u8 to i8 and back the number that an element stands for stays.
   Added convert(Value in, abi::npu::Type to, const Quantisation& quantisation = {});
 
   [[nodiscard]] std::uint32_t batch() const { return batch_; }
   [[nodiscard]] const TensorType& type_of(Value value) const { return tensors_[value.index]; }
   /// Of all examples together.
   [[nodiscard]] std::uint64_t bytes_of(Value value) const;
-  [[nodiscard]] std::size_t layers() const { return layers_.size(); }
-  [[nodiscard]] std::size_t tensors() const { return tensors_.size(); }
-  /// "conv2d". Below layers().
-  [[nodiscard]] std::string_view layer_name(std::size_t layer) const { return layers_[layer].name; }
+
+  // ---- for who makes commands of it
+
+  /// `command` has everything but its operands' places.
+  struct Layer {
+    static constexpr std::int16_t kNone = -1;
+    std::string_view name;  ///< "conv2d"
+    abi::npu::Command command{};
+    /// Which of tensors() or of constants() each operand is.
+    std::array<std::int16_t, abi::npu::kMaxOperands> tensors{kNone, kNone, kNone, kNone, kNone, kNone};
+    std::array<std::int16_t, abi::npu::kMaxOperands> constants{kNone, kNone, kNone, kNone, kNone, kNone};
+  };
+  [[nodiscard]] std::span<const TensorType> tensors() const { return {tensors_.begin(), tensors_.size()}; }
+  [[nodiscard]] std::span<const Constant> constants() const { return {constants_.begin(), constants_.size()}; }
+  [[nodiscard]] std::span<const Layer> layers() const { return {layers_.begin(), layers_.size()}; }
 
  private:
-  friend class Compiler;
-  static constexpr std::int16_t kNone = -1;
-  /// Which tensor or constant an operand of the command is.
-  struct Layer {
-    std::string_view name;
-    abi::npu::Command command;
-    std::array<std::int16_t, abi::npu::kMaxOperands> tensors;
-    std::array<std::int16_t, abi::npu::kMaxOperands> constants;
-  };
   explicit Network(std::uint32_t batch) : batch_(batch) {}
+  Added convolve(Layer& layer, Value in, const Weights& weights, std::uint32_t outputs, const Window& window,
+                 const Result& result);
+  Added pool(Layer& layer, Value in, const Window& window, const Result& result);
+  Added add(Layer& layer, Value in, const TensorType& out, const Weights& weights = {});
+  [[nodiscard]] kernel::FixedText<48> where(const Layer& layer) const;
 
   const std::uint32_t batch_;
   kernel::BoundedArray<TensorType, kMaxTensors> tensors_;
