@@ -68,7 +68,7 @@ class Bench(unittest.TestCase):
     ROW = re.compile(r"^([a-z0-9-]+) +(\d+\.\d) +(\d+\.\d) +(\d+\.\d) +(\d+\.\d) +(\d+\.\d) +\d+ +\d+  \S", re.MULTILINE)
     LONELY = re.compile(r"^([a-z-]+) +not measured: there is only one CPU$", re.MULTILINE)
     OF_EVERY_MACHINE = {"clock-read", "spin-lock", "heap-64", "work", "irq-entry", "timer", "thread-switch", "event",
-                        "timer-thread"}
+                        "timer-thread", "npu-control", "npu-job", "npu-jobs"}
     OF_TWO_CPUS = {"ipi", "ipi-answer", "call"}
 
     def bench(self, cpus, gic):

@@ -14,6 +14,7 @@
 #include "guest/arch/secondary.hpp"
 #include "guest/arch/smp.hpp"
 #include "guest/bench/machine/machine_benchmarks.hpp"
+#include "guest/bench/npu/npu_benchmarks.hpp"
 #include "guest/kernel/format.hpp"
 #include "guest/kernel/panic.hpp"
 #include "guest/kernel/threads/dispatcher.hpp"
@@ -113,7 +114,8 @@ constinit std::optional<control::Server> server;
 control::Services& start_services(const kernel::MachineInfo& info, const kernel::BootConfig& config) {
   static const std::span<const bench::Benchmark> benchmarks[] = {
       bench::kernel_benchmarks(),  bench::scheduler_benchmarks(), bench::thread_benchmarks(),
-      bench::machine_benchmarks(), bench::graph_benchmarks(),     bench::security_benchmarks()};
+      bench::machine_benchmarks(), bench::graph_benchmarks(),     bench::security_benchmarks(),
+      bench::npu_benchmarks()};
   arch::write_build_id(build_id);
   services.emplace(control::Services{.clock = arch::virtual_timer(),
                                      .timers = kernel::timers(),
