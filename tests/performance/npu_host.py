@@ -15,7 +15,8 @@ PROGRAM = ROOT / "build/host-release/tests/performance/npu/npu_bench"
 SAMPLES, SAMPLES_QUICK = 15, 3
 # Of a sample, seconds: some 50,000 steps of a clock that counts in tens of ns.
 SAMPLE_S, SAMPLE_S_QUICK = 0.01, 0.002
-PLAIN_FLAGS = "-O3 -march=native -ffast-math"  # of CMakeLists.txt
+RIVALS = ("plain", "eigen")
+RIVAL_FLAGS = "-O3 -march=native -ffast-math"  # of npu/CMakeLists.txt
 
 # (name, case, what is compared, with what, threads, at least). A read is of as many bytes as the weights have.
 RATIO_TARGETS = [(f"{case}_to_read_{threads}", case, "bytes", f"read_{weights}_large/{threads}", threads, 0.9)
@@ -86,6 +87,8 @@ def command_results(rows):
             rates["times_as_fast_as_plain"] = plain.best_ns() / row.best_ns()
         told = (f"us; {row.label or 'no tensors'}; best: {rates['gb_per_s']:.4g} GB/s, {rates['gop_per_s']:.4g} Gop/s"
                 + (f", {rates['times_as_fast_as_plain']:.3g} x plain" if "times_as_fast_as_plain" in rates else ""))
+        if row.kernels in RIVALS:
+            told += f"; {RIVAL_FLAGS}"
         samples = [sample / 1e3 for sample in row.samples_ns]
         results.append({"name": f"npu_{row.case}_{row.kernels}_{row.threads}", "unit": told, "shape": row.label,
                         "kernels": row.kernels, "threads": int(row.threads), "value": statistics.median(samples),
