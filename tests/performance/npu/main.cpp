@@ -1,5 +1,5 @@
 // Measures the NPU's commands on this host, through the device's engine, beside what the machine can do and what else
-// runs the same (docs/npu-bench.md). tests/performance/npu.py starts it and makes tables of what it finds.
+// runs the same (docs/npu-bench.md). tests/performance/npu_host.py starts it and makes tables of what it finds.
 //
 //   npu_bench [--short] [OPTIONS of Google Benchmark]
 //
@@ -9,6 +9,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <iostream>
 #include <map>
 #include <memory>
 #include <stdexcept>
@@ -211,7 +212,7 @@ bool take(int& count, char** arguments, const char* word) {
 }  // namespace
 }  // namespace npu_bench
 
-int main(int count, char** arguments) {
+int main(int count, char** arguments) try {
   using namespace npu_bench;
   const Size size = take(count, arguments, "--short") ? Size::Short : Size::Full;
   benchmark::Initialize(&count, arguments);
@@ -221,4 +222,7 @@ int main(int count, char** arguments) {
   benchmark::RunSpecifiedBenchmarks();
   benchmark::Shutdown();
   return 0;
+} catch (const std::exception& error) {
+  std::cerr << "npu_bench: " << error.what() << '\n';
+  return 1;
 }
