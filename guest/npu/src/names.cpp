@@ -52,6 +52,30 @@ static_assert(std::size(kPriorityNames) == abi::npu::kPriorities);
 
 constexpr std::string_view kPowerNames[] = {"on", "gated", "off"};
 
+constexpr std::string_view kOpcodeNames[] = {"nop",
+                                             "gemm",
+                                             "rms-norm",
+                                             "layer-norm",
+                                             "softmax",
+                                             "rope",
+                                             "attention",
+                                             "swi-glu",
+                                             "silu",
+                                             "gelu",
+                                             "relu",
+                                             "add",
+                                             "mul",
+                                             "scale",
+                                             "embed-rows",
+                                             "arg-max",
+                                             "top-k",
+                                             "conv2d",
+                                             "depthwise-conv2d",
+                                             "max-pool",
+                                             "avg-pool",
+                                             "copy"};
+static_assert(std::size(kOpcodeNames) == abi::npu::kOpcodes);
+
 template <typename Value>
 std::string_view name_of(std::span<const std::string_view> names, Value value) {
   const auto index = static_cast<std::size_t>(value);
@@ -64,5 +88,6 @@ std::string_view to_string(abi::npu::Status status) { return name_of(kStatusName
 std::string_view to_string(abi::npu::Reason reason) { return name_of(kReasonNames, reason); }
 std::string_view to_string(abi::npu::Priority priority) { return name_of(kPriorityNames, priority); }
 std::string_view to_string(abi::npu::Power power) { return name_of(kPowerNames, power); }
+std::string_view to_string(abi::npu::Opcode opcode) { return name_of(kOpcodeNames, opcode); }
 
 }  // namespace guest::npu

@@ -5,6 +5,7 @@
 #include "guest/kernel/panic.hpp"
 #include "guest/kernel/threads/dispatcher.hpp"
 #include "guest/kernel/trace.hpp"
+#include "guest/npu/job_history.hpp"
 #include "guest/npu/metrics.hpp"
 
 namespace guest::npu {
@@ -124,6 +125,7 @@ void Npu::begin(Job& job) {
   job.ended_ = false;
   job.in_flight_.store(true, std::memory_order_relaxed);  // as above
   the_metrics.in_flight.add();
+  job_history().began(id, job.header_, job.end_.submitted_ns);
   kernel::trace().record(TraceType::NpuSubmit, job.header_.origin, id, job.header_.priority);
 }
 
@@ -147,10 +149,12 @@ void Npu::finish(Job& job, const JobEnd& end) {
   job.end_.ended_ns = threads::dispatcher().timers().clock().now_ns();
   the_metrics.in_flight.subtract();
   record(job.end_, job.header_.priority);
+  job_history().ended(job.end_);
   release(job);
 }
 
 void Npu::take_back(Job& job) {
+  job_history().taken_back(job.end_.id);
   the_metrics.in_flight.subtract();
   release(job);
 }

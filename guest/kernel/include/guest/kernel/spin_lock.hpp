@@ -40,6 +40,7 @@ enum class LockRank : std::uint16_t {
   ControlSink = 425,   ///< what a control-sink keeps
   Tensors = 430,       ///< graph::TensorArena
   NpuLatency = 440,    ///< npu::job_latency()
+  NpuHistory = 441,    ///< npu::JobHistory
   Log = 900,           ///< the console: anything may be said under any lock
 };
 

@@ -12,5 +12,6 @@ std::string_view to_string(abi::npu::Status status);
 std::string_view to_string(abi::npu::Reason reason);
 std::string_view to_string(abi::npu::Priority priority);
 std::string_view to_string(abi::npu::Power power);
+std::string_view to_string(abi::npu::Opcode opcode);
 
 }  // namespace guest::npu
