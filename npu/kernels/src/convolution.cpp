@@ -1,7 +1,7 @@
 #include "npu/kernels/image.hpp"
 #include "npu/kernels/requantise.hpp"
 #include "npu/kernels/scalar.hpp"
-#include "npu/kernels/tiles.hpp"
+#include "tiles.hpp"
 
 namespace npu::scalar {
 

@@ -2,7 +2,7 @@
 #include "blocks.hpp"
 #include "npu/kernels/requantise.hpp"
 #include "npu/kernels/scalar.hpp"
-#include "npu/kernels/tiles.hpp"
+#include "tiles.hpp"
 
 namespace npu::scalar {
 

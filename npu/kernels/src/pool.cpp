@@ -1,6 +1,6 @@
 #include "npu/kernels/image.hpp"
 #include "npu/kernels/scalar.hpp"
-#include "npu/kernels/tiles.hpp"
+#include "tiles.hpp"
 
 namespace npu::scalar {
 

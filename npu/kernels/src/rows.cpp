@@ -1,7 +1,7 @@
 #include "abi/npu_commands.hpp"
 #include "npu/kernels/element.hpp"
 #include "npu/kernels/scalar.hpp"
-#include "npu/kernels/tiles.hpp"
+#include "tiles.hpp"
 
 namespace npu::scalar {
 

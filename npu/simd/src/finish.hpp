@@ -11,6 +11,7 @@ namespace {
 /// Where the rows that are used at once begin. Behind the last one are copies of it, so that there are always as many.
 template <unsigned kRows>
 struct RowStarts {
+  RowStarts() = default;
   RowStarts(const Operand& operand, std::uint64_t first, std::uint64_t count) {
     for (unsigned i = 0; i < kRows; ++i) {
       row[i] = row_of(operand, first + (i < count ? i : count - 1));

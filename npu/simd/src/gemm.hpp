@@ -4,12 +4,11 @@
 #include "gemm_blocks.hpp"
 #include "gemm_integers.hpp"
 #include "gemm_real.hpp"
+#include "part.hpp"
 
 HWY_BEFORE_NAMESPACE();
 namespace npu::simd {
 namespace {
-
-using scalar::Outcome;
 
 void multiply(const Checked& command, const Tile& tile) {
   if (command.operands[abi::npu::operand::kOutput].type != Type::F32) {
@@ -28,19 +27,7 @@ void multiply(const Checked& command, const Tile& tile) {
 }
 
 Outcome gemm(const Checked& command, Units units) {
-  const Partition grid = partition(command);
-  for (std::uint64_t unit = units.first; unit < units.first + units.count;) {
-    // Units of the same rows are one, so that what is made of the rows is made once.
-    Tile tile = tile_of(grid, unit);
-    for (++unit; unit < units.first + units.count; ++unit) {
-      const Tile next = tile_of(grid, unit);
-      if (next.row_begin != tile.row_begin) {
-        break;
-      }
-      tile.column_end = next.column_end;
-    }
-    multiply(command, tile);
-  }
+  each_run(command, units, [&] [[gnu::always_inline]] (const Tile& tile) { multiply(command, tile); });
   return std::nullopt;
 }
 

@@ -1,7 +1,11 @@
 // All kernels of the target, as a set.
 #pragma once
 
+#include "attention.hpp"
+#include "elementwise.hpp"
 #include "gemm.hpp"
+#include "norm.hpp"
+#include "rope.hpp"
 
 HWY_BEFORE_NAMESPACE();
 namespace npu::simd {
@@ -12,18 +16,18 @@ constexpr KernelSet make_set(const char* name) {
   return {.name = name,
           .kernels = {scalar::nop,
                       gemm,
-                      scalar::rms_norm,
-                      scalar::layer_norm,
-                      scalar::softmax,
-                      scalar::rope,
-                      scalar::attention,
-                      scalar::swiglu,
-                      scalar::silu,
-                      scalar::gelu,
-                      scalar::relu,
-                      scalar::add,
-                      scalar::mul,
-                      scalar::scale,
+                      rms_norm,
+                      layer_norm,
+                      softmax,
+                      rope,
+                      attention,
+                      swiglu,
+                      silu,
+                      gelu,
+                      relu,
+                      add,
+                      mul,
+                      scale,
                       scalar::embed_rows,
                       scalar::arg_max,
                       scalar::top_k,
