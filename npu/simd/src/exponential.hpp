@@ -55,14 +55,19 @@ struct Exponential {
   const auto is_negative = hn::Lt(s, hn::Zero(tag));
   // Of what is far below 0 nothing is left, so it need not be as large as it is.
   const auto number = hn::IfThenElse(hn::Lt(x, hn::Set(tag, -1024)), hn::Set(tag, -1024), x);
-  const auto numerator = hn::Mul(number, hn::IfThenElse(is_negative, e.fraction, hn::Set(tag, 1)));
+  // From where on e^-s is infinite in the scalar kernels, so that an infinite factor makes NaN.
+  const auto fraction = hn::IfThenZeroElse(hn::Lt(s, hn::Set(tag, -710)), e.fraction);
+  const auto numerator = hn::Mul(number, hn::IfThenElse(is_negative, fraction, hn::Set(tag, 1)));
   const auto shift = hn::IfThenElseZero(hn::RebindMask(Ints(), is_negative), exponent);
   const auto first = hn::Max(shift, least);
   const auto second = hn::Max(hn::Sub(shift, first), least);
   const auto third = hn::Max(hn::Sub(hn::Sub(shift, first), second), least);
-  const auto ratio = hn::Div(numerator, hn::Add(hn::Set(tag, 1), small));
-  auto value = hn::Mul(ratio, hn::Mul(factor, power_of_two(first)));
+  // Divided last, by 1 to 2: half of the product is no larger than the result, and no tiny ratio is lost before it is
+  // multiplied by a large factor.
+  const auto product = hn::Mul(numerator, hn::Mul(hn::Mul(factor, hn::Set(tag, 0.5F)), power_of_two(first)));
+  auto value = hn::Div(product, hn::Add(hn::Set(tag, 1), small));
   value = hn::Mul(hn::Mul(value, power_of_two(second)), power_of_two(third));
+  value = hn::Add(value, value);
   const auto minus_infinity = hn::Set(tag, static_cast<float>(-kInfinity));
   return hn::IfThenElse(hn::Eq(x, minus_infinity), hn::Set(tag, static_cast<float>(kNan)), value);
 }
