@@ -8,7 +8,7 @@
 #include <random>
 #include <thread>
 
-#include "fake_queue_device.hpp"
+#include "guest/drivers/testing/fake_queue_device.hpp"
 
 namespace {
 

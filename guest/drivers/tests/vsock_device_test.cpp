@@ -6,8 +6,8 @@
 #include <optional>
 #include <random>
 
-#include "fake_queue_device.hpp"
 #include "guest/drivers/stream_services.hpp"
+#include "guest/drivers/testing/fake_queue_device.hpp"
 #include "vsock_test_peers.hpp"
 
 namespace {

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "abi/virtio.hpp"
+#include "guest/drivers/testing/test_memory.hpp"
 #include "guest/drivers/virtio_transport.hpp"
-#include "test_memory.hpp"
 
 namespace guest::drivers::testing {
 
