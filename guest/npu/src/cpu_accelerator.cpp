@@ -110,7 +110,8 @@ Outcome CpuAccelerator::enter(Run& run) {
   run.epoch = epoch_;
   run.due_ns = deadline_after(now, header(run.job).deadline_ns);
   run.modelled_ns = now;
-  regions(run.job) = regions_.hold(commands(run.job));
+  regions(run.job) = {};
+  regions_.hold(commands(run.job), regions(run.job));
   add(counters_.jobs_submitted, 1);
   return {};
 }

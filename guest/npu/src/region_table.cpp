@@ -44,14 +44,14 @@ std::expected<std::uint32_t, Refusal> RegionTable::add(std::span<std::byte> memo
   return place.handle;
 }
 
-RegionTable::Place* RegionTable::find(std::uint32_t handle) {
+const RegionTable::Place* RegionTable::find(std::uint32_t handle) const {
   const std::size_t index = place_of(handle);
   const bool there = handle != abi::npu::kNoRegion && index < places_.size() && places_[index].handle == handle;
   return there ? &places_[index] : nullptr;
 }
 
-std::expected<void, Refusal> RegionTable::remove(std::uint32_t handle) {
-  Place* const place = find(handle);
+std::expected<void, Refusal> RegionTable::removable(std::uint32_t handle) const {
+  const Place* const place = find(handle);
   if (place == nullptr) {
     return refuse(Status::Region, Reason::UnknownRegion);
   }
@@ -59,25 +59,30 @@ std::expected<void, Refusal> RegionTable::remove(std::uint32_t handle) {
   if (place->holders.load(std::memory_order_acquire) != 0) {
     return refuse(Status::Busy, Reason::RegionInUse);
   }
-  place->handle = abi::npu::kNoRegion;
-  place->region = {};
-  --count_;
   return {};
 }
 
-RegionSet RegionTable::hold(std::span<const abi::npu::Command> commands) {
-  RegionSet held;
+std::expected<void, Refusal> RegionTable::remove(std::uint32_t handle) {
+  const auto fine = removable(handle);
+  if (fine) {
+    Place& place = places_[place_of(handle)];
+    place.handle = abi::npu::kNoRegion;
+    place.region = {};
+    --count_;
+  }
+  return fine;
+}
+
+void RegionTable::hold(std::span<const abi::npu::Command> commands, RegionSet& held) {
   for (const abi::npu::Command& command : commands) {
     for (const abi::npu::TensorRef& operand : command.operands) {
-      Place* const place = find(operand.region);
-      const auto index = static_cast<std::size_t>(place - places_.data());
-      if (place != nullptr && !held.contains(index)) {
-        held.add(index);
-        place->holders.fetch_add(1, std::memory_order_relaxed);  // remove() comes from the same caller
+      const std::size_t place = place_of(operand.region);
+      if (find(operand.region) != nullptr && !held.contains(place)) {
+        held.add(place);
+        places_[place].holders.fetch_add(1, std::memory_order_relaxed);  // remove() comes from the same caller
       }
     }
   }
-  return held;
 }
 
 void RegionTable::release(const RegionSet& regions) {

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "job_fixture.hpp"
+#include "guest/npu/testing/job_fixture.hpp"
 
 namespace guest::npu {
 namespace {

@@ -5,7 +5,7 @@
 #include "guest/kernel/trace.hpp"
 #include "guest/npu/metrics.hpp"
 #include "guest/npu/names.hpp"
-#include "job_fixture.hpp"
+#include "guest/npu/testing/job_fixture.hpp"
 
 namespace guest::npu {
 namespace {
@@ -168,7 +168,7 @@ TEST(Npu, a_header_says_who_submits_and_what_the_options_say) {
   HoldingNpu npu;
   const auto job = make_job();
   ASSERT_EQ(job->add({}), kernel::Status::Ok);
-  sched::Server server(77, {.budget = 1'000'000, .period = 10'000'000, .deadline = 10'000'000});
+  static sched::Server server(77, {.budget = 1'000'000, .period = 10'000'000, .deadline = 10'000'000});
   threads::admit(server);
   const auto submit = [&] {
     ASSERT_TRUE(npu.submit(*job));

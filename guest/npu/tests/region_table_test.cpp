@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "job_fixture.hpp"
+#include "guest/npu/testing/job_fixture.hpp"
 
 namespace guest::npu {
 namespace {
@@ -13,7 +13,12 @@ using testing::kReadWrite;
 using testing::Numbers;
 namespace region_flag = abi::npu::region_flag;
 
-std::array<abi::npu::Command, 1> naming(std::uint32_t handle) { return {testing::doubling(handle, handle)}; }
+RegionSet hold(RegionTable& table, std::uint32_t handle) {
+  const std::array<abi::npu::Command, 1> naming = {testing::doubling(handle, handle)};
+  RegionSet held;
+  table.hold(naming, held);
+  return held;
+}
 
 TEST(RegionTable, refuses_what_the_device_refuses) {
   RegionTable table(1);
@@ -43,8 +48,8 @@ TEST(RegionTable, a_region_that_is_held_stays) {
   RegionTable table;
   Numbers memory;
   const std::uint32_t handle = *table.add(memory.bytes(), kReadWrite);
-  const RegionSet first = table.hold(naming(handle));
-  const RegionSet second = table.hold(naming(handle));
+  const RegionSet first = hold(table, handle);
+  const RegionSet second = hold(table, handle);
   EXPECT_EQ(table.remove(handle).error().reason, Reason::RegionInUse);
   table.release(first);
   EXPECT_EQ(table.remove(handle).error().status, Status::Busy);
@@ -57,7 +62,7 @@ TEST(RegionTable, a_job_finds_what_it_holds_and_nothing_else) {
   Numbers memory[2];
   const std::uint32_t held_handle = *table.add(memory[0].bytes(), kReadWrite);
   const std::uint32_t other = *table.add(memory[1].bytes(), region_flag::kRead);
-  const RegionSet set = table.hold(naming(held_handle));
+  const RegionSet set = hold(table, held_handle);
   const HeldRegions held(table, set);
   ASSERT_NE(held.find(held_handle), nullptr);
   EXPECT_EQ(held.find(held_handle)->base, memory[0].bytes().data());

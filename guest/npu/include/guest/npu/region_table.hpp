@@ -56,9 +56,11 @@ class RegionTable {
   std::expected<std::uint32_t, Refusal> add(std::span<std::byte> memory, std::uint32_t flags);
   /// Busy: a job names it.
   std::expected<void, Refusal> remove(std::uint32_t handle);
+  /// Why remove() would refuse.
+  std::expected<void, Refusal> removable(std::uint32_t handle) const;
 
-  /// Those that `commands` name stay until release(). Handles that there are not are left out.
-  RegionSet hold(std::span<const abi::npu::Command> commands);
+  /// Those that `commands` name stay until release(), and are added to `held`. Handles that there are not are left out.
+  void hold(std::span<const abi::npu::Command> commands, RegionSet& held);
   /// From any context.
   void release(const RegionSet& regions);
 
@@ -100,7 +102,7 @@ class RegionTable {
     std::atomic<std::uint32_t> holders{0};  ///< jobs
   };
   /// Null: there is none.
-  Place* find(std::uint32_t handle);
+  [[nodiscard]] const Place* find(std::uint32_t handle) const;
 
   std::uint32_t most_;
   std::uint32_t count_ = 0;
