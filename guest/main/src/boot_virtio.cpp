@@ -45,17 +45,11 @@ std::optional<std::uintptr_t> map_slot(const kernel::VirtioSlot& slot) {
   return reinterpret_cast<std::uintptr_t>(base);  // a mapped device window
 }
 
-void make_vsock(std::uintptr_t base, const kernel::VirtioSlot& slot) {
-  vsock.emplace(base, kernel::kernel_pages(), kernel::kernel_heap());
-  vsock->device.register_counters(kernel::counters());
-  const bool attached = kernel::interrupts().attach(slot.interrupt.id, slot.interrupt.trigger, "vsock",
-                                                    drivers::VsockDevice::interrupt_thunk, &vsock->device);
-  kernel::require(attached, "the vsock device's interrupt cannot be attached");
-}
+constinit VirtioDevices found;
 
 }  // namespace
 
-drivers::VsockDevice* find_vsock(const kernel::MachineInfo& info) {
+const VirtioDevices& find_virtio(const kernel::MachineInfo& info) {
   for (const kernel::VirtioSlot& slot : info.virtio) {
     const std::optional<std::uintptr_t> base = map_slot(slot);
     if (!base) {
@@ -66,12 +60,26 @@ drivers::VsockDevice* find_vsock(const kernel::MachineInfo& info) {
     if (probe.kind == drivers::VirtioProbe::Kind::Legacy) {
       kernel::log_info("virtio device {} at {:#x} has version {}, 2 is needed: ignored",
                        static_cast<std::uint32_t>(probe.device), slot.registers.begin(), probe.version);
-    } else if (probe.kind == drivers::VirtioProbe::Kind::Device && probe.device == abi::virtio::DeviceId::Vsock &&
-               !vsock) {
-      make_vsock(*base, slot);
+    } else if (probe.kind == drivers::VirtioProbe::Kind::Device) {
+      kernel::require(found.push_back({.device = probe.device, .registers = *base, .interrupt = slot.interrupt}),
+                      "there are more virtio devices than slots");
     }
   }
-  return vsock ? &vsock->device : nullptr;
+  return found;
+}
+
+drivers::VsockDevice* make_vsock(const VirtioDevices& devices) {
+  for (const VirtioFound& device : devices) {
+    if (device.device == abi::virtio::DeviceId::Vsock) {
+      vsock.emplace(device.registers, kernel::kernel_pages(), kernel::kernel_heap());
+      vsock->device.register_counters(kernel::counters());
+      const bool attached = kernel::interrupts().attach(device.interrupt.id, device.interrupt.trigger, "vsock",
+                                                        drivers::VsockDevice::interrupt_thunk, &vsock->device);
+      kernel::require(attached, "the vsock device's interrupt cannot be attached");
+      return &vsock->device;
+    }
+  }
+  return nullptr;
 }
 
 bool start_vsock(drivers::VsockDevice& device, const kernel::BootConfig& config) {

@@ -93,8 +93,8 @@ void log_machine() {
 }
 
 /// The control server listens before the device starts: requests that the host holds find it.
-void start_control(control::Services& services, const kernel::BootConfig& config) {
-  drivers::VsockDevice* const vsock = find_vsock(machine);
+void start_control(control::Services& services, const kernel::BootConfig& config, const VirtioDevices& devices) {
+  drivers::VsockDevice* const vsock = make_vsock(devices);
   if (vsock == nullptr) {
     kernel::log_info("no vsock device: the control server has no connections");
     return;
@@ -136,12 +136,13 @@ extern "C" [[noreturn]] void kernel_main() {
   start_threads_here(bound_of_each_cpu);
   start_work_thread();
   arch::start_secondary_cpus(machine, run_secondary);
-  start_npu();
+  const VirtioDevices& devices = find_virtio(machine);
+  start_npu(devices);
   start_operators();
   declare_tasks(config);
   build_graphs();
   control::Services& services = start_services(machine, config);
-  start_control(services, config);
+  start_control(services, config, devices);
   kernel::log().metric("clock_resolution_ns", arch::virtual_timer().resolution_ns());
   kernel::log().metric("boot_to_shell_ns", arch::clock_now_ns());
   start_watchdog();
