@@ -69,7 +69,7 @@ void attack(void*) {
 }
 
 void start_control(control::Services& services, const kernel::BootConfig& config) {
-  drivers::VsockDevice* const vsock = find_vsock(machine);
+  drivers::VsockDevice* const vsock = make_vsock(find_virtio(machine));
   kernel::require(vsock != nullptr, "there is no vsock device");
   kernel::require(vsock->streams().listen(abi::control::kPort, start_control_server(services)),
                   "the control server's port is taken");
