@@ -42,7 +42,7 @@ inline constexpr std::uint32_t kMaxBatch = 1024;
 
 struct TensorType {
   abi::npu::Type type = abi::npu::Type::F32;
-  Shape shape;
+  Shape shape = {};
   Quantisation quantisation = {};  ///< of integers
   friend bool operator==(const TensorType&, const TensorType&) = default;
 };
