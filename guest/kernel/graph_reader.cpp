@@ -260,9 +260,11 @@ Outcome GraphReader::read_channel_policy() {
 
 Outcome GraphReader::read_operator_kind() {
   const Text value = text();
-  const auto is_allowed = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; };
+  const auto is_allowed = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.';
+  };
   if (!value || value->empty() || value->size() > names::kMaxKindName || !std::ranges::all_of(*value, is_allowed)) {
-    return bad_value("1 to 32 of a-z 0-9 -");
+    return bad_value("1 to 32 of a-z 0-9 . -");
   }
   operator_.kind = *value;
   return {};

@@ -282,7 +282,7 @@ const Breakage kBreakages[] = {
     {"operator_id", [](TreeNode& r) { op(r).set("id", cells({0})); },
      "tree-bad-value: 'id' of an operator is 0: expected 1 to 4294967295"},
     {"operator_kind", [](TreeNode& r) { op(r).set("kind", text("a_b")); },
-     "tree-bad-value: 'kind' of an operator (4 bytes): expected 1 to 32 of a-z 0-9 -"},
+     "tree-bad-value: 'kind' of an operator (4 bytes): expected 1 to 32 of a-z 0-9 . -"},
     {"operator_stage", [](TreeNode& r) { op(r).set("stage", text("first")); },
      "tree-bad-value: 'stage' of an operator (6 bytes): expected 'acquire', 'clean', 'explore', 'model' or 'explain'"},
     {"operator_priority", [](TreeNode& r) { op(r).set("priority", cells({256})); },
