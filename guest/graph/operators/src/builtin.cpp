@@ -4,6 +4,8 @@
 #include "image.hpp"
 #include "image_source.hpp"
 #include "mlp_classifier.hpp"
+#include "npu_classifier.hpp"
+#include "npu_gemm.hpp"
 #include "routing.hpp"
 #include "sinks.hpp"
 #include "synthetic_source.hpp"
@@ -93,6 +95,30 @@ constexpr OperatorKind kKinds[] = {
      .max_outputs = 2,
      .parameters = kMlpClassifierParameters,
      .make = make_mlp_classifier},
+    {.name = "npu.mlp",
+     .help = "the class that dense layers see in a tensor, and its scores, by the NPU",
+     .min_inputs = 1,
+     .max_inputs = 1,
+     .min_outputs = 1,
+     .max_outputs = 2,
+     .parameters = kNpuMlpParameters,
+     .make = make_npu_mlp},
+    {.name = "npu.conv",
+     .help = "the class that a convolutional network sees in an image, and its scores, by the NPU",
+     .min_inputs = 1,
+     .max_inputs = 1,
+     .min_outputs = 1,
+     .max_outputs = 2,
+     .parameters = kNpuConvParameters,
+     .make = make_npu_conv},
+    {.name = "npu.gemm",
+     .help = "a matrix of f32 times another one, transposed, by the NPU",
+     .min_inputs = 1,
+     .max_inputs = 2,
+     .min_outputs = 1,
+     .max_outputs = 1,
+     .parameters = kNpuGemmParameters,
+     .make = make_npu_gemm},
     // ---- routes
     {.name = "window",
      .help = "several inputs, one after the other, as one output",

@@ -90,7 +90,7 @@ MadeOperator make_file_source(const Parameters& parameters, const Pace& pace) {
 }
 
 Pattern pattern_of(std::string_view name) {
-  constexpr std::string_view kNames[] = {"gradient", "checker", "bars", "circle", "moving", "cycle"};
+  constexpr std::string_view kNames[] = {"gradient", "checker", "bars", "circle", "moving", "cycle", "shapes"};
   std::uint8_t index = 0;
   while (kNames[index] != name) {
     ++index;  // one of them: the parameter has been checked

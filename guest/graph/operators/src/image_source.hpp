@@ -10,7 +10,7 @@ namespace guest::graph {
 inline constexpr ParameterSpec kImageSourceParameters[] = {
     {.name = "pattern",
      .type = ParameterSpec::Type::Choice,
-     .choices = "gradient|checker|bars|circle|moving|cycle",
+     .choices = "gradient|checker|bars|circle|moving|cycle|shapes",
      .help = "what is to be seen; cycle: the first four in turn"},
     {.name = "width", .min = 1, .max = kMaxSide, .fallback = 64, .help = "of a pattern"},
     {.name = "height", .min = 1, .max = kMaxSide, .fallback = 64, .help = "of a pattern"},

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "random.hpp"
+#include "shapes.hpp"
 
 namespace guest::graph {
 namespace {
@@ -83,27 +84,40 @@ class Picture {
 /// The middle of pixel `index` of `size`, in 256 parts of the whole.
 std::uint32_t scaled(std::uint32_t index, std::uint32_t size) { return (2 * index + 1) * 128 / size; }
 
+/// Draws `picture`, with noise.
+template <typename Anything>
+void paint(const Anything& picture, const PatternImage& image, std::uint64_t number, std::span<std::byte> to) {
+  const std::uint64_t noise_seed = mix(image.seed) ^ number;
+  std::size_t next = 0;
+  for (std::uint32_t y = 0; y < image.height; ++y) {
+    for (std::uint32_t x = 0; x < image.width; ++x) {
+      std::int64_t value = picture.at(scaled(x, image.width), scaled(y, image.height));
+      if (image.noise > 0) {
+        value += static_cast<std::int64_t>(random_at(noise_seed, next) % (2 * image.noise + 1)) - image.noise;
+      }
+      to[next++] = static_cast<std::byte>(std::clamp<std::int64_t>(value, 0, 255));
+    }
+  }
+}
+
 }  // namespace
 
 std::uint32_t label_of(Pattern pattern, std::uint64_t number) {
   if (pattern == Pattern::Cycle) {
     return static_cast<std::uint32_t>(number % kPatternClasses);
   }
+  if (pattern == Pattern::Shapes) {
+    return static_cast<std::uint32_t>(number % kShapeClasses);
+  }
   return pattern == Pattern::Moving ? static_cast<std::uint32_t>(Pattern::Circle) : static_cast<std::uint32_t>(pattern);
 }
 
 void draw(const PatternImage& image, std::uint64_t number, std::span<std::byte> to) {
-  const Picture picture(label_of(image.pattern, number), image.pattern == Pattern::Moving, image.seed, number);
-  const std::uint64_t noise_seed = mix(image.seed) ^ number;
-  std::size_t next = 0;
-  for (std::uint32_t y = 0; y < image.height; ++y) {
-    for (std::uint32_t x = 0; x < image.width; ++x) {
-      auto value = static_cast<std::int64_t>(picture.at(scaled(x, image.width), scaled(y, image.height)));
-      if (image.noise > 0) {
-        value += static_cast<std::int64_t>(random_at(noise_seed, next) % (2 * image.noise + 1)) - image.noise;
-      }
-      to[next++] = static_cast<std::byte>(std::clamp<std::int64_t>(value, 0, 255));
-    }
+  if (image.pattern == Pattern::Shapes) {
+    paint(ShapePicture(image.seed, number), image, number, to);
+  } else {
+    paint(Picture(label_of(image.pattern, number), image.pattern == Pattern::Moving, image.seed, number), image, number,
+          to);
   }
 }
 

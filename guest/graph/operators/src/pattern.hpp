@@ -9,6 +9,7 @@
 //   circle     a bright disc of a radius of 40 to 87, around a point 96 to 159 from both edges
 //   moving     the same at 64 to 184 from the left, 8 further right with each image
 //   cycle      the first four in turn
+//   shapes     shapes.hpp
 //
 // tools/models/patterns.py has the same rules, and trains the built-in model with them.
 #pragma once
@@ -18,8 +19,8 @@
 
 namespace guest::graph {
 
-enum class Pattern : std::uint8_t { Gradient, Checker, Bars, Circle, Moving, Cycle };
-/// Classes of images: gradient 0, checker 1, bars 2, circle 3.
+enum class Pattern : std::uint8_t { Gradient, Checker, Bars, Circle, Moving, Cycle, Shapes };
+/// Classes of images but for shapes: gradient 0, checker 1, bars 2, circle 3.
 inline constexpr std::uint32_t kPatternClasses = 4;
 
 struct PatternImage {

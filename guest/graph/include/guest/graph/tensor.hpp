@@ -173,6 +173,8 @@ class TensorArena {
   kernel::Status write(TensorRef& to, std::uint64_t offset, std::span<const std::byte> bytes);
 
   [[nodiscard]] TensorStatistics statistics() const;
+  /// Where the bytes of all tensors lie; it begins at a multiple of kDataAlignment. For devices that reach it.
+  [[nodiscard]] std::span<std::byte> memory() const { return {data_, data_bytes_}; }
 
  private:
   friend class TensorRef;
