@@ -76,20 +76,27 @@ template <unsigned kRows>
   }
 }
 
-/// The same of any number, of rows as they lie in memory.
+/// The same of any number, of rows as they lie in memory. With `total` the columns' elements are added to that, too.
 template <unsigned kRows>
 [[gnu::always_inline]] inline void add_segment(IntTile<kRows>& tile, const MemI8* const (&x)[kRows],
-                                               const MemI8* const (&weight)[kIntColumns], std::uint64_t count) {
+                                               const MemI8* const (&weight)[kIntColumns], std::uint64_t count,
+                                               IntTile<1>* total = nullptr) {
   const std::uint64_t whole = count - count % kStep;
+  const auto sum_up = [&] [[gnu::always_inline]] (auto n, const Factor& factor) {
+    if (total != nullptr) {
+      total->sum[0][n] = add_elements(total->sum[0][n], factor);
+    }
+    return factor;
+  };
   for (std::uint64_t k = 0; k < whole; k += kStep) {
     add_step<kRows>(
         tile, [&] [[gnu::always_inline]] (auto m) { return load_first(x[m] + k); },
-        [&] [[gnu::always_inline]] (auto n) { return load_second(weight[n] + k); });
+        [&] [[gnu::always_inline]] (auto n) { return sum_up(n, load_second(weight[n] + k)); });
   }
   if (whole != count) {
     add_step<kRows>(
         tile, [&] [[gnu::always_inline]] (auto m) { return load_first(LastStep(x[m] + whole, count - whole).bytes); },
-        [&] [[gnu::always_inline]] (auto n) { return load_last(weight[n] + whole, count - whole); });
+        [&] [[gnu::always_inline]] (auto n) { return sum_up(n, load_last(weight[n] + whole, count - whole)); });
   }
 }
 

@@ -30,14 +30,19 @@ template <unsigned kRows, typename Load, typename LoadWeight>
   });
 }
 
-template <unsigned kRows, Type kWeight>
-[[gnu::always_inline]] inline RealTile<kRows> multiply_tile(const RowStarts<kRows>& x,
-                                                            const RowStarts<kTileColumns>& weight,
-                                                            std::uint64_t inner) {
+template <unsigned kRows>
+[[gnu::always_inline]] inline RealTile<kRows> zero_real_tile() {
   RealTile<kRows> tile;
   unrolled<kRows>([&] [[gnu::always_inline]] (auto m) {
     unrolled<kTileColumns>([&] [[gnu::always_inline]] (auto n) { tile.sum[m][n] = wide_zero(); });
   });
+  return tile;
+}
+
+/// Adds the products of the first `inner` elements of each row with those of each column.
+template <unsigned kRows, Type kWeight>
+[[gnu::always_inline]] inline void add_to_tile(RealTile<kRows>& tile, const RowStarts<kRows>& x,
+                                               const RowStarts<kTileColumns>& weight, std::uint64_t inner) {
   const std::uint64_t whole = inner - inner % kLanes;
   for (std::uint64_t k = 0; k < whole; k += kLanes) {
     add_products<kRows>(
@@ -49,6 +54,14 @@ template <unsigned kRows, Type kWeight>
         tile, [&] [[gnu::always_inline]] (auto m) { return load_some<Type::F32>(x.row[m], whole, inner - whole); },
         [&] [[gnu::always_inline]] (auto n) { return load_some<kWeight>(weight.row[n], whole, inner - whole); });
   }
+}
+
+template <unsigned kRows, Type kWeight>
+[[gnu::always_inline]] inline RealTile<kRows> multiply_tile(const RowStarts<kRows>& x,
+                                                            const RowStarts<kTileColumns>& weight,
+                                                            std::uint64_t inner) {
+  RealTile<kRows> tile = zero_real_tile<kRows>();
+  add_to_tile<kRows, kWeight>(tile, x, weight, inner);
   return tile;
 }
 

@@ -48,8 +48,11 @@ template <typename Visit>
 }
 
 [[gnu::always_inline]] inline FloatPart load_part(const MemF32* from) { return hn::LoadU(Floats(), from); }
-/// The first `count` elements; 0 behind them.
+/// The first `count` elements, at most a vector; 0 behind them.
 [[gnu::always_inline]] inline FloatPart load_part(const MemF32* from, std::uint64_t count) {
+  if (count == kPartLanes) {
+    return load_part(from);
+  }
   alignas(64) float some[kPartLanes] = {};
   for (std::uint64_t i = 0; i < count; ++i) {
     some[i] = from[i];
@@ -62,6 +65,10 @@ template <typename Visit>
   hn::StoreU(canonical(Floats(), value), Floats(), to);
 }
 [[gnu::always_inline]] inline void store_part(FloatPart value, MemF32* to, std::uint64_t count) {
+  if (count == kPartLanes) {
+    store_part(value, to);
+    return;
+  }
   alignas(64) float some[kPartLanes];
   hn::Store(canonical(Floats(), value), Floats(), some);
   for (std::uint64_t i = 0; i < count; ++i) {
@@ -92,6 +99,32 @@ template <typename Function>
   if (whole != count) {
     const std::uint64_t rest = count - whole;
     store_part(function(load_part(a + whole, rest), load_part(b + whole, rest)), y + whole, rest);
+  }
+}
+
+using Bytes = hn::Rebind<std::int8_t, Ints>;
+using BytePart = hn::Vec<Bytes>;
+
+/// As many i8 as a vector has lanes, or less, with 0 behind them.
+[[gnu::always_inline]] inline BytePart load_bytes(const MemI8* from, std::uint64_t count) {
+  if (count == kPartLanes) {
+    return hn::LoadU(Bytes(), from);
+  }
+  alignas(16) std::int8_t some[kLanes] = {};
+  for (std::uint64_t i = 0; i < count; ++i) {
+    some[i] = from[i];
+  }
+  return hn::Load(Bytes(), some);
+}
+[[gnu::always_inline]] inline void store_bytes(BytePart value, MemI8* to, std::uint64_t count) {
+  if (count == kPartLanes) {
+    hn::StoreU(value, Bytes(), to);
+    return;
+  }
+  alignas(16) std::int8_t some[kLanes];
+  hn::Store(value, Bytes(), some);
+  for (std::uint64_t i = 0; i < count; ++i) {
+    to[i] = some[i];
   }
 }
 

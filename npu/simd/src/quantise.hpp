@@ -1,7 +1,7 @@
 // An input row as blocks of integers (docs/npu.md, Gemm), four blocks at a time.
 #pragma once
 
-#include "wide.hpp"
+#include "part.hpp"
 
 HWY_BEFORE_NAMESPACE();
 namespace npu::simd {
@@ -22,7 +22,6 @@ struct alignas(64) BlockGroup {
 
 /// Element i of a block is part i / kPartLanes.
 inline constexpr unsigned kBlockParts = kBlockElements / kPartLanes;
-using Bytes = hn::Rebind<std::int8_t, Ints>;
 
 /// The same numbers as quantise_block() of the scalar kernels.
 [[gnu::always_inline]] inline void quantise_block(const float* from, std::int32_t offset, BlockGroup& group,

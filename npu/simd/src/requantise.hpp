@@ -2,7 +2,7 @@
 #pragma once
 
 #include "abi/npu_commands.hpp"
-#include "wide.hpp"
+#include "part.hpp"
 
 HWY_BEFORE_NAMESPACE();
 namespace npu::simd {
@@ -60,16 +60,7 @@ class RequantiseRow {
       const std::uint64_t some = count - i < kPartLanes ? count - i : kPartLanes;
       const IntPart result =
           apply(hn::LoadU(Ints(), sums + i), of(multipliers_, channel + i, some), of(shifts_, channel + i, some));
-      const hn::Rebind<std::int8_t, Ints> bytes;
-      alignas(16) std::int8_t last[kLanes];
-      if (some == kPartLanes) {
-        hn::StoreU(hn::DemoteTo(bytes, result), bytes, to + i);
-        continue;
-      }
-      hn::Store(hn::DemoteTo(bytes, result), bytes, last);
-      for (std::uint64_t j = 0; j < some; ++j) {
-        to[i + j] = last[j];
-      }
+      store_bytes(hn::DemoteTo(Bytes(), result), to + i, some);
     }
   }
 

@@ -2,6 +2,9 @@
 #pragma once
 
 #include "attention.hpp"
+#include "convolution.hpp"
+#include "copy.hpp"
+#include "depthwise.hpp"
 #include "elementwise.hpp"
 #include "gemm.hpp"
 #include "norm.hpp"
@@ -31,13 +34,13 @@ constexpr KernelSet make_set(const char* name) {
                       scalar::embed_rows,
                       scalar::arg_max,
                       scalar::top_k,
-                      scalar::conv2d,
-                      scalar::depthwise_conv2d,
-                      scalar::max_pool,
-                      scalar::avg_pool,
-                      scalar::copy}};
+                      conv2d,
+                      depthwise_conv2d,
+                      max_pool,
+                      avg_pool,
+                      copy}};
 }
-static_assert(make_set("").kernels.back() == scalar::copy);
+static_assert(make_set("").kernels.back() == copy);
 
 }  // namespace
 }  // namespace npu::simd
