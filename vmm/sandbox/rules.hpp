@@ -85,7 +85,7 @@ inline constexpr Rule kRules[] = {
     // Every thread.
     {kAll, "futex", "locks, waiting for other threads"},
     {kAll & ~kNpu, "write", "wake an event loop; files, logs, the terminal"},
-    not_tried("the guest must have a driver of the NPU", {kNpu, "write", "tell that a job has ended"}),
+    {kNpu, "write", "tell that a job has ended"},
     not_tried("whose allocation makes the heap grow is chance", {kAll, "brk", "the heap"}),
     {kMachine | kControl, "mmap", "large allocations; files of KVM", {has_no(2, kProtExec)}, "no PROT_EXEC"},
     not_tried("whose allocation is large is chance",
