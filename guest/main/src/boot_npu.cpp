@@ -17,7 +17,7 @@
 #include "guest/npu/cpu_accelerator.hpp"
 #include "guest/npu/device/device_accelerator.hpp"
 #include "guest/npu/metrics.hpp"
-#include "npu/kernels/kernels.hpp"
+#include "npu/simd/kernels.hpp"
 
 namespace guest {
 namespace {
@@ -76,7 +76,7 @@ void start_npu(const VirtioDevices& devices) {
   if (slot != devices.end() && start_device(*slot)) {
     npu::set_npu(device->accelerator);
   } else {
-    npu::set_npu(cpu.emplace(::npu::scalar_kernels()));
+    npu::set_npu(cpu.emplace(::npu::simd_kernels()));
   }
 }
 
