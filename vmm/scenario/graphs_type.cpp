@@ -145,10 +145,11 @@ TypePtr<Operator> operator_type() {
   return section<Operator>({
       option("id", &Operator::id, integer<unsigned>(1, kMaxId), "Unique in the graph.", Presence::Required),
       option("name", &Operator::name, item_name(), "Name in reports, unique in the graph.", Presence::Required),
-      option(
-          "kind", &Operator::kind,
-          text({.max_bytes = names::kMaxKindName, .pattern = "[a-z0-9.-]+", .words = "the name of a kind (a-z 0-9 . -)"}),
-          "What it does. The guest knows which kinds there are.", Presence::Required),
+      option("kind", &Operator::kind,
+             text({.max_bytes = names::kMaxKindName,
+                   .pattern = "[a-z0-9.-]+",
+                   .words = "the name of a kind (a-z 0-9 . -)"}),
+             "What it does. The guest knows which kinds there are.", Presence::Required),
       option("stage", &Operator::stage,
              choice<Stage>({{names::kStages[0], Stage::Acquire},
                             {names::kStages[1], Stage::Clean},

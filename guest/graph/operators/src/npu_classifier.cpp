@@ -26,6 +26,7 @@ std::expected<Ready, kernel::NamedError> prepare(std::span<const std::byte> file
   if (!inference) {
     return std::unexpected(inference.error());
   }
+  (*inference)->job().options.deadline_ns = kNoDeadline;
   Ready ready = {
       .classifier = {}, .inference = *std::move(inference), .input = classifier->network->type_of(classifier->input)};
   ready.classifier = *std::move(classifier);

@@ -199,6 +199,7 @@ MadeOperator make_npu_gemm(const Parameters& parameters) {
   if (!job) {
     return kernel::fail("graph-no-memory", "no memory for a job of one command");
   }
+  (*job)->options.deadline_ns = kNoDeadline;
   return make_code<NpuGemm>(std::move(weight), *std::move(job));
 }
 

@@ -7,8 +7,12 @@
 #include "guest/graph/tensor.hpp"
 #include "guest/kernel/named_error.hpp"
 #include "guest/ml/tensor.hpp"
+#include "guest/npu/job.hpp"
 
 namespace guest::graph {
+
+/// Of operators' jobs: a server that is late has its graph late, but its graph does not fail for it.
+inline constexpr std::uint64_t kNoDeadline = npu::JobOptions::kNoDeadline;
 
 /// An operator's share of its graph's region. The first operator of a graph that uses it registers it, and the last one
 /// that goes releases it. In threads.
