@@ -1,6 +1,7 @@
 #include "graph_arguments.hpp"
 #include "handlers.hpp"
 #include "metrics.hpp"
+#include "npu_commands.hpp"
 #include "security_commands.hpp"
 #include "watch_arguments.hpp"
 
@@ -281,6 +282,11 @@ constexpr Command kTable[] = {
      .arguments = kMetricsArguments,
      .rights = Rights::Observe,
      .handler = handle_metrics},
+    kNpuCountersCommand,
+    kNpuJobsCommand,
+    kNpuPowerCommand,
+    kNpuResetCommand,
+    kNpuStatusCommand,
     {.name = "panic",
      .help = "provoke a fault, to see the report",
      .details = "The machine prints the report and powers off; the monitor exits with 4.",

@@ -60,6 +60,12 @@ SIS_HANDLER(handle_metrics);
 SIS_HANDLER(handle_watch_metrics);
 // bench.cpp
 SIS_HANDLER(handle_bench);
+// npu_manage.cpp, npu_show.cpp
+SIS_HANDLER(handle_npu_counters);
+SIS_HANDLER(handle_npu_jobs);
+SIS_HANDLER(handle_npu_power);
+SIS_HANDLER(handle_npu_reset);
+SIS_HANDLER(handle_npu_status);
 // trace.cpp
 SIS_HANDLER(handle_trace);
 // watch_channel.cpp, watch_log.cpp, watch_trace.cpp

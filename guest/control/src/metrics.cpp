@@ -9,6 +9,9 @@
 #include <initializer_list>
 
 #include "guest/kernel/bounded_array.hpp"
+#include "guest/npu/job_history.hpp"
+#include "guest/npu/metrics.hpp"
+#include "guest/npu/names.hpp"
 #include "guest/tasks/task_set.hpp"
 
 namespace guest::control {
@@ -101,6 +104,27 @@ void gather_kernel(const Services& services, MetricSink& sink) {
   sink.count("interrupts_spurious", services.interrupts.spurious());
   // A counter does not say whether it is a level; there are few that are.
   services.counters.for_each([&](const kernel::Counter& counter) { sink.count(counter.name(), counter.value()); });
+}
+
+/// What its counters do not say.
+void gather_npu(const Services& services, MetricSink& sink) {
+  const npu::JobTotals totals = npu::job_history().totals();
+  Subject subject(sink, "npu");
+  for (unsigned i = 0; i < abi::npu::kStatuses; ++i) {
+    Name name;
+    kernel::format_to(name, "jobs_{}", npu::to_string(static_cast<abi::npu::Status>(i)));
+    subject.count(name.view(), totals.by_status[i]);
+  }
+  subject.level("queue_depth_max", totals.most_in_flight);
+  subject.count("busy_ns", totals.run_ns);
+  const std::uint64_t since_reset_us = services.clock.now_ns() / 1000;
+  subject.level("busy_permille", since_reset_us == 0 ? 0 : totals.run_ns / since_reset_us);
+  for (unsigned i = 0; i < abi::npu::kPriorities; ++i) {
+    const auto priority = static_cast<abi::npu::Priority>(i);
+    Name name;
+    kernel::format_to(name, "latency_{}", npu::to_string(priority));
+    subject.times(name.view(), npu::job_latency(priority));
+  }
 }
 
 void gather_cpus(const Services& services, MetricSink& sink) {
@@ -240,6 +264,7 @@ void gather_metrics(const Services& services, const graph::Graph* only, MetricSi
   Beginnings beginnings;
   if (only == nullptr) {
     gather_kernel(services, sink);
+    gather_npu(services, sink);
     gather_cpus(services, sink);
     gather_servers(beginnings, sink);
   }

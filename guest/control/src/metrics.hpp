@@ -28,9 +28,9 @@ class MetricSink {
   ~MetricSink() = default;
 };
 
-/// Hands them to `sink`, each time in the same order: the kernel's, its counters in the order of registration, CPUs,
-/// servers, graphs. `only`: those of this graph, and no others. In the control loop's thread, interrupts on: CPUs are
-/// asked for their servers.
+/// Hands them to `sink`, each time in the same order: the kernel's, its counters in the order of registration, the
+/// NPU's, CPUs, servers, graphs. `only`: those of this graph, and no others. In the control loop's thread, interrupts
+/// on: CPUs are asked for their servers.
 void gather_metrics(const Services& services, const graph::Graph* only, MetricSink& sink);
 
 /// Most that one answer of `metrics` holds: as many as fit into a frame, and as text into what a shell line may print.

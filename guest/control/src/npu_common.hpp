@@ -1,0 +1,22 @@
+// What several commands of the NPU need.
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+#include "abi/npu.hpp"
+#include "guest/control/command.hpp"
+#include "guest/kernel/named_error.hpp"
+
+namespace guest::control {
+
+/// What the NPU or a network said, as the answer to a command: "npu-refused: ...".
+std::unexpected<Refusal> refuse_npu(const kernel::NamedError& error);
+
+/// As the commands `npu power` and `npu reset` have left it; nobody else changes it.
+abi::npu::Power npu_power();
+
+/// Name of the server with this id, while there is one. In the loop.
+std::optional<std::string_view> server_name(std::uint32_t id);
+
+}  // namespace guest::control
