@@ -8,8 +8,8 @@ import subprocess
 import sys
 
 BASE = 0xFFFF800000000000
-# Marks, and the linker's detours around an erratum of the Cortex-A53: where one is needed depends on the address of data,
-# so on the symbol table itself. They lie in room that both links have.
+# Marks, and the linker's detours around an erratum of the Cortex-A53: where one is needed depends on the address of
+# data, so on the symbol table itself. They lie in room that both links have.
 NO_FUNCTIONS = ("$", "e843419@")
 
 
