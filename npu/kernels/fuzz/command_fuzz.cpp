@@ -1,19 +1,26 @@
 // Any jobs over small regions: what the checker lets through runs without touching a byte outside of them
-// (AddressSanitizer sees to that), ends, and writes nothing but what it says it writes.
+// (AddressSanitizer sees to that), ends, and writes nothing but what it says it writes. With scalar kernels and with
+// vector ones, which give what these do, and all the same bytes.
 //
 // The input is instructions for making commands, most of which are nearly right: random bytes alone would never pass.
 //   1 byte     which of the examples to begin with
 //   1 byte     how many commands, and whether a byte of the header is changed
 //   then pairs of a byte and a number, each changing a field (change()); a command is the one before, changed
+#include <algorithm>
+#include <bit>
+#include <cmath>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "npu/kernels/kernels.hpp"
+#include "npu/simd/kernels.hpp"
 #include "npu/stream/job.hpp"
 #include "npu/testing/examples.hpp"
+#include "npu/testing/tolerance.hpp"
 
 namespace {
 
@@ -147,22 +154,115 @@ class Snapshot {
   std::vector<std::vector<std::byte>> copies_;
 };
 
+bool is_output(const Checked& command, unsigned operand) {
+  return operand == 0 || (operand == 2 && command.opcode == abi::npu::Opcode::TopK);
+}
+
 /// One that was let through.
-void run(const Checked& command, testing::Memory& memory) {
+std::optional<abi::npu::Reason> run(const Checked& command, testing::Memory& memory, const KernelSet& set) {
   Snapshot before(memory);
   const Partition grid = partition(command);
-  const auto kernel = scalar_kernels().kernels[static_cast<unsigned>(command.opcode)];
+  const auto kernel = set.kernels[static_cast<unsigned>(command.opcode)];
+  std::optional<abi::npu::Reason> outcome;
   for (std::uint64_t unit = 0; unit < grid.units; ++unit) {
     const auto reason = kernel(command, {.first = unit, .count = 1});
     require(!reason || *reason == abi::npu::Reason::IndexRange);
+    outcome = reason ? reason : outcome;
   }
   for (unsigned i = 0; i < kMaxOperands; ++i) {
-    const bool output = i == 0 || (i == 2 && command.opcode == abi::npu::Opcode::TopK);
-    if (output && command.operands[i].data != nullptr) {
+    if (is_output(command, i) && command.operands[i].data != nullptr) {
       before.allow(command.operands[i]);
     }
   }
   require(before.is_same());
+  return outcome;
+}
+
+std::uint64_t columns_of(const Operand& operand) {
+  const bool blocks = operand.type == abi::npu::Type::Q8_0 || operand.type == abi::npu::Type::Q4_0;
+  const std::uint64_t elements = blocks ? abi::npu::kBlockElements : 1;
+  return operand.row_bytes / testing::row_bytes(operand.type, elements) * elements;
+}
+
+/// The command with memory of its own for each operand, so that outputs are beside inputs.
+Scene copy_of(const Checked& command) {
+  Scene scene(command.opcode, {}, command.flags);
+  for (unsigned i = 0; i < kMaxDims; ++i) {
+    scene.command.dims[i] = command.dims[i];
+  }
+  for (unsigned i = 0; i < kMaxParams; ++i) {
+    scene.command.params[i] = command.params[i];
+  }
+  for (unsigned i = 0; i < kMaxOperands; ++i) {
+    const Operand& operand = command.operands[i];
+    if (operand.data == nullptr) {
+      continue;
+    }
+    scene.operand({i, operand.type, operand.rows, columns_of(operand)});
+    for (std::uint64_t row = 0; row < operand.rows; ++row) {
+      std::memcpy(&scene.bytes(i)[row * operand.row_bytes], operand.data + row * operand.row_stride, operand.row_bytes);
+    }
+  }
+  return scene;
+}
+
+/// The tolerances hold for numbers whose sums and products are ones of f32, too.
+bool is_ordinary(Scene& scene) {
+  const auto ordinary = [](double x) { return x == 0 || (std::abs(x) > 1e-9 && std::abs(x) < 1e9); };
+  for (unsigned i = 0; i < kMaxParams; ++i) {
+    if (!ordinary(static_cast<double>(std::bit_cast<float>(scene.command.params[i].value())))) {
+      return false;
+    }
+  }
+  for (unsigned i = 1; i < kMaxOperands; ++i) {
+    const bool real =
+        scene.has(i) && scene.spec(i).type != abi::npu::Type::I8 && scene.spec(i).type != abi::npu::Type::I32;
+    for (std::uint64_t at = 0; real && at < scene.spec(i).rows * scene.spec(i).columns; ++at) {
+      if (!ordinary(scene.value(i, at / scene.spec(i).columns, at % scene.spec(i).columns))) {
+        return false;
+      }
+    }
+  }
+  return true;
+}
+
+bool is_integer(abi::npu::Type type) {
+  return type == abi::npu::Type::I8 || type == abi::npu::Type::I32 || type == abi::npu::Type::U8;
+}
+
+void compare_sets(const Checked& command) {
+  Scene reference = copy_of(command);
+  const auto checked = reference.check();
+  require(checked.has_value());
+  const auto outcome = run(*checked, reference.memory, scalar_kernels());
+  if (outcome) {
+    return;  // what is written then is unspecified
+  }
+  Scene first = copy_of(command);
+  bool has_first = false;
+  for (const KernelSet* const set : available_simd_kernels()) {
+    if (set == nullptr) {
+      continue;
+    }
+    Scene other = copy_of(command);
+    require(!run(*other.check(), other.memory, *set));
+    if (!has_first) {
+      run(*first.check(), first.memory, *set);
+      has_first = true;
+      if (is_integer(first.spec(0).type) || is_ordinary(reference)) {
+        require(difference(reference, first).empty());
+      }
+    }
+    require(std::ranges::equal(first.bytes(0), other.bytes(0)));
+  }
+}
+
+/// In its own memory: in place, side by side, with gaps.
+void run(const Checked& command, testing::Memory& memory) {
+  if (command.opcode != abi::npu::Opcode::Nop) {
+    compare_sets(command);
+  }
+  run(command, memory, simd_kernels());
 }
 
 void run(const abi::npu::JobHeader& header, const std::vector<abi::npu::Command>& commands, testing::Memory& memory) {
