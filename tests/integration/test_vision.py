@@ -1,11 +1,12 @@
 """Networks in graphs: the same classes and scores with an NPU and without one, and most of them right."""
 
+import json
 import re
 import unittest
 
 import harness
 
-IMAGES = 40
+IMAGES = 24
 # The images, their labels, and what the network says of them, line by line in the kernel's log.
 SCENARIO = """apiVersion: sis/v1
 npu: {npu}
@@ -41,6 +42,8 @@ class Vision(harness.MachineTest):
         console = (run_dir / "console.log").read_text(errors="replace").replace("\r", "")
         named = {(origin, int(number)): shown for number, origin, shown in LABEL.findall(console)}
         scores = dict(SCORES.findall(console))
+        counters = json.loads((run_dir / "summary.json").read_text())["device_counters"]
+        self.assertEqual(counters.get("npu_jobs_submitted", 0), IMAGES if npu == "on" else 0)
         return ([named["1", n] for n in range(IMAGES)], [named["2", n] for n in range(IMAGES)],
                 [scores[str(n)] for n in range(IMAGES)])
 
