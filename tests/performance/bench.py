@@ -23,7 +23,8 @@ usage: bench.py [--quick] [--dry-run] [boot] [guest] [graph] [start] [ping] [thr
               which is emulated, so that the nanoseconds are the emulator's; only when named, for the same reason
   npu         the NPU's commands on this host through the device's engine, on one thread and two, beside what the host
               reads and multiplies at best, a plain loop and Eigen; how far targets are met, and what the cost model's
-              cycles take (docs/npu-bench.md); only when named, since it takes a minute
+              cycles take. And from an emulated guest what a job costs besides its commands, in time and in instructions
+              (docs/npu-bench.md); only when named, since it takes a minute
 
 A benchmark never fails because a machine is slow: the exit code tells only whether everything could be measured.
 """
@@ -42,6 +43,7 @@ import sys
 import tempfile
 import time
 
+import npu_guest
 import npu_host
 import virtio_serial
 
@@ -61,9 +63,12 @@ DISCARD_PORT = 9
 CHARGEN_PORT = 19
 
 
-def scenario_text(memory="512MiB", icount=False, steps="  - {name: ready, op: ping}\n", services=False, cpu=CPU, cpus=1):
+def scenario_text(memory="512MiB", icount=False, steps="  - {name: ready, op: ping}\n", services=False, cpu=CPU, cpus=1,
+                  npu=False):
     text = f"apiVersion: sis/v1\nname: bench\nmachine: {{cpu: '{cpu}', cpus: {cpus}, memory: {memory}"
     text += ", icount_shift: 0}\n" if icount else "}\n"
+    if npu:
+        text += "npu: on\n"
     if services:
         text += "control: {test_services: true}\n"
     return text + ("steps:\n" + steps if steps else "")
@@ -395,7 +400,11 @@ def kvm(folder, quick):
 
 
 def npu(folder, quick):
-    return npu_host.measure(folder, quick)
+    with LiveMachine(folder, cpu=EXACT_CPU, npu=True) as machine:
+        times = npu_guest.measure(machine, quick)
+    with LiveMachine(folder, cpu=EXACT_CPU, npu=True, icount=True) as machine:
+        instructions = npu_guest.measure_instructions(machine, quick)
+    return [*npu_host.measure(folder, quick), *times, *instructions]
 
 
 ROW = re.compile(r"^([a-z0-9-]+)" + r" +(\d+\.\d)" * 5 + r" +(\d+) +(\d+)  (\S.*)$", re.MULTILINE)

@@ -12,6 +12,7 @@ import unittest
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
+import npu_guest  # noqa: E402
 import npu_host  # noqa: E402
 
 ROOT = HERE.parents[1]
@@ -78,6 +79,47 @@ class Short(unittest.TestCase):
             for cost in costs:
                 self.assertEqual("OUTSIDE" in cost["unit"], not 0.5 <= cost["of_median"] <= 2, cost)
             self.assertEqual(self.results[f"npu_cost_{what}_outside"]["value"], sum(cost["outside"] for cost in costs))
+
+
+class FakeMachine:
+    """Replies to `bench` and `counters` as a guest does."""
+
+    def __init__(self, interrupts, times):
+        self.interrupts, self.times = interrupts, times
+
+    def ctl(self, *arguments):
+        args = json.loads(arguments[-1])
+        if "name" not in args:
+            return json.dumps({"npu_interrupts": self.interrupts})
+        median = self.times[args["name"]]
+        return json.dumps({"benchmarks": [{"name": args["name"], "measures": "m", "median_ns": median,
+                                           "min_ns": median // 2, "operations": 16 if args["name"] == "npu-jobs" else 1}
+                                          if median else {"name": args["name"], "why_not": "refused"}]})
+
+
+class FromGuest(unittest.TestCase):
+    TIMES = {"npu-control": 20_000, "npu-job": 30_000, "npu-jobs": 160_000}
+
+    def test_times_are_of_one_operation_and_compared(self):
+        results = {each["name"]: each for each in npu_guest.measure(FakeMachine(9, self.TIMES), True)}
+        self.assertEqual(results["npu_guest_npu-jobs"]["value"], 10_000)
+        self.assertEqual(results["npu_guest_jobs_per_second"]["value"], 100_000)
+        self.assertEqual(results["npu_target_empty_job_to_empty_request"]["value"], 1.5)
+        self.assertEqual(results["npu_target_empty_job_to_empty_request"]["target"], "at most 3: met")
+
+    def test_instructions_are_the_least(self):
+        times = {**self.TIMES, "npu-job": 80_000}
+        results = {each["name"]: each for each in npu_guest.measure_instructions(FakeMachine(9, times), True)}
+        self.assertEqual(results["npu_guest_npu-job_instructions"]["value"], 40_000)
+        self.assertEqual(results["npu_target_empty_job_to_empty_request_instructions"]["target"], "at most 3: not met")
+
+    def test_jobs_that_the_guest_ran_itself_are_no_figure(self):
+        with self.assertRaisesRegex(RuntimeError, "did not use the NPU's device"):
+            npu_guest.measure(FakeMachine(0, self.TIMES), True)
+
+    def test_what_the_guest_cannot_measure_is_said(self):
+        with self.assertRaisesRegex(RuntimeError, "npu-job: refused"):
+            npu_guest.measure(FakeMachine(9, {**self.TIMES, "npu-job": 0}), True)
 
 
 class Refusals(unittest.TestCase):
