@@ -87,12 +87,13 @@ DeviceAccelerator::Answer DeviceAccelerator::request(const ControlRequest& reque
 bool DeviceAccelerator::await_reply() {
   // The idle thread, which starts the device, cannot wait.
   if (threads::dispatcher().idle()) {
-    return poll_for_reply();
+    return poll_for_reply(patience_.reply_looks, true);
   }
-  if (wait_for_reply(now_ns() + kControlNs)) {
+  // The second for when the guest's clock jumps over the first.
+  if (wait_for_reply(now_ns() + kControlNs) || poll_for_reply(patience_.reply_looks / 2, false)) {
     return true;
   }
-  const bool there = poll_for_reply();
+  const bool there = poll_for_reply(1, true);
   if (there) {
     metrics().lost_interrupts.add();
     kernel::log_error("npu: an interrupt was lost: the reply to a control request was there without one");
@@ -117,9 +118,12 @@ bool DeviceAccelerator::wait_for_reply(std::uint64_t until_ns) {
   }
 }
 
-bool DeviceAccelerator::poll_for_reply() {
-  for (unsigned i = 0; i < patience_.reply_looks; ++i) {
-    service();
+/// Does not wait for the interrupt if it may `take` the reply itself.
+bool DeviceAccelerator::poll_for_reply(unsigned looks, bool take) {
+  for (unsigned i = 0; i < looks; ++i) {
+    if (take) {
+      service();
+    }
     {
       const kernel::SpinGuard guard(lock_);
       if (reply_there_ || broken_ != nullptr) {
@@ -241,6 +245,9 @@ std::expected<std::uint32_t, NamedError> DeviceAccelerator::register_region(std:
     std::memcpy(&said, reply.data, sizeof(said));
     regions_.set_accelerator_handle(place, static_cast<std::uint32_t>(said.value));
     return *handle;
+  }
+  if (regions_.accelerator_handle(place) != abi::npu::kNoRegion) {
+    return *handle;  // the device was recovered meanwhile, and told of it with the others
   }
   (void)regions_.remove(*handle);  // nobody knows it
   return std::unexpected(asked.error());

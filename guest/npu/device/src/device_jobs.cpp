@@ -192,8 +192,9 @@ bool DeviceAccelerator::add(Demand& demand, Account& account, Time now) {
 void DeviceAccelerator::on_interrupt() {
   metrics().interrupts.add();
   const std::uint32_t causes = transport_.acknowledge_interrupt();
-  if ((causes & abi::virtio::mmio::kInterruptConfig) != 0) {
-    config_changed_.store(true, std::memory_order_relaxed);  // signal() orders it
+  // Relaxed: signal() orders it. Once for each look, however often a device says it.
+  if ((causes & abi::virtio::mmio::kInterruptConfig) != 0 &&
+      !config_changed_.exchange(true, std::memory_order_relaxed)) {
     watcher_.signal();
   }
   if (causes != 0) {

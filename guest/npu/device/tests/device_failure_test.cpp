@@ -193,6 +193,23 @@ TEST_F(DeviceFailure, a_device_that_does_not_answer_is_reset_and_knows_its_regio
   EXPECT_EQ(resets(), 1U);
 }
 
+TEST_F(DeviceFailure, a_region_that_is_registered_while_the_device_is_reset_is_there) {
+  start_driver();
+  in_thread([&] {
+    Numbers numbers;
+    device.control_answers = 0;
+    threads::start("better", [&] {
+      threads::sleep_for(DeviceAccelerator::kControlNs + kMs);
+      device.control_answers = ~0U;
+    });
+    const auto handle = driver->register_region(numbers.bytes(), kReadWrite);
+    ASSERT_TRUE(handle);
+    EXPECT_EQ(device.regions.size(), 1U);
+    EXPECT_TRUE(driver->release_region(*handle));
+    EXPECT_TRUE(device.regions.empty());
+  });
+}
+
 TEST_F(DeviceFailure, resets_in_vain_end_with_a_failed_device) {
   start_driver();
   device.holds_jobs = true;

@@ -52,7 +52,7 @@ class DeviceAccelerator final : public Npu {
   /// Looks at a register of the device, each of which takes a while of the host's time: under deterministic time the
   /// guest's clock jumps over all waiting, and says nothing about whether the host was given time.
   struct Patience {
-    unsigned reply_looks = 1'000'000;
+    unsigned reply_looks = 1'000'000;  ///< half as many behind a wait
     unsigned settle_looks = 2'000;
   };
 
@@ -123,7 +123,7 @@ class DeviceAccelerator final : public Npu {
   kernel::Outcome ask(abi::npu::ControlOp op, std::uint32_t argument, std::string_view what);
   [[nodiscard]] bool await_reply();
   [[nodiscard]] bool wait_for_reply(std::uint64_t until_ns);
-  [[nodiscard]] bool poll_for_reply();
+  [[nodiscard]] bool poll_for_reply(unsigned looks, bool take);
   Answer query();
   [[nodiscard]] abi::npu::ControlRequest registration(std::size_t place) const;
   Answer register_all();
