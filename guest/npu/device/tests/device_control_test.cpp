@@ -89,6 +89,27 @@ TEST_F(DeviceControl, handles_stay_over_a_reset) {
   });
 }
 
+TEST_F(DeviceControl, a_job_that_waited_over_a_reset_has_the_new_handles) {
+  device.holds_jobs = true;
+  in_thread([&] {
+    const std::uint32_t handle = driver->register_region(numbers.bytes(), kReadWrite).value();
+    std::vector<std::unique_ptr<Job>> jobs;
+    for (int i = 0; i < 16; ++i) {
+      jobs.push_back(make_job());
+      ASSERT_TRUE(driver->submit(*jobs.back()));
+    }
+    const auto last = make_job();
+    (void)last->add(doubling(handle, handle));
+    threads::start("waits", [&] { EXPECT_TRUE(driver->submit(*last)); });
+    threads::sleep_for(1'000);
+    ASSERT_TRUE(driver->reset());
+    threads::sleep_for(1'000);
+    ASSERT_EQ(device.in_flight(), 1U);
+    EXPECT_EQ(address_of_output(), bus_address(numbers));
+    device.finish_first();
+  });
+}
+
 TEST_F(DeviceControl, regions_come_back_with_power) {
   in_thread([&] {
     const std::uint32_t handle = driver->register_region(numbers.bytes(), kReadWrite).value();
