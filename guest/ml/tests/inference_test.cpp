@@ -1,4 +1,5 @@
 // What networks compute, and what is known of them before they do.
+#include "guest/kernel/failing_memory/failing_memory.hpp"
 #include "ml_fixture.hpp"
 
 namespace guest::ml {
@@ -179,13 +180,69 @@ TEST_F(Layers, leave_no_region_behind) {
   });
 }
 
-TEST_F(Layers, say_which_of_them_failed) {
+TEST_F(Layers, that_are_too_long_are_refused_without_running) {
   const Value in = vector_of(Type::F32, 2);
   (void)*made->relu(in);
   in_thread([&] {
     const auto inference = *Inference::make(npu, *made);
     inference->job().options.cycle_limit = 1;
     EXPECT_THAT(error_of(inference->run()), ::testing::HasSubstr("cycle-limit"));
+  });
+}
+
+/// A NPU whose jobs may not be long.
+class Impatient final : public npu::Npu {
+ public:
+  explicit Impatient(npu::Npu& other) : other_(other), info_(other.info()) { info_.max_job_cycles = 500; }
+  [[nodiscard]] const npu::Info& info() const override { return info_; }
+  std::expected<std::uint32_t, kernel::NamedError> register_region(std::span<std::byte> memory,
+                                                                   std::uint32_t flags) override {
+    return other_.register_region(memory, flags);
+  }
+  kernel::Outcome release_region(std::uint32_t handle) override { return other_.release_region(handle); }
+  kernel::Outcome submit(npu::Job& job) override { return other_.submit(job); }
+  void abort(npu::Job& job) override { other_.abort(job); }
+  kernel::Outcome reset() override { return other_.reset(); }
+  kernel::Outcome flush() override { return other_.flush(); }
+  kernel::Outcome set_power(abi::npu::Power power) override { return other_.set_power(power); }
+  std::expected<abi::npu::Counters, kernel::NamedError> read_counters() override { return other_.read_counters(); }
+
+ private:
+  npu::Npu& other_;
+  npu::Info info_;
+};
+
+TEST_F(Layers, that_cost_more_than_a_job_may_are_refused_when_they_are_made_ready) {
+  const Value in = vector_of(Type::F32, 320);
+  (void)*made->relu(in);
+  (void)*made->softmax(in);
+  in_thread([&] {
+    Impatient impatient(npu);
+    EXPECT_EQ(error_of(Inference::make(impatient, *made)),
+              "ml-refused: layer 1 (softmax): 720 cycles up to here: the NPU allows 500 for a job");
+  });
+}
+
+TEST_F(Layers, that_find_no_memory_say_so_and_leave_nothing) {
+  const Value in = vector_of(Type::F32, 2);
+  (void)*made->relu(in);
+  in_thread([&] {
+    std::string errors;
+    std::expected<std::unique_ptr<Inference>, kernel::NamedError> inference;
+    kernel::fail_each_allocation([&] { inference = Inference::make(npu, *made); },
+                                 [&] {
+                                   errors += error_of(inference) + "\n";
+                                   EXPECT_EQ((*npu.read_counters()).regions, 0U);
+                                 });
+    EXPECT_EQ(error_of(inference), "");
+    for (const char* const expected :
+         {" bytes for a network that runs", " bytes for tensors: at most 1073741824", " bytes for the books of tensors",
+          "ml-no-memory: no memory for a job of 1 commands"}) {
+      EXPECT_THAT(errors, ::testing::HasSubstr(expected));
+    }
+    std::expected<std::unique_ptr<Network>, kernel::NamedError> other;
+    kernel::fail_each_allocation([&] { other = Network::make(); },
+                                 [&] { EXPECT_THAT(error_of(other), ::testing::HasSubstr(" bytes for a network")); });
   });
 }
 

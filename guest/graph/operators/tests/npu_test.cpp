@@ -13,6 +13,7 @@
 #include "../src/random.hpp"
 #include "guest/gguf/testing/builder.hpp"
 #include "guest/graph/operators/services.hpp"
+#include "guest/kernel/failing_memory/failing_memory.hpp"
 #include "guest/kernel/threads/testing/fake_cpus.hpp"
 #include "guest/ml/model.hpp"
 #include "guest/npu/cpu_accelerator.hpp"
@@ -175,6 +176,80 @@ TEST_F(NpuKinds, fail_with_what_the_npu_says) {
     with.put(1, with.tensor<float>(DType::F32, {1}, {3}));
     EXPECT_THAT(with.fire(), HasSubstr("power-off"));
     ASSERT_TRUE(npu.set_power(abi::npu::Power::On));
+  });
+}
+
+/// Kernels that find an index out of range in everything.
+const ::npu::KernelSet& broken_kernels() {
+  static const ::npu::KernelSet set = [] {
+    ::npu::KernelSet broken = ::npu::scalar_kernels();
+    broken.kernels.fill([](const ::npu::Checked&, ::npu::Units) -> std::optional<abi::npu::Reason> {
+      return abi::npu::Reason::IndexRange;
+    });
+    return broken;
+  }();
+  return set;
+}
+
+TEST_F(NpuKinds, fail_with_what_ended_a_job) {
+  npu::CpuAccelerator broken(broken_kernels());
+  npu::set_npu(broken);
+  in_thread([&] {
+    KindFixture gemm("npu.gemm", {}, 2, 1);
+    gemm.put(0, gemm.tensor<float>(DType::F32, {1}, {2}));
+    gemm.put(1, gemm.tensor<float>(DType::F32, {1}, {3}));
+    EXPECT_EQ(gemm.fire(), "ml-failed: gemm: region, index-range");
+    KindFixture conv("npu.conv", {}, 1, 1);
+    conv.put(0, conv.bytes({32, 32}, std::vector<std::uint8_t>(1024)));
+    EXPECT_EQ(conv.fire(), "ml-failed: layer 0 (convert): region, index-range");
+  });
+  npu::set_npu(npu);
+}
+
+TEST_F(NpuKinds, that_find_no_memory_are_not_added) {
+  in_thread([&] {
+    std::string errors;
+    for (const char* const kind : {"npu.gemm", "npu.conv"}) {
+      KindFixture with("load", {{"us", "3"}}, 1, 1);
+      for (const std::uint32_t id : {50U, 51U}) {
+        ASSERT_TRUE(with.graph->add_channel({.id = id, .capacity = 1}));
+      }
+      const std::uint32_t in[] = {50};
+      const std::uint32_t out[] = {51};
+      kernel::Outcome added;
+      kernel::fail_each_allocation(
+          [&] {
+            added = with.graph->add_operator({.id = 9, .name = "new", .kind = kind, .inputs = in, .outputs = out});
+          },
+          [&] {
+            ASSERT_FALSE(added);
+            EXPECT_TRUE(added.error().name.ends_with("-no-memory")) << added.error().name;
+            EXPECT_EQ(regions(), 0U);
+            errors += std::string(added.error().detail.view()) + "\n";
+          });
+      EXPECT_TRUE(added);
+    }
+    EXPECT_THAT(errors, HasSubstr("no memory for a job of one command"));
+    EXPECT_THAT(errors, HasSubstr("bytes for a network"));
+  });
+  EXPECT_EQ(regions(), 0U);
+}
+
+TEST_F(NpuKinds, that_find_no_memory_for_their_region_fail) {
+  in_thread([&] {
+    KindFixture with("npu.gemm", {}, 2, 1);
+    const auto fire = [&] {
+      with.put(0, with.tensor<float>(DType::F32, {1}, {2}));
+      with.put(1, with.tensor<float>(DType::F32, {1}, {3}));
+      return with.fire();
+    };
+    std::string said;
+    kernel::fail_each_allocation(
+        [&] { said = fire(); },
+        [&] {
+          EXPECT_THAT(said, ::testing::MatchesRegex("graph-no-memory: no [0-9]+ bytes for the region of the tensors"));
+        });
+    EXPECT_EQ(said, "ok");
   });
 }
 
