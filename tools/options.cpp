@@ -123,6 +123,8 @@ constexpr GuestName kGuestNames[] = {
      .help = "Dataflow graphs: create, add-channel, add-operator, start, wait, show, stats, export, ..."},
     {.name = "irq", .help = "Print the interrupts"},
     {.name = "mem", .help = "Print pages and heap"},
+    {.name = "npu", .help = "The NPU: status, jobs, counters, bench, power, reset"},
+    {.name = "npudemo", .help = "Run one job of the NPU, step by step"},
     {.name = "pmu", .help = "Print the performance monitors"},
     {.name = "ps", .help = "Print the threads"},
     {.name = "sched", .help = "Print servers and tasks"},

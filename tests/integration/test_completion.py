@@ -87,6 +87,10 @@ class Bash(harness.MachineTest):
         self.assertEqual({word for word in self.complete("watch", "") if not word.startswith("-")}, watched)
         self.assertIn(watched, zsh)
         self.assertIn("--count", self.complete("watch", "log", "--"))
+        npu = {each["name"].split()[1] for each in listed if each["name"].startswith("npu ")}
+        self.assertEqual({word for word in self.complete("npu", "") if not word.startswith("-")}, npu)
+        self.assertIn(npu, zsh)
+        self.assertEqual(self.complete("npu", "power", "g"), ["gated"])
 
 
 @unittest.skipUnless(shutil.which("zsh"), "there is no zsh here")
@@ -134,7 +138,7 @@ class Zsh(harness.MachineTest):
 class Texts(unittest.TestCase):
     def test_zsh_names_the_same_commands(self):
         text = (COMPLETION / "_sisctl").read_text()
-        self.assertEqual(set(re.findall(r"^    '([a-z]+):", text, re.MULTILINE)), commands())
+        self.assertEqual(set(re.findall(r"^    '([a-z_]+):", text, re.MULTILINE)), commands())
         for option in options():
             self.assertIn(option, text)
 

@@ -47,7 +47,7 @@ _sisctl() {
   esac
   case $command in
     '') words="ping info shell shutdown top call batch metrics snapshot audit bench counters cpus"
-      words+=" ctladmin ctlembed ctlhex ctlkey ctlsubmit det graph irq mem pmu ps sched token trace watch ls"
+      words+=" ctladmin ctlembed ctlhex ctlkey ctlsubmit det graph irq mem npu npudemo pmu ps sched token trace watch ls"
       words+=" $options --version" ;;
     ping) words="-n --count --payload $options" ;;
     info | top | ls) words=$options ;;
@@ -66,6 +66,15 @@ _sisctl() {
     ctlkey) ((COMP_CWORD == at + 1)) && words='rotate --help' ;;
     ctladmin | ctlsubmit) ((COMP_CWORD == at + 1)) && words='rotate off --help' ;;
     ctlembed) ((COMP_CWORD == at + 1)) && words='admin submit --help' ;;
+    npu)
+      if ((COMP_CWORD == at + 1)); then
+        words='bench counters jobs power reset status --help'
+      elif [ "${COMP_WORDS[at + 1]}" = power ]; then
+        words='on gated off'
+      elif [ "${COMP_WORDS[at + 1]}" = bench ]; then
+        words='--size --count --depth --priority --cycle_limit'
+      fi
+      ;;
     token) ((COMP_CWORD == at + 1)) && words='new list revoke --help' ;;
     trace) ((COMP_CWORD == at + 1)) && words='on off dump clear status --help' ;;
     watch)
@@ -86,7 +95,7 @@ _sisctl() {
         mapfile -t COMPREPLY < <(compgen -f -- "$current")
       fi
       ;;
-    audit | bench | counters | ctlhex | cpus | irq | mem | pmu | ps | sched) words=--help ;;
+    audit | bench | counters | ctlhex | cpus | irq | mem | npudemo | pmu | ps | sched) words=--help ;;
   esac
   [ -n "$words" ] && mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
 }

@@ -60,12 +60,14 @@ SIS_HANDLER(handle_metrics);
 SIS_HANDLER(handle_watch_metrics);
 // bench.cpp
 SIS_HANDLER(handle_bench);
-// npu_manage.cpp, npu_show.cpp
+// npu_bench.cpp, npu_demo.cpp, npu_manage.cpp, npu_show.cpp
+SIS_HANDLER(handle_npu_bench);
 SIS_HANDLER(handle_npu_counters);
 SIS_HANDLER(handle_npu_jobs);
 SIS_HANDLER(handle_npu_power);
 SIS_HANDLER(handle_npu_reset);
 SIS_HANDLER(handle_npu_status);
+SIS_HANDLER(handle_npudemo);
 // trace.cpp
 SIS_HANDLER(handle_trace);
 // watch_channel.cpp, watch_log.cpp, watch_trace.cpp
@@ -103,6 +105,7 @@ void render_graph_export(kernel::TextOutput& output, const CborValue& result);
 void render_help(kernel::TextOutput& output, const CborValue& result);
 void render_clear(kernel::TextOutput& output, const CborValue& result);
 void render_history(kernel::TextOutput& output, const CborValue& result);
+void render_npu_bench(kernel::TextOutput& output, const CborValue& result);
 void render_nothing(kernel::TextOutput& output, const CborValue& result);
 // Of events.
 void render_audit_records(kernel::TextOutput& output, const CborValue& event);

@@ -9,6 +9,15 @@ namespace guest::control {
 
 /// Most jobs in one answer of `npu jobs`: what the shell makes of them fits its 48 KiB, at some 300 bytes each.
 inline constexpr std::uint64_t kMaxNpuJobs = npu::JobHistory::kPlaces;
+inline constexpr std::uint64_t kMaxBenchSize = 1024;
+/// Of `npu bench`: sizes are whole blocks of 32 elements.
+inline constexpr std::uint64_t kBenchSizeStep = 32;
+inline constexpr std::uint64_t kMaxBenchCount = 10'000;
+/// Jobs in flight at a time: as many as the monitor's device takes.
+inline constexpr std::uint64_t kMaxBenchDepth = 64;
+
+inline constexpr std::string_view kNpuPriorities = "low|normal|high|critical";
+
 inline constexpr ArgumentSpec kNpuJobsArguments[] = {{.name = "count",
                                                       .type = ArgumentType::Integer,
                                                       .min = 1,
@@ -19,6 +28,48 @@ inline constexpr ArgumentSpec kNpuPowerArguments[] = {{.name = "state",
                                                        .required = true,
                                                        .choices = "on|gated|off",
                                                        .help = "gated: jobs wait between commands; off: they end"}};
+inline constexpr ArgumentSpec kNpuBenchArguments[] = {
+    {.name = "command",
+     .type = ArgumentType::Text,
+     .min = 1,
+     .max = 32,
+     .help = "one of those that 'npu bench' names; all unless given, or 'all'"},
+    {.name = "size",
+     .type = ArgumentType::Integer,
+     .min = kBenchSizeStep,
+     .max = kMaxBenchSize,
+     .help = "S of the shapes, a multiple of 32 up to 1024; 64 unless given"},
+    {.name = "count",
+     .type = ArgumentType::Integer,
+     .min = 1,
+     .max = kMaxBenchCount,
+     .help = "jobs of each command, 20 unless given"},
+    {.name = "depth",
+     .type = ArgumentType::Integer,
+     .min = 1,
+     .max = kMaxBenchDepth,
+     .help = "jobs in flight at a time, 1 unless given; where the CPU runs them they run one by one"},
+    {.name = "priority",
+     .type = ArgumentType::Choice,
+     .choices = kNpuPriorities,
+     .help = "of the jobs; normal unless given"},
+    {.name = "cycle_limit",
+     .type = ArgumentType::Integer,
+     .min = 1,
+     .max = UINT64_MAX,
+     .help = "a job that the model finds longer is refused; the accelerator's limit unless given"}};
+
+inline constexpr Command kNpuBenchCommand = {
+    .name = "npu bench",
+    .help = "what commands of the NPU take: cycles of the model, and measured time",
+    .details =
+        "A job of one command each, after one that does not count. latency: from submission to end, by the guest's "
+        "clock.\nrun: from the command's start to its end, by the accelerator's; mb_per_s and mop_per_s are of its "
+        "median,\nwith the bytes that the model counts, and each addition and multiplication as an operation.",
+    .arguments = kNpuBenchArguments,
+    .rights = abi::control::Rights::Submit,
+    .handler = handle_npu_bench,
+    .render = render_npu_bench};
 inline constexpr Command kNpuCountersCommand = {
     .name = "npu counters",
     .help = "what the accelerator and its driver have counted",
@@ -54,4 +105,12 @@ inline constexpr Command kNpuStatusCommand = {
     .arguments = {},
     .rights = abi::control::Rights::Observe,
     .handler = handle_npu_status};
+inline constexpr Command kNpudemoCommand = {
+    .name = "npudemo",
+    .help = "one job of the NPU, step by step: region, submission, interrupt, result, check",
+    .details = "A multiplication of two matrices of integers. Fails if a number is not what the CPU finds.",
+    .arguments = {},
+    .rights = abi::control::Rights::Submit,
+    .handler = handle_npudemo};
+
 }  // namespace guest::control

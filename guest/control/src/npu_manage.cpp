@@ -67,6 +67,11 @@ std::unexpected<Refusal> refuse_npu(const kernel::NamedError& error) {
   return refuse(error::kFailed, "", "{}: {}", error.name, error.detail.view());
 }
 
+std::unexpected<Refusal> refuse_job(std::string_view what, const npu::JobEnd& end) {
+  return refuse(error::kFailed, "", "{}: job {} ended with status {}, {}, at byte {} of its stream", what, end.id,
+                npu::to_string(end.status), npu::to_string(end.reason), end.stream_offset);
+}
+
 abi::npu::Power npu_power() { return the_power.load(std::memory_order_relaxed); }
 
 std::optional<std::string_view> server_name(std::uint32_t id) {

@@ -19,6 +19,22 @@ class NpuMemoryTest : public NpuCommandTest {
   }
 };
 
+TEST_F(NpuMemoryTest, bench) {
+  EXPECT_EQ(messages("npu bench", {"nop", "--count", "1"}),
+            (Messages{"busy: no memory or no thread for 'npu bench'", "busy: no memory for the jobs of 'npu bench'",
+                      "failed: ml-no-memory: no 1 bytes for tensors: at most 1073741824",
+                      "failed: ml-no-memory: no 32 bytes for the books of tensors",
+                      "busy: no memory for the jobs of 'npu bench'", "busy: no memory for the answer"}));
+}
+
+TEST_F(NpuMemoryTest, demo) {
+  EXPECT_EQ(messages("npudemo"),
+            (Messages{"busy: no memory or no thread for 'npudemo'",
+                      "failed: ml-no-memory: no 5120 bytes for tensors: at most 1073741824",
+                      "failed: ml-no-memory: no 32 bytes for the books of tensors",
+                      "busy: no memory for the job of 'npudemo'", "busy: no memory for the answer"}));
+}
+
 TEST_F(NpuMemoryTest, status_and_reset) {
   EXPECT_EQ(messages("npu status"),
             (Messages{"busy: no memory or no thread for 'npu status'", "busy: no memory for the answer"}));
