@@ -109,6 +109,7 @@ struct GuestName {
   const char* help;
 };
 constexpr GuestName kGuestNames[] = {
+    {.name = "ai_bench", .help = "Measure inferences on the NPU and on the CPU"},
     {.name = "audit", .help = "Print who was let in, who was not, and what was done"},
     {.name = "bench", .help = "Measure what parts of the kernel cost"},
     {.name = "counters", .help = "Print every counter of the kernel"},
@@ -121,8 +122,10 @@ constexpr GuestName kGuestNames[] = {
     {.name = "det", .help = "Real-time servers and tasks: on, off, admit, remove, reset"},
     {.name = "graph",
      .help = "Dataflow graphs: create, add-channel, add-operator, start, wait, show, stats, export, ..."},
+    {.name = "infdemo", .help = "Run one inference, layer by layer"},
     {.name = "irq", .help = "Print the interrupts"},
     {.name = "mem", .help = "Print pages and heap"},
+    {.name = "mldemo", .help = "Run a network over many images, and count what it knows"},
     {.name = "npu", .help = "The NPU: status, jobs, counters, bench, power, reset"},
     {.name = "npudemo", .help = "Run one job of the NPU, step by step"},
     {.name = "pmu", .help = "Print the performance monitors"},

@@ -46,8 +46,8 @@ _sisctl() {
       ;;
   esac
   case $command in
-    '') words="ping info shell shutdown top call batch metrics snapshot audit bench counters cpus"
-      words+=" ctladmin ctlembed ctlhex ctlkey ctlsubmit det graph irq mem npu npudemo pmu ps sched token trace watch ls"
+    '') words="ping info shell shutdown top call batch metrics snapshot ai_bench audit bench counters cpus"
+      words+=" ctladmin ctlembed ctlhex ctlkey ctlsubmit det graph infdemo irq mem mldemo npu npudemo pmu ps sched token trace watch ls"
       words+=" $options --version" ;;
     ping) words="-n --count --payload $options" ;;
     info | top | ls) words=$options ;;
@@ -95,6 +95,9 @@ _sisctl() {
         mapfile -t COMPREPLY < <(compgen -f -- "$current")
       fi
       ;;
+    ai_bench) words='--model --count --help' ;;
+    infdemo) words='--model --number --help' ;;
+    mldemo) words='--count --model --help' ;;
     audit | bench | counters | ctlhex | cpus | irq | mem | npudemo | pmu | ps | sched) words=--help ;;
   esac
   [ -n "$words" ] && mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")

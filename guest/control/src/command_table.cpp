@@ -1,6 +1,7 @@
 #include "graph_arguments.hpp"
 #include "handlers.hpp"
 #include "metrics.hpp"
+#include "ml_commands.hpp"
 #include "npu_commands.hpp"
 #include "security_commands.hpp"
 #include "watch_arguments.hpp"
@@ -75,6 +76,7 @@ constexpr Spec kTrace[] = {
      .help = "dump: newest events to pass over, to read a trace in pieces"}};
 
 constexpr Command kTable[] = {
+    kAiBenchCommand,
     kAuditCommand,
     {.name = "bench",
      .help = "measure what the kernel's parts cost",
@@ -246,6 +248,7 @@ constexpr Command kTable[] = {
      .rights = Rights::Observe,
      .handler = handle_history,
      .render = render_history},
+    kInfdemoCommand,
     {.name = "info",
      .help = "what machine and kernel this is",
      .details = "",
@@ -282,6 +285,7 @@ constexpr Command kTable[] = {
      .arguments = kMetricsArguments,
      .rights = Rights::Observe,
      .handler = handle_metrics},
+    kMldemoCommand,
     kNpuBenchCommand,
     kNpuCountersCommand,
     kNpuJobsCommand,

@@ -68,6 +68,10 @@ SIS_HANDLER(handle_npu_power);
 SIS_HANDLER(handle_npu_reset);
 SIS_HANDLER(handle_npu_status);
 SIS_HANDLER(handle_npudemo);
+// ai_bench.cpp, inf_demo.cpp, ml_demo.cpp: the kernel's networks
+SIS_HANDLER(handle_ai_bench);
+SIS_HANDLER(handle_infdemo);
+SIS_HANDLER(handle_mldemo);
 // trace.cpp
 SIS_HANDLER(handle_trace);
 // watch_channel.cpp, watch_log.cpp, watch_trace.cpp
@@ -105,6 +109,7 @@ void render_graph_export(kernel::TextOutput& output, const CborValue& result);
 void render_help(kernel::TextOutput& output, const CborValue& result);
 void render_clear(kernel::TextOutput& output, const CborValue& result);
 void render_history(kernel::TextOutput& output, const CborValue& result);
+void render_infdemo(kernel::TextOutput& output, const CborValue& result);
 void render_npu_bench(kernel::TextOutput& output, const CborValue& result);
 void render_nothing(kernel::TextOutput& output, const CborValue& result);
 // Of events.

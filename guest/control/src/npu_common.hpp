@@ -20,6 +20,9 @@ std::unexpected<Refusal> refuse_job(std::string_view what, const npu::JobEnd& en
 /// As the commands `npu power` and `npu reset` have left it; nobody else changes it.
 abi::npu::Power npu_power();
 
+/// One of the kernel's models by its name, which is valid for ever.
+std::string_view model_name(std::string_view wanted);
+
 /// Name of the server with this id, while there is one. In the loop.
 std::optional<std::string_view> server_name(std::uint32_t id);
 

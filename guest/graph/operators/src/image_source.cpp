@@ -3,7 +3,7 @@
 #include "bytes.hpp"
 #include "files.hpp"
 #include "netpbm.hpp"
-#include "pattern.hpp"
+#include "guest/graph/operators/pattern.hpp"
 
 namespace guest::graph {
 namespace {

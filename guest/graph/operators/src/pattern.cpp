@@ -1,4 +1,4 @@
-#include "pattern.hpp"
+#include "guest/graph/operators/pattern.hpp"
 
 #include <algorithm>
 
