@@ -17,7 +17,9 @@ namespace guest::llm::testing {
 /// In a thread.
 class Runner {
  public:
-  explicit Runner(const std::string& file, std::uint32_t tokens = 16) {
+  explicit Runner(const std::string& file, std::uint32_t tokens = 16,
+                  const ::npu::KernelSet& kernels = ::npu::scalar_kernels())
+      : npu(kernels) {
     weights_ = *ml::Memory::make(file.size());
     std::memcpy(weights_->bytes().data(), file.data(), file.size());
     EXPECT_TRUE(weights_->enlist(npu, ml::Memory::kConstant));
@@ -45,7 +47,7 @@ class Runner {
   Step& step() { return *step_; }
   const Model& model() { return *model_; }
 
-  npu::CpuAccelerator npu{::npu::scalar_kernels()};
+  npu::CpuAccelerator npu;
 
  private:
   std::unique_ptr<ml::Memory> weights_;
