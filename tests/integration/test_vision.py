@@ -2,9 +2,14 @@
 
 import json
 import re
+import shutil
+import sys
 import unittest
 
 import harness
+
+sys.path.insert(0, str(harness.ROOT / "tools/models"))
+import gguf  # noqa: E402
 
 IMAGES = 24
 # The images, their labels, and what the network says of them, line by line in the kernel's log.
@@ -29,6 +34,43 @@ graphs:
 steps:
   - {{op: graph start, args: {{graph: look, steps: {images}}}}}
   - {{op: graph wait, args: {{graph: look}}, timeout: 1m, expect: {{reply: {{result.end: finished}}}}}}
+"""
+# A model and a matrix of the scenario's own.
+FILES = """apiVersion: sis/v1
+boot: {verbosity: info}
+graphs:
+  - name: images
+    steps: 3
+    channels: [{id: 1, capacity: 4}, {id: 2, capacity: 4}, {id: 3, capacity: 4}]
+    operators:
+      - id: 1
+        name: camera
+        kind: image-source
+        stage: acquire
+        out: [1, 2]
+        parameters: {pattern: shapes, width: 32, height: 32, noise: 12, seed: 2}
+      - {id: 2, name: classify, kind: npu.conv, stage: model, in: [1], out: [3], parameters: {file: own.gguf}}
+      - {id: 3, name: judge, kind: sink, stage: explain, in: [2, 3], parameters: {check: equal}}
+  - name: numbers
+    steps: 2
+    channels: [{id: 1, capacity: 4}, {id: 2, capacity: 4}]
+    operators:
+      - id: 1
+        name: numbers
+        kind: synthetic-source
+        stage: acquire
+        out: [1]
+        parameters: {dtype: f32, elements: 2, pattern: ramp}
+      - {id: 2, name: times, kind: npu.gemm, stage: model, in: [1], out: [2], parameters: {file: w.gguf, tensor: w}}
+      - {id: 3, name: products, kind: log-sink, stage: explain, in: [2]}
+steps:
+  - {op: graph wait, args: {graph: images}, timeout: 1m, expect: {reply: {result.end: finished}}}
+  - {op: graph wait, args: {graph: numbers}, timeout: 1m, expect: {reply: {result.end: finished}}}
+expect:
+  # (0, 1) and (1, 2), times (1, 2) and (3, 4): 2 and 4, 5 and 11.
+  console:
+    - {contains: "tensor 0 of operator 2: f32 [2] 00 00 00 40 00 00 80 40"}
+    - {contains: "tensor 1 of operator 2: f32 [2] 00 00 a0 40 00 00 30 41"}
 """
 LABEL = re.compile(r"tensor (\d+) of operator (\d+): u32 \[1\] (.*)")
 SCORES = re.compile(r"tensor (\d+) of operator 2: f32 \[6\] (.*)")
@@ -57,6 +99,15 @@ class Vision(harness.MachineTest):
     def test_scenario_of_both_networks_passes(self):
         done = harness.run(harness.SISVMM, "run", harness.ROOT / "configs/vision-npu.yaml", "--run-dir",
                            self.folder / "vision", "--name", f"vision-{self.folder.name}", "--backend", harness.BACKEND)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    def test_files_of_the_scenario_are_models_and_matrices(self):
+        shutil.copy(harness.ROOT / "models/shapes.gguf", self.folder / "own.gguf")
+        writer = gguf.Writer()
+        writer.put_tensor("v", [1], gguf.Type.F32, [1.0])
+        writer.put_tensor("w", [2, 2], gguf.Type.F32, [1.0, 2.0, 3.0, 4.0])
+        writer.save(self.folder / "w.gguf")
+        done, _ = self.run_scenario(FILES)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
 

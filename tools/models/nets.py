@@ -1,5 +1,5 @@
-"""Small networks: trained in f32, rounded to int8 as TFLite defines it, computed in integers as the NPU does (docs/npu.md),
-written and read as GGUF files of the architecture "sis.net" (docs/ml.md). Needs numpy.
+"""Small networks: trained in f32, rounded to int8 as TFLite defines it, computed in integers as the NPU does
+(docs/npu.md), written and read as GGUF files of the architecture "sis.net" (docs/ml.md). Needs numpy.
 
 An image is [height, width, channels]; a batch has one more dimension in front.
 """
@@ -339,10 +339,10 @@ def run_rounded(layer, x, zero_in):
     sums = layer.bias.astype(np.int64)
     for i, j, _, _, view in windows(x - zero_in, layer, 0):
         # Products and sums of so few i8 are exact in f64, whose matrix product is quick.
-        tap = (view.astype(float) @ weight[:, i, j, :].T.astype(float)).astype(np.int64) if layer.kind == "conv2d" else (
-            view * weight[i, j]
-        )
-        sums = sums + tap
+        if layer.kind == "conv2d":
+            sums = sums + (view.astype(float) @ weight[:, i, j, :].T.astype(float)).astype(np.int64)
+        else:
+            sums = sums + view * weight[i, j]
     return requantise(sums, layer)
 
 
@@ -400,7 +400,8 @@ def read(path):
     keys = {key.removeprefix("sis.net."): value for key, value in file.keys.items()}
     if keys["general.architecture"] != "sis.net" or keys["version"] != VERSION:
         raise gguf.GgufError(f"{path}: not of the architecture sis.net, version {VERSION}")
-    model = Model(keys["general.name"], keys["classes"], tuple(keys["input.shape"]), keys["input.scale"], keys["input.zero"])
+    shape, scale, zero = tuple(keys["input.shape"]), keys["input.scale"], keys["input.zero"]
+    model = Model(keys["general.name"], keys["classes"], shape, scale, zero)
     for i, kind in enumerate(keys["layers"]):
         pairs = [tuple(keys[key][2 * i : 2 * i + 2]) for key in ("kernel", "step")]
         layer = Rounded(kind, keys["outputs"][i], *pairs, tuple(keys["padding"][4 * i : 4 * i + 4]))

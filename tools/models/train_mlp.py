@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/env python3
 """Trains the model "patterns" (docs/ml.md): which of the four test patterns of image-source an image of 16 by 16 shows.
 
 256 numbers in 0..1, as the operator normalise makes them of an image, two rectified layers of 32 and 16, 4 classes.

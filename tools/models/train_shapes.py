@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/env python3
 """Trains the model "shapes" (docs/ml.md): which of six shapes lies in a cluttered image of 32 by 32.
 
 Needs Debian's python3-numpy. Takes some minutes. Draws its images itself; the same seeds each time, but sums of f32
