@@ -11,7 +11,7 @@ import harness
 sys.path.insert(0, str(harness.ROOT / "tools/models"))
 import gguf  # noqa: E402
 
-IMAGES = 24
+IMAGES = 16
 # The images, their labels, and what the network says of them, line by line in the kernel's log.
 SCENARIO = """apiVersion: sis/v1
 npu: {npu}
