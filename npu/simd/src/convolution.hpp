@@ -15,6 +15,7 @@ void convolve_real(const Checked& command, const Window& window, std::uint64_t b
   namespace image = abi::npu::dim::image;
   const std::uint64_t inputs = command.dims[image::kChannels];
   const std::uint64_t outputs = command.dims[image::kOutChannels];
+  const std::uint64_t step = command.dims[image::kStrideWidth];
   const FinishReal finish(command);
   MemF32* const to = pixel_of<MemF32>(command.operands[operand::kOutput], window, outputs);
   for (std::uint64_t channel = begin; channel < end; channel += kTileColumns) {
@@ -23,8 +24,8 @@ void convolve_real(const Checked& command, const Window& window, std::uint64_t b
     RealTile<kPixels> tile = zero_real_tile<kPixels>();
     visit_taps(command, window, [&] [[gnu::always_inline]] (std::byte * row, std::uint64_t x, std::uint64_t tap) {
       RowStarts<kPixels> pixels;
-      for (unsigned m = 0; m < kPixels; ++m) {
-        pixels.row[m] = row + (x + m * command.dims[image::kStrideWidth]) * inputs * sizeof(float);
+      for (std::uint64_t m = 0; m < kPixels; ++m) {
+        pixels.row[m] = row + (x + m * step) * inputs * sizeof(float);
       }
       RowStarts<kTileColumns> at_tap;
       for (unsigned n = 0; n < kTileColumns; ++n) {
@@ -47,6 +48,7 @@ void convolve_integers(const Checked& command, const Window& window, std::uint64
   namespace image = abi::npu::dim::image;
   const std::uint64_t inputs = command.dims[image::kChannels];
   const std::uint64_t outputs = command.dims[image::kOutChannels];
+  const std::uint64_t step = command.dims[image::kStrideWidth];
   const Operand& bias = command.operands[operand::kBias];
   const auto excess = static_cast<std::int32_t>(command.params[abi::npu::param::kZeroIn]) + kFactorOffset;
   MemI8* const to = pixel_of<MemI8>(command.operands[operand::kOutput], window, outputs);
@@ -57,8 +59,8 @@ void convolve_integers(const Checked& command, const Window& window, std::uint64
     IntTile<1> total = zero_tile<1>();
     visit_taps(command, window, [&] [[gnu::always_inline]] (std::byte * row, std::uint64_t x, std::uint64_t tap) {
       const MemI8* pixels[kPixels];
-      for (unsigned m = 0; m < kPixels; ++m) {
-        pixels[m] = i8(row + (x + m * command.dims[image::kStrideWidth]) * inputs);
+      for (std::uint64_t m = 0; m < kPixels; ++m) {
+        pixels[m] = i8(row + (x + m * step) * inputs);
       }
       const MemI8* at_tap[kIntColumns];
       for (unsigned n = 0; n < kIntColumns; ++n) {
@@ -82,21 +84,33 @@ void convolve_integers(const Checked& command, const Window& window, std::uint64
   }
 }
 
-Outcome conv2d(const Checked& command, Units units) {
+/// All pixels of a unit for a few channels, whose weights so stay in the cache.
+[[gnu::always_inline]] inline void convolve_pixels(const Checked& command, const Tile& unit, std::uint64_t begin,
+                                                   std::uint64_t end) {
   const bool real = command.operands[abi::npu::operand::kOutput].type == Type::F32;
-  const unsigned together = real ? kTileRows : kIntRows;
+  const std::uint64_t together = real ? kTileRows : kIntRows;
+  for (std::uint64_t pixel = unit.row_begin; pixel < unit.row_end;) {
+    const Window window = window_at(command, pixel);
+    const bool alike = pixel + together <= unit.row_end && are_alike(command, window, together);
+    if (real && alike) {
+      convolve_real<kTileRows>(command, window, begin, end);
+    } else if (real) {
+      convolve_real<1>(command, window, begin, end);
+    } else if (alike) {
+      convolve_integers<kIntRows>(command, window, begin, end);
+    } else {
+      convolve_integers<1>(command, window, begin, end);
+    }
+    pixel += alike ? together : 1;
+  }
+}
+
+Outcome conv2d(const Checked& command, Units units) {
+  constexpr std::uint64_t kChannels = 8;
+  static_assert(kChannels % kTileColumns == 0 && kChannels % kIntColumns == 0);
   each_run(command, units, [&] [[gnu::always_inline]] (const Tile& tile) {
-    for (std::uint64_t pixel = tile.row_begin; pixel < tile.row_end;) {
-      const Window window = window_at(command, pixel);
-      const bool alike = pixel + together <= tile.row_end && are_alike(command, window, together);
-      if (real) {
-        alike ? convolve_real<kTileRows>(command, window, tile.column_begin, tile.column_end)
-              : convolve_real<1>(command, window, tile.column_begin, tile.column_end);
-      } else {
-        alike ? convolve_integers<kIntRows>(command, window, tile.column_begin, tile.column_end)
-              : convolve_integers<1>(command, window, tile.column_begin, tile.column_end);
-      }
-      pixel += alike ? together : 1;
+    for (std::uint64_t begin = tile.column_begin; begin < tile.column_end; begin += kChannels) {
+      convolve_pixels(command, tile, begin, tile.column_end - begin < kChannels ? tile.column_end : begin + kChannels);
     }
   });
   return std::nullopt;

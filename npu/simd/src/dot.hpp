@@ -195,8 +195,12 @@ template <Type kType>
 
 /// Four parts of the sum of 16 products, each at most 128 * 127.
 [[gnu::always_inline]] inline int32x4_t multiply_bytes(int32x4_t sum, int8x16_t weights, int8x16_t x) {
+#if defined(NPU_SIMD_DOT_PRODUCTS)
+  return vdotq_s32(sum, weights, x);
+#else
   const int16x8_t low = vmull_s8(vget_low_s8(weights), vget_low_s8(x));
   return vpadalq_s16(sum, vmlal_s8(low, vget_high_s8(weights), vget_high_s8(x)));
+#endif
 }
 
 template <Type>

@@ -59,10 +59,14 @@ struct Factor {
 [[gnu::always_inline]] inline Factor load_first(const MemI8* from) { return {vld1q_s8(from)}; }
 [[gnu::always_inline]] inline Factor load_second(const MemI8* from) { return load_first(from); }
 [[gnu::always_inline]] inline IntPart add_products(IntPart sum, const Factor& first, const Factor& second) {
+#if defined(NPU_SIMD_DOT_PRODUCTS)
+  return IntPart(vdotq_s32(sum.raw, first.value, second.value));
+#else
   // Two products of -128 by itself do not fit i16.
   const int16x8_t low = vmull_s8(vget_low_s8(first.value), vget_low_s8(second.value));
   const int16x8_t high = vmull_s8(vget_high_s8(first.value), vget_high_s8(second.value));
   return IntPart(vpadalq_s16(vpadalq_s16(sum.raw, low), high));
+#endif
 }
 [[gnu::always_inline]] inline IntPart add_elements(IntPart sum, const Factor& second) {
   return IntPart(vpadalq_s16(sum.raw, vpaddlq_s8(second.value)));

@@ -11,14 +11,27 @@ HWY_BEFORE_NAMESPACE();
 namespace npu::simd {
 namespace {
 
-/// Groups of an input row that are blocks at a time: 4096 elements.
-inline constexpr std::uint64_t kPieceGroups = 32;
+inline constexpr unsigned kColumnsAtOnce = 4;
+/// Rows for which weights are loaded once: as long as these stay in registers.
+template <Type kType>
+inline constexpr unsigned kBlockRows = kParts == 1           ? 4
+                                       : kType == Type::Q4_0 ? 2
+                                                             : 1;
 /// Columns whose sums are kept from piece to piece.
 inline constexpr std::uint64_t kPanelColumns = 256;
-inline constexpr unsigned kColumnsAtOnce = 4;
+/// Groups of an input row that are blocks at a time: 4096 elements of one row, less of several.
+template <unsigned kRows>
+inline constexpr std::uint64_t kPieceGroups = kRows == 1 ? 32 : 16;
 
+template <unsigned kRows>
+struct BlockPiece {
+  BlockGroup group[kRows][kPieceGroups<kRows>];
+};
+
+/// Of each row.
+template <unsigned kRows>
 struct BlockSums {
-  alignas(64) float lane[kPanelColumns / kColumnsAtOnce][kLanes];
+  Wide row[kRows];
 };
 
 /// Scales of a group of four columns, as they lie in the lanes. Put together in general registers: what puts 16 bits
@@ -37,22 +50,26 @@ template <Type kType>
 
 /// Adds the products of a group. Neither a weight's scale times a sum of integers nor what is added to overflows or
 /// underflows where the result does not.
-template <Type kType>
-[[gnu::always_inline]] inline void add_group(Wide& sum, std::byte* const (&column)[kColumnsAtOnce],
-                                             std::uint64_t offset, const BlockGroup& x) {
+template <Type kType, unsigned kRows>
+[[gnu::always_inline]] inline void add_group(BlockSums<kRows>& sums, std::byte* const (&column)[kColumnsAtOnce],
+                                             std::uint64_t offset, const BlockPiece<kRows>& x, std::uint64_t group) {
   Weights weights[kColumnsAtOnce];
   unrolled<kColumnsAtOnce>(
       [&] [[gnu::always_inline]] (auto i) { weights[i] = load_weights<kType>(column[i] + offset); });
   const Wide scales = load_scales<kType>(column, offset);
-  const WideInt products = multiply_group<kType>(weights, x);
-  unrolled<kParts>([&] [[gnu::always_inline]] (auto part) {
-    IntPart exact = products.part[part];
-    if constexpr (kWeightOffset<kType> != 0) {
-      exact = hn::Sub(exact, hn::Load(Ints(), &x.excess[0][0] + part * kPartLanes));
-    }
-    const auto scaled = hn::Mul(scales.part[part], hn::ConvertTo(Floats(), exact));
-    const auto scale = hn::Load(Floats(), &x.scale[0][0] + part * kPartLanes);
-    sum.part[part] = hn::MulAdd(scaled, scale, sum.part[part]);
+  unrolled<kRows>([&] [[gnu::always_inline]] (auto m) {
+    const BlockGroup& blocks = x.group[m][group];
+    const WideInt products = multiply_group<kType>(weights, blocks);
+    Wide& sum = sums.row[m];
+    unrolled<kParts>([&] [[gnu::always_inline]] (auto part) {
+      IntPart exact = products.part[part];
+      if constexpr (kWeightOffset<kType> != 0) {
+        exact = hn::Sub(exact, hn::Load(Ints(), &blocks.excess[0][0] + part * kPartLanes));
+      }
+      const auto scaled = hn::Mul(scales.part[part], hn::ConvertTo(Floats(), exact));
+      const auto scale = hn::Load(Floats(), &blocks.scale[0][0] + part * kPartLanes);
+      sum.part[part] = hn::MulAdd(scaled, scale, sum.part[part]);
+    });
   });
 }
 
@@ -69,73 +86,100 @@ struct LastGroup {
   std::byte* column[kColumnsAtOnce];
 };
 
-/// A piece of a row of the input, and where it is in the rows of weights.
-struct Piece {
-  const BlockGroup* groups;
+/// Where a piece is in the rows of weights.
+struct PieceOf {
   std::uint64_t first_block;
   std::uint64_t blocks;
 };
 
-template <Type kType>
-[[gnu::always_inline]] inline Wide add_piece(Wide sum, std::byte* const (&column)[kColumnsAtOnce], const Piece& piece) {
+template <Type kType, unsigned kRows>
+[[gnu::always_inline]] inline void add_piece(BlockSums<kRows>& sums, std::byte* const (&column)[kColumnsAtOnce],
+                                             const BlockPiece<kRows>& x, const PieceOf& piece) {
   constexpr std::uint64_t kBytes = kBlockBytes<kType>;
   const std::uint64_t whole = piece.blocks / kGroup;
   for (std::uint64_t group = 0; group < whole; ++group) {
-    add_group<kType>(sum, column, (piece.first_block + group * kGroup) * kBytes, piece.groups[group]);
+    add_group<kType, kRows>(sums, column, (piece.first_block + group * kGroup) * kBytes, x, group);
   }
   if (piece.blocks % kGroup != 0) {
     const LastGroup<kType> last(column, (piece.first_block + whole * kGroup) * kBytes, piece.blocks % kGroup);
-    add_group<kType>(sum, last.column, 0, piece.groups[whole]);
+    add_group<kType, kRows>(sums, last.column, 0, x, whole);
   }
-  return sum;
 }
 
-[[gnu::always_inline]] inline Wide load_sums(const float* lanes) {
-  return make_wide([&] [[gnu::always_inline]] (auto i) { return hn::Load(Floats(), lanes + i * kPartLanes); });
+/// Sums of a panel, from piece to piece.
+template <unsigned kRows>
+struct PanelSums {
+  alignas(64) float lane[kPanelColumns / kColumnsAtOnce][kRows][kLanes];
+};
+
+template <unsigned kRows>
+[[gnu::always_inline]] inline void load_sums(BlockSums<kRows>& sums, const float (&lanes)[kRows][kLanes], bool zero) {
+  unrolled<kRows>([&] [[gnu::always_inline]] (auto m) {
+    sums.row[m] =
+        zero ? wide_zero()
+             : make_wide([&] [[gnu::always_inline]] (auto i) { return hn::Load(Floats(), lanes[m] + i * kPartLanes); });
+  });
 }
-[[gnu::always_inline]] inline void store_sums(const Wide& sums, float* lanes) {
-  unrolled<kParts>([&] [[gnu::always_inline]] (auto i) { hn::Store(sums.part[i], Floats(), lanes + i * kPartLanes); });
+template <unsigned kRows>
+[[gnu::always_inline]] inline void store_sums(const BlockSums<kRows>& sums, float (&lanes)[kRows][kLanes]) {
+  unrolled<kRows>([&] [[gnu::always_inline]] (auto m) {
+    unrolled<kParts>(
+        [&] [[gnu::always_inline]] (auto i) { hn::Store(sums.row[m].part[i], Floats(), lanes[m] + i * kPartLanes); });
+  });
 }
 
-/// One row of the output, columns [begin, end): at most kPanelColumns of them if the row has several pieces.
-template <Type kType>
+/// Some rows of the output, columns [begin, end), at most kPanelColumns. `x` may have the rows' only piece already.
+template <Type kType, unsigned kRows>
 void multiply_panel(const Checked& command, std::uint64_t row, std::uint64_t begin, std::uint64_t end,
-                    BlockGroup (&groups)[kPieceGroups], bool keep) {
+                    BlockPiece<kRows>& x, bool is_made) {
   namespace operand = abi::npu::operand;
-  constexpr std::uint64_t kPieceBlocks = kPieceGroups * kGroup;
+  constexpr std::uint64_t kPieceBlocks = kPieceGroups<kRows> * kGroup;
   const FinishReal finish(command);
-  const MemF32* const x = f32_row(command.operands[operand::kInput], row);
-  MemF32* const y = f32_row(command.operands[operand::kOutput], row);
   const std::uint64_t blocks = command.dims[abi::npu::dim::kInner] / kBlockElements;
-  BlockSums sums;
+  PanelSums<kRows> kept;
   for (std::uint64_t first = 0; first < blocks; first += kPieceBlocks) {
-    const Piece piece = {groups, first, blocks - first < kPieceBlocks ? blocks - first : kPieceBlocks};
-    if (!keep) {
-      quantise_row(x + first * kBlockElements, piece.blocks, kWeightOffset<kType>, groups);
+    const PieceOf piece = {first, blocks - first < kPieceBlocks ? blocks - first : kPieceBlocks};
+    for (unsigned m = 0; m < kRows && !is_made; ++m) {
+      const MemF32* const from = f32_row(command.operands[operand::kInput], row + m);
+      quantise_row(from + first * kBlockElements, piece.blocks, kWeightOffset<kType>, x.group[m]);
     }
     for (std::uint64_t column = begin; column < end; column += kColumnsAtOnce) {
       const std::uint64_t count = end - column < kColumnsAtOnce ? end - column : kColumnsAtOnce;
       const RowStarts<kColumnsAtOnce> weight(command.operands[operand::kWeight], column, count);
-      float* const lanes = sums.lane[(column - begin) / kColumnsAtOnce % (kPanelColumns / kColumnsAtOnce)];
-      const Wide sum = add_piece<kType>(first == 0 ? wide_zero() : load_sums(lanes), weight.row, piece);
+      auto& lanes = kept.lane[(column - begin) / kColumnsAtOnce];
+      BlockSums<kRows> sums;
+      load_sums<kRows>(sums, lanes, first == 0);
+      add_piece<kType, kRows>(sums, weight.row, x, piece);
       if (first + piece.blocks < blocks) {
-        store_sums(sum, lanes);
-      } else {
-        finish.write(fold_to_four(sum), column, count, y + column);
+        store_sums<kRows>(sums, lanes);
+        continue;
       }
+      unrolled<kRows>([&] [[gnu::always_inline]] (auto m) {
+        finish.write(fold_to_four(sums.row[m]), column, count,
+                     f32_row(command.operands[operand::kOutput], row + m) + column);
+      });
     }
+  }
+}
+
+template <Type kType, unsigned kRows>
+void multiply_block_rows(const Checked& command, std::uint64_t row, const Tile& unit) {
+  BlockPiece<kRows> x;
+  const bool one_piece = command.dims[abi::npu::dim::kInner] <= kPieceGroups<kRows> * kGroup * kBlockElements;
+  for (std::uint64_t begin = unit.column_begin; begin < unit.column_end; begin += kPanelColumns) {
+    const std::uint64_t end = unit.column_end - begin < kPanelColumns ? unit.column_end : begin + kPanelColumns;
+    multiply_panel<kType, kRows>(command, row, begin, end, x, one_piece && begin != unit.column_begin);
   }
 }
 
 template <Type kType>
 void multiply_blocks(const Checked& command, const Tile& unit) {
-  BlockGroup groups[kPieceGroups];
-  const bool one_piece = command.dims[abi::npu::dim::kInner] <= kPieceGroups * kGroup * kBlockElements;
-  for (std::uint64_t row = unit.row_begin; row < unit.row_end; ++row) {
-    for (std::uint64_t begin = unit.column_begin; begin < unit.column_end; begin += kPanelColumns) {
-      const std::uint64_t end = unit.column_end - begin < kPanelColumns ? unit.column_end : begin + kPanelColumns;
-      multiply_panel<kType>(command, row, begin, end, groups, one_piece && begin != unit.column_begin);
-    }
+  std::uint64_t row = unit.row_begin;
+  for (; row + kBlockRows<kType> <= unit.row_end; row += kBlockRows<kType>) {
+    multiply_block_rows<kType, kBlockRows<kType>>(command, row, unit);
+  }
+  for (; row < unit.row_end; ++row) {
+    multiply_block_rows<kType, 1>(command, row, unit);
   }
 }
 

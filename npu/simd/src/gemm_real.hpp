@@ -65,32 +65,35 @@ template <unsigned kRows, Type kWeight>
   return tile;
 }
 
-/// Some rows of the output, columns [begin, end).
+/// Some rows of the output, at most kTileColumns columns.
 template <unsigned kRows, Type kWeight>
-void multiply_rows(const Checked& command, std::uint64_t row, std::uint64_t begin, std::uint64_t end) {
+[[gnu::always_inline]] inline void multiply_rows(const Checked& command, const FinishReal& finish, std::uint64_t row,
+                                                 const RowStarts<kTileColumns>& weight, std::uint64_t column,
+                                                 std::uint64_t count) {
   namespace operand = abi::npu::operand;
-  const FinishReal finish(command);
   const RowStarts<kRows> x(command.operands[operand::kInput], row, kRows);
-  for (std::uint64_t column = begin; column < end; column += kTileColumns) {
-    const std::uint64_t count = end - column < kTileColumns ? end - column : kTileColumns;
-    const RowStarts<kTileColumns> weight(command.operands[operand::kWeight], column, count);
-    const RealTile<kRows> tile = multiply_tile<kRows, kWeight>(x, weight, command.dims[abi::npu::dim::kInner]);
-    unrolled<kRows>([&] [[gnu::always_inline]] (auto m) {
-      const Wide* const sum = tile.sum[m];
-      finish.write(fold(sum[0], sum[1], sum[2], sum[3]), column, count,
-                   f32_row(command.operands[operand::kOutput], row + m) + column);
-    });
-  }
+  const RealTile<kRows> tile = multiply_tile<kRows, kWeight>(x, weight, command.dims[abi::npu::dim::kInner]);
+  unrolled<kRows>([&] [[gnu::always_inline]] (auto m) {
+    const Wide* const sum = tile.sum[m];
+    finish.write(fold(sum[0], sum[1], sum[2], sum[3]), column, count,
+                 f32_row(command.operands[operand::kOutput], row + m) + column);
+  });
 }
 
+/// Columns first: their weights stay in the cache for all rows.
 template <Type kWeight>
 void multiply_real(const Checked& command, const Tile& unit) {
-  std::uint64_t row = unit.row_begin;
-  for (; row + kTileRows <= unit.row_end; row += kTileRows) {
-    multiply_rows<kTileRows, kWeight>(command, row, unit.column_begin, unit.column_end);
-  }
-  for (; row < unit.row_end; ++row) {
-    multiply_rows<1, kWeight>(command, row, unit.column_begin, unit.column_end);
+  const FinishReal finish(command);
+  for (std::uint64_t column = unit.column_begin; column < unit.column_end; column += kTileColumns) {
+    const std::uint64_t count = unit.column_end - column < kTileColumns ? unit.column_end - column : kTileColumns;
+    const RowStarts<kTileColumns> weight(command.operands[abi::npu::operand::kWeight], column, count);
+    std::uint64_t row = unit.row_begin;
+    for (; row + kTileRows <= unit.row_end; row += kTileRows) {
+      multiply_rows<kTileRows, kWeight>(command, finish, row, weight, column, count);
+    }
+    for (; row < unit.row_end; ++row) {
+      multiply_rows<1, kWeight>(command, finish, row, weight, column, count);
+    }
   }
 }
 

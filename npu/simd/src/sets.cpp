@@ -2,6 +2,11 @@
 
 #include "npu/simd/kernels.hpp"
 
+#if defined(NPU_SIMD_HAS_DOT_PRODUCTS)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#endif
+
 namespace npu {
 
 namespace {
@@ -27,8 +32,8 @@ bool has_avx3() {
 
 std::array<const KernelSet*, 3> available_simd_kernels() {
   std::array<const KernelSet*, 3> found{};
+  [[maybe_unused]] std::size_t count = 0;
 #if defined(__x86_64__)
-  std::size_t count = 0;
   if (has_avx3()) {
     found[count++] = &simd::avx3_kernels();
   }
@@ -36,7 +41,13 @@ std::array<const KernelSet*, 3> available_simd_kernels() {
     found[count++] = &simd::avx2_kernels();
   }
 #elif defined(__aarch64__)
-  found[0] = &simd::neon_kernels();
+#if defined(NPU_SIMD_HAS_DOT_PRODUCTS)
+  // What the kernel told the process when it started: no system call.
+  if ((getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0) {
+    found[count++] = &simd::neon_dotprod_kernels();
+  }
+#endif
+  found[count++] = &simd::neon_kernels();
 #endif
   return found;
 }

@@ -11,5 +11,6 @@ const KernelSet& avx2_kernels();  ///< with FMA and F16C
 
 // AArch64
 const KernelSet& neon_kernels();
+const KernelSet& neon_dotprod_kernels();  ///< Armv8.2 with FEAT_DotProd; not in the guest
 
 }  // namespace npu::simd

@@ -16,6 +16,13 @@
 #define HWY_HAVE_RUNTIME_DISPATCH 0
 #endif
 #include <hwy/highway.h>
+#if defined(NPU_SIMD_DOT_PRODUCTS)
+// Arm's dot products of i8, for which Highway 1.0.3 has no target.
+#undef HWY_BEFORE_NAMESPACE
+#undef HWY_AFTER_NAMESPACE
+#define HWY_BEFORE_NAMESPACE() HWY_PUSH_ATTRIBUTES("arch=armv8.2-a+dotprod") static_assert(true)
+#define HWY_AFTER_NAMESPACE() HWY_POP_ATTRIBUTES static_assert(true)
+#endif
 #if HWY_TARGET == HWY_AVX3
 // Dot products of i8, which Highway has no operation for. Its next target, AVX3_DL, would take VNNI's other encoding,
 // which the first processors with this one lack.
