@@ -260,8 +260,8 @@ struct DeviceInfo {
   Le64 max_command_cycles;  ///< of one command
   Le64 clock_hz;            ///< of the modelled device
   Le32 bytes_per_cycle;
-  Le32 f32_macs_per_cycle;  ///< of f32 and f16
-  Le32 i8_macs_per_cycle;   ///< of i8, Q8_0 and Q4_0
+  Le32 f32_macs_per_cycle;  ///< of f32, f16, Q8_0 and Q4_0
+  Le32 i8_macs_per_cycle;   ///< of i8
   Le32 f32_ops_per_cycle;   ///< of elementwise operations
   Le64 opcodes;             ///< bit n: Opcode n is there
   Le64 device_ns;           ///< device time when this was written

@@ -148,12 +148,12 @@ TEST_F(Layers, cost_what_the_model_says) {
   (void)*made->softmax(in);
   in_thread([&] {
     const auto inference = *Inference::make(npu, *made);
-    // 2560 bytes each: 80 cycles. 320 elements of 1 and of 12 operations: 20 and 240 cycles. 200 to start.
+    // 2560 bytes each: 40 cycles. 320 elements of 1 and of 12 operations: 20 and 240 cycles. 100 to start.
     EXPECT_EQ(inference->layers(), 2U);
     EXPECT_EQ(inference->layer(0).name, "relu");
-    EXPECT_EQ(inference->layer(0).cycles, 280U);
-    EXPECT_EQ(inference->layer(1).cycles, 440U);
-    EXPECT_EQ(inference->cycles(), 720U);
+    EXPECT_EQ(inference->layer(0).cycles, 140U);
+    EXPECT_EQ(inference->layer(1).cycles, 340U);
+    EXPECT_EQ(inference->cycles(), 480U);
   });
 }
 

@@ -72,11 +72,11 @@ TEST_F(Cpu, computes_and_says_what_it_cost) {
     ASSERT_TRUE(npu.run(*job));
     EXPECT_TRUE(job->end().ok());
     EXPECT_EQ(out.values[3], 42.0F);
-    // 64 elements: 768 bytes in 24 cycles, 4 for computing, and 200 for the start.
-    EXPECT_EQ(job->end().cycles, 2 * 224U);
+    // 64 elements: 768 bytes in 12 cycles, 4 for computing, and 100 for the start.
+    EXPECT_EQ(job->end().cycles, 2 * 112U);
     EXPECT_EQ(job->end().run_ns, 2 * 10'000U);
     EXPECT_EQ(counter(&abi::npu::Counters::commands), 2U);
-    EXPECT_EQ(counter(&abi::npu::Counters::busy_cycles), 2 * 224U);
+    EXPECT_EQ(counter(&abi::npu::Counters::busy_cycles), 2 * 112U);
     EXPECT_EQ(counter(&abi::npu::Counters::bytes_written), 2 * 256U);
     EXPECT_EQ(counter(&abi::npu::Counters::jobs_submitted), 1U);
     EXPECT_EQ(npu.read_counters()->jobs_by_status[0], 1U);
@@ -119,7 +119,7 @@ TEST_F(Cpu, abort_ends_a_job_after_the_unit_that_runs) {
     ASSERT_TRUE(npu.run(*job));
     EXPECT_EQ(job->end().status, Status::Aborted);
     EXPECT_EQ(job->end().command, 1U);
-    EXPECT_EQ(job->end().cycles, 224U);
+    EXPECT_EQ(job->end().cycles, 112U);
   });
 }
 
@@ -156,7 +156,7 @@ TEST_F(Cpu, at_modelled_time_each_command_takes_its_cycles) {
     (void)job->add(nothing());
     job->options.at_modelled_time = true;
     ASSERT_TRUE(npu.run(*job));
-    EXPECT_EQ(job->end().run_ns, 2 * 200U);
+    EXPECT_EQ(job->end().run_ns, 2 * 100U);
   });
 }
 

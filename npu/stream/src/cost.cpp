@@ -7,14 +7,23 @@ namespace npu {
 
 namespace {
 
-bool is_blocks(abi::npu::Type type) { return type == abi::npu::Type::Q8_0 || type == abi::npu::Type::Q4_0; }
+std::uint64_t mac_cycles(Rate rate, std::uint64_t macs, const Model& model) {
+  switch (rate) {
+    case Rate::F32:
+      return divide_up(macs, model.f32_macs_per_cycle);
+    case Rate::I8:
+      return divide_up(macs, model.i8_macs_per_cycle);
+    case Rate::Elements:
+      break;
+  }
+  return divide_up(saturating_multiply(macs, 2), model.f32_ops_per_cycle);
+}
 
 std::uint64_t compute_cycles(const Form& form, const Checked& command, const Model& model) {
   std::uint64_t cycles = 0;
   if (form.work.macs != 0) {
-    const bool i8 = form.rate == Rate::I8 || is_blocks(command.operands[abi::npu::operand::kWeight].type);
     const std::uint64_t macs = saturating_multiply(product(form.work.macs, command.dims), form.work.macs_each);
-    cycles = divide_up(macs, i8 ? model.i8_macs_per_cycle : model.f32_macs_per_cycle);
+    cycles = mac_cycles(form.rate, macs, model);
   }
   if (form.work.elements != 0) {
     const std::uint64_t operations =

@@ -155,11 +155,13 @@ struct Filter {
   DimSet rows;     ///< of the weights
   DimSet columns;  ///< of the weights
   DimSet each;     ///< MACs of an output element
+  bool reuse;      ///< an input is used for several outputs, so they are done by the MAC units
   Relation relation;
 };
-constexpr Filter kDense = {Opcode::Conv2d, kOutChannels, kWindow | dims(image::kChannels),
-                           kWindow | dims(image::kChannels), check_window};
-constexpr Filter kDepthwise = {Opcode::DepthwiseConv2d, kWindow, kOutChannels, kWindow, check_depthwise};
+constexpr Filter kDense = {
+    Opcode::Conv2d, kOutChannels, kWindow | dims(image::kChannels), kWindow | dims(image::kChannels),
+    true,           check_window};
+constexpr Filter kDepthwise = {Opcode::DepthwiseConv2d, kWindow, kOutChannels, kWindow, false, check_depthwise};
 
 /// With i8: as TFLite quantises; without: f32.
 constexpr Form convolution(const Filter& filter, bool i8) {
@@ -170,7 +172,9 @@ constexpr Form convolution(const Filter& filter, bool i8) {
   return {.opcode = filter.opcode,
           .flags = i8 ? flag::kPerTensor : flag::kClamp,
           .dims = static_cast<DimSet>(kPoolDims | kOutChannels | dims(image::kDilation)),
-          .rate = i8 ? Rate::I8 : Rate::F32,
+          .rate = !filter.reuse ? Rate::Elements
+                  : i8          ? Rate::I8
+                                : Rate::F32,
           .params = {zero, zero, i8 ? BoundMin : ClampMin, i8 ? BoundMax : ClampMax, Padding, Padding},
           .operands = {tensor(type, kOutRows, dims(image::kOutWidth) | kOutChannels), image_input(type),
                        tensor(type, filter.rows, filter.columns), optional_row(i8 ? kI32 : kF32, kOutChannels), channel,
@@ -191,7 +195,7 @@ constexpr Form pool(Opcode opcode, bool i8) {
           .dims = kPoolDims,
           .params = params,
           .operands = {tensor(type, kOutRows, kOutColumns), image_input(type)},
-          .work = {.elements = kOutRows | kOutColumns | kWindow, .operations_each = 1},
+          .work = {.elements = kOutRows | kOutColumns | kWindow, .operations_each = 2},
           .relation = check_window};
 }
 

@@ -54,7 +54,11 @@ enum class ParamRule : std::uint8_t {
 };
 
 /// Which MACs a form uses.
-enum class Rate : std::uint8_t { F32, I8 };
+enum class Rate : std::uint8_t {
+  F32,
+  I8,
+  Elements,  ///< none: a MAC is two operations on elements, since no number is used for several outputs
+};
 
 /// What a form takes to compute: `macs` and `elements` are products of dimensions.
 struct Work {
@@ -82,7 +86,7 @@ struct Form {
   std::uint8_t outputs = 1;   ///< bit n: operand n is written
   std::uint8_t in_place = 0;  ///< bit n: operand n may be where operand 0 is, exactly
   bool same_type = false;     ///< operands 0 and 1 have one type
-  Rate rate = Rate::F32;      ///< of its MACs; where the weights are blocks it is that of i8
+  Rate rate = Rate::F32;      ///< of its MACs
   std::array<ParamRule, abi::npu::kMaxParams> params{};
   std::array<OperandRule, abi::npu::kMaxOperands> operands{};
   Work work{};

@@ -12,7 +12,7 @@ using abi::npu::Opcode;
 using abi::npu::Type;
 using testing::Scene;
 
-constexpr Model kModel;  // 32 bytes, 64 f32 and 256 i8 MACs, 16 operations a cycle; 200 to start
+constexpr Model kModel;  // 64 bytes, 64 f32 and 256 i8 MACs, 16 operations a cycle; 100 to start
 
 TEST(Cost, gemv_of_blocks_is_bound_by_memory) {
   Scene scene(Opcode::Gemm, {1, 4096, 4096});
@@ -21,9 +21,9 @@ TEST(Cost, gemv_of_blocks_is_bound_by_memory) {
   constexpr std::uint64_t kWeights = 4096ULL * 4096 / 32 * 34;
   EXPECT_EQ(cost.bytes_read, kWeights + 4096ULL * 4);
   EXPECT_EQ(cost.bytes_written, 4096ULL * 4);
-  EXPECT_EQ(cost.memory_cycles, (kWeights + 2ULL * 4096 * 4) / 32);
-  EXPECT_EQ(cost.compute_cycles, 4096ULL * 4096 / 256 + 4096 * 2 / 16);
-  EXPECT_EQ(cost.cycles, cost.memory_cycles + 200);
+  EXPECT_EQ(cost.memory_cycles, (kWeights + 2ULL * 4096 * 4) / 64);
+  EXPECT_EQ(cost.compute_cycles, 4096ULL * 4096 / 64 + 4096 * 2 / 16);
+  EXPECT_EQ(cost.cycles, cost.memory_cycles + 100);
 }
 
 TEST(Cost, gemm_of_f32_is_bound_by_macs) {
@@ -31,8 +31,8 @@ TEST(Cost, gemm_of_f32_is_bound_by_macs) {
   scene.operand({0, Type::F32, 64, 64}).operand({1, Type::F32, 64, 64}).operand({2, Type::F32, 64, 64});
   const Cost cost = scene.check(kModel)->cost;
   EXPECT_EQ(cost.compute_cycles, 64ULL * 64 * 64 / 64 + 64 * 64 * 2 / 16);
-  EXPECT_EQ(cost.memory_cycles, 3ULL * 64 * 64 * 4 / 32);
-  EXPECT_EQ(cost.cycles, cost.compute_cycles + 200);
+  EXPECT_EQ(cost.memory_cycles, 3ULL * 64 * 64 * 4 / 64);
+  EXPECT_EQ(cost.cycles, cost.compute_cycles + 100);
 }
 
 TEST(Cost, attention_counts_what_each_row_sees) {
@@ -63,7 +63,21 @@ TEST(Cost, a_convolution_counts_taps_in_the_padding_too) {
   EXPECT_EQ(cost.compute_cycles, 4ULL * 4 * 16 * 72 / 256 + 4ULL * 4 * 16 * 8 / 16);
 }
 
-TEST(Cost, nothing_to_do_takes_the_start) { EXPECT_EQ(Scene(Opcode::Nop, {}).check(kModel)->cost.cycles, 200U); }
+TEST(Cost, a_depthwise_convolution_uses_no_mac_units) {
+  Scene scene(Opcode::DepthwiseConv2d, {1, 4, 4, 8, 4, 4, 8, 3, 3, 1, 1, 1});
+  scene.i(4, 1).i(5, 1);
+  scene.operand({0, Type::F32, 4, 32}).operand({1, Type::F32, 4, 32}).operand({2, Type::F32, 9, 8});
+  const Cost cost = scene.check(kModel)->cost;
+  EXPECT_EQ(cost.compute_cycles, 4ULL * 4 * 8 * 9 * 2 / 16 + 4ULL * 4 * 8 * 2 / 16);
+}
+
+TEST(Cost, a_pool_compares_and_adds_each_tap) {
+  Scene scene(Opcode::MaxPool, {1, 4, 4, 8, 2, 2, 0, 2, 2, 2, 2});
+  scene.operand({0, Type::F32, 2, 16}).operand({1, Type::F32, 4, 32});
+  EXPECT_EQ(scene.check(kModel)->cost.compute_cycles, 2ULL * 2 * 8 * 4 * 2 / 16);
+}
+
+TEST(Cost, nothing_to_do_takes_the_start) { EXPECT_EQ(Scene(Opcode::Nop, {}).check(kModel)->cost.cycles, 100U); }
 
 TEST(Arithmetic, what_does_not_fit_is_the_largest_number) {
   constexpr std::uint64_t kHigh = std::uint64_t{1} << 63;

@@ -44,11 +44,11 @@ struct Fault {
 /// The modelled device (docs/npu.md, Cost).
 struct Model {
   std::uint64_t clock_hz = 1'000'000'000;
-  std::uint32_t bytes_per_cycle = 32;
+  std::uint32_t bytes_per_cycle = 64;
   std::uint32_t f32_macs_per_cycle = 64;
   std::uint32_t i8_macs_per_cycle = 256;
   std::uint32_t f32_ops_per_cycle = 16;
-  std::uint32_t start_cycles = 200;  ///< what starting a command takes
+  std::uint32_t start_cycles = 100;  ///< what starting a command takes
   std::uint64_t max_command_cycles = 4'000'000'000;
 };
 
