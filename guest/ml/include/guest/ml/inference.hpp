@@ -26,8 +26,8 @@ class Inference {
 
   /// The memory of a tensor: write inputs there before run(), read outputs after it.
   [[nodiscard]] std::span<std::byte> bytes(Value value) const;
-  /// Where the tensor lies from now on instead: in the caller's own region, [batch, elements] without gaps. Not of
-  /// tensors that were never in a network; not while the job is in flight.
+  /// Where the tensor lies from now on instead: in the caller's own region, [batch, elements] without gaps. Not
+  /// while the job is in flight.
   void place(Value value, const Place& place);
 
   /// Computes, and waits for it. Errors: ml-failed, which names the layer and the NPU's reason; and the NPU's.
