@@ -41,7 +41,8 @@ def guest_files():
     """What the tests with the SIS guest need on the host."""
     return {"build/tools/sisctl": nested_host.stripped(ROOT / "build/vmm-arm64/tools/sisctl"),
             "sis.Image": ROOT / "build/guest/sis.Image", "configs": ROOT / "configs",
-            "tools/examples": ROOT / "tools/examples",
+            "tools/examples": ROOT / "tools/examples", "models": ROOT / "models",
+            "tools/models/gguf.py": ROOT / "tools/models/gguf.py",
             **{f"programs/{path.name}": path for path in sorted((ROOT / "build/guest/user").glob("*.elf"))}}
 
 
@@ -71,7 +72,7 @@ class Sisvmm(OnKvm):
     def test_integration_list(self):
         if os.environ.get("SIS_KVM_ALL"):
             # A guest that loops for some seconds, and 3,000 lines of console output, are many emulated instructions.
-            return self.run_tests("tests/integration", WHOLE_LIST, guest_files(), 158, limit_s=2400)
+            return self.run_tests("tests/integration", WHOLE_LIST, guest_files(), 161, limit_s=2400)
         return self.run_tests("tests/integration", LIST, guest_files(), 40)
 
     def test_stolen_time(self):
