@@ -2,8 +2,8 @@
 
 #include "bytes.hpp"
 #include "files.hpp"
-#include "netpbm.hpp"
 #include "guest/graph/operators/pattern.hpp"
+#include "netpbm.hpp"
 
 namespace guest::graph {
 namespace {

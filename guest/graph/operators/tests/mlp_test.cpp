@@ -7,7 +7,7 @@
 #include <string>
 
 #include "../src/mlp_model.hpp"
-#include "../src/pattern.hpp"
+#include "guest/graph/operators/pattern.hpp"
 #include "guest/graph/operators/services.hpp"
 #include "kind_fixture.hpp"
 

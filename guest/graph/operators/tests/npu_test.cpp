@@ -9,9 +9,9 @@
 #include <map>
 #include <string>
 
-#include "../src/pattern.hpp"
 #include "../src/random.hpp"
 #include "guest/gguf/testing/builder.hpp"
+#include "guest/graph/operators/pattern.hpp"
 #include "guest/graph/operators/services.hpp"
 #include "guest/kernel/failing_memory/failing_memory.hpp"
 #include "guest/kernel/threads/testing/fake_cpus.hpp"
