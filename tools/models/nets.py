@@ -417,7 +417,7 @@ def read(path):
 
 # ---- a program for each model
 
-FIRST = 100  # images that our own kernels are tested with
+FIRST = 50  # images that our own kernels are tested with
 
 
 def main(program, *, document, make, held_out):
