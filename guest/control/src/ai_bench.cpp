@@ -7,7 +7,7 @@
 #include "guest/npu/cpu_accelerator.hpp"
 #include "guest/npu/npu.hpp"
 #include "ml_commands.hpp"
-#include "npu/kernels/kernels.hpp"
+#include "npu/simd/kernels.hpp"
 #include "npu_common.hpp"
 #include "sorted_samples.hpp"
 
@@ -41,7 +41,7 @@ class AiBench final : public Background {
     npu::Npu& ours = npu::npu();
     const bool has_device = ours.info().name != "cpu";
     if (has_device) {
-      cpu.reset(new (std::nothrow) npu::CpuAccelerator(::npu::scalar_kernels()));
+      cpu.reset(new (std::nothrow) npu::CpuAccelerator(::npu::simd_kernels()));
     }
     if (samples_ == nullptr || (has_device && cpu == nullptr)) {
       return refuse(error::kBusy, "", "no memory for {} inferences", count_);
@@ -138,7 +138,7 @@ class AiBench final : public Background {
 HandlerResult handle_ai_bench(Services& services, const Arguments& arguments, Caller& caller, ResultMap&) {
   const std::string_view only = arguments.has("model") ? model_name(arguments.text("model")) : std::string_view();
   return Background::start(std::unique_ptr<Background>(new (std::nothrow) AiBench(
-                               services.clock, only, static_cast<std::uint32_t>(arguments.number("count", 100)))),
+                               services.clock, only, static_cast<std::uint32_t>(arguments.number("count", 20)))),
                            "ai_bench", caller);
 }
 

@@ -3,12 +3,30 @@
 #include <new>
 
 #include "background.hpp"
+#include "guest/kernel/panic.hpp"
 #include "guest/npu/npu.hpp"
 #include "ml_commands.hpp"
 #include "npu_common.hpp"
 
 namespace guest::control {
 namespace {
+
+constexpr std::size_t kMaxSide = 64;
+
+/// Two rows of the image a line, as characters are twice as high as wide.
+void draw(std::span<const std::byte> image, std::size_t side, CborWriter& writer) {
+  constexpr std::string_view kShades = " .:-=+*#%@";
+  kernel::require(side <= kMaxSide, "a model of the kernel wants a larger image");
+  writer.array(side / 2);
+  for (std::size_t y = 0; y + 1 < side; y += 2) {
+    kernel::FixedText<kMaxSide> line;
+    for (std::size_t x = 0; x < side; ++x) {
+      const auto at = [&](std::size_t row) { return std::to_integer<std::size_t>(image[row * side + x]); };
+      line.write(kShades.substr((at(y) + at(y + 1)) * kShades.size() / 512, 1));
+    }
+    writer.text(line.view());
+  }
+}
 
 class InfDemo final : public Background {
  public:
@@ -35,9 +53,7 @@ class InfDemo final : public Background {
     result.add("model", name_);
     result.add("accelerator", npu::npu().info().name);
     result.add("number", number_);
-    result.add("side", model_->side());
-    CborWriter& writer = result.key_for("image");
-    writer.bytes(model_->image());
+    draw(model_->image(), model_->side(), result.key_for("picture"));
     result.add("input", ml::describe(model_->input()).view());
     add_layers(result);
     result.add("job", end.id);
@@ -85,19 +101,6 @@ class InfDemo final : public Background {
   std::unique_ptr<DemoModel> model_;
 };
 
-/// Two rows of the image a line, as characters are twice as high as wide.
-void draw(kernel::TextOutput& output, const CborValue& image, std::size_t side) {
-  constexpr std::string_view kShades = " .:-=+*#%@";
-  for (std::size_t y = 0; y + 1 < side; y += 2) {
-    output.write("  ");
-    for (std::size_t x = 0; x < side; ++x) {
-      const auto at = [&](std::size_t row) { return std::to_integer<std::size_t>(image.content[row * side + x]); };
-      output.write(kShades.substr((at(y) + at(y + 1)) * kShades.size() / 512, 1));
-    }
-    output.write("\n");
-  }
-}
-
 }  // namespace
 
 HandlerResult handle_infdemo(Services&, const Arguments& arguments, Caller& caller, ResultMap&) {
@@ -111,7 +114,10 @@ void render_infdemo(kernel::TextOutput& output, const CborValue& result) {
   const auto number = [&](std::string_view key) { return find_cbor(result, key)->number; };
   kernel::format_to(output, "Image {}, a {}, for '{}' on the {}:\n", number("number"), text("expected"), text("model"),
                     text("accelerator"));
-  draw(output, *find_cbor(result, "image"), number("side"));
+  CborItems picture(*find_cbor(result, "picture"));
+  while (const auto line = picture.next()) {
+    kernel::format_to(output, "  {}\n", line->text());
+  }
   kernel::format_to(output, "{:<18} {:<20} {:>10}\n", "", text("input"), "cycles");
   CborItems layers(*find_cbor(result, "layers"));
   while (const auto layer = layers.next()) {

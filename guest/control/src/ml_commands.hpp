@@ -27,7 +27,7 @@ inline constexpr ArgumentSpec kAiBenchArguments[] = {
      .type = ArgumentType::Integer,
      .min = 1,
      .max = kMaxDemoImages,
-     .help = "inferences on each accelerator, up to 10000; 100 unless given"}};
+     .help = "inferences on each accelerator, up to 10000; 20 unless given"}};
 
 inline constexpr Command kAiBenchCommand = {
     .name = "ai_bench",

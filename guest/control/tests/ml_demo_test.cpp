@@ -34,8 +34,7 @@ TEST_F(NpuCommandTest, infdemo_goes_from_image_to_class) {
   EXPECT_EQ(answer["expected"], "circle");
   EXPECT_EQ(answer["class"], "circle");
   EXPECT_EQ(answer["right"], true);
-  EXPECT_EQ(answer["side"], 16);
-  EXPECT_EQ(answer["image"].get_binary().size(), 256U);
+  EXPECT_EQ(answer["picture"].size(), 8U) << "of 16 rows";
   std::uint64_t cycles = 0;
   for (const json& layer : answer["layers"]) {
     cycles += layer["cycles"].get<std::uint64_t>();
