@@ -3,6 +3,7 @@
 #include <atomic>
 #include <thread>
 
+#include "npu/simd/kernels.hpp"
 #include "run.hpp"
 
 namespace npu::testing {
@@ -52,16 +53,21 @@ class Scribbler {
 
 class HostileMemory : public ::testing::TestWithParam<const char*> {};
 
-TEST_P(HostileMemory, is_no_way_out) {
-  Scene scene = example(GetParam());
+void expect_no_way_out(const char* name, const KernelSet& set) {
+  Scene scene = example(name);
   const auto checked = scene.check();
   ASSERT_TRUE(checked);
-  const auto kernel = scalar_kernels().kernels[static_cast<unsigned>(checked->opcode)];
+  const auto kernel = set.kernels[static_cast<unsigned>(checked->opcode)];
   const Scribbler scribbler(scene);
   for (int i = 0; i < 200 || scribbler.rounds() < 3; ++i) {
     const auto reason = kernel(*checked, {.first = 0, .count = partition(*checked).units});
     ASSERT_TRUE(!reason || *reason == abi::npu::Reason::IndexRange);
   }
+}
+
+TEST_P(HostileMemory, is_no_way_out) {
+  expect_no_way_out(GetParam(), scalar_kernels());
+  expect_no_way_out(GetParam(), simd_kernels());
 }
 
 // Those whose work depends on what is in memory: ids, a heap in the output, shifts, scales.

@@ -1,6 +1,7 @@
 // What holds for every command: units cover the output, each alone; nothing else is written; in place is the same.
 #include <algorithm>
 
+#include "npu/simd/kernels.hpp"
 #include "run.hpp"
 
 namespace npu::testing {
@@ -27,10 +28,10 @@ bool is_output(const Scene& scene, unsigned operand) {
 
 class EveryCommand : public ::testing::TestWithParam<Example> {};
 
-TEST_P(EveryCommand, writes_its_outputs_rows_and_nothing_else) {
-  Scene scene = GetParam().make();
+void expect_only_outputs_written(const Example& example, const KernelSet& set) {
+  Scene scene = example.make();
   const auto before = contents(scene);
-  run(scene);
+  run(scene, set);
   const auto after = contents(scene);
   for (unsigned i = 0; i < kMaxOperands; ++i) {
     if (!is_output(scene, i)) {
@@ -46,10 +47,15 @@ TEST_P(EveryCommand, writes_its_outputs_rows_and_nothing_else) {
   }
 }
 
-TEST_P(EveryCommand, writes_all_of_its_output) {
-  // The same from two different backgrounds.
-  Scene zeros = GetParam().make();
-  Scene ones = GetParam().make();
+TEST_P(EveryCommand, writes_its_outputs_rows_and_nothing_else) {
+  expect_only_outputs_written(GetParam(), scalar_kernels());
+  expect_only_outputs_written(GetParam(), simd_kernels());
+}
+
+/// The same from two different backgrounds.
+void expect_all_written(const Example& example, const KernelSet& set) {
+  Scene zeros = example.make();
+  Scene ones = example.make();
   if (zeros.command.opcode == 0) {
     return;
   }
@@ -59,8 +65,8 @@ TEST_P(EveryCommand, writes_all_of_its_output) {
       std::ranges::fill(ones.bytes(i), std::byte{0xFF});
     }
   }
-  run(zeros);
-  run(ones);
+  run(zeros, set);
+  run(ones, set);
   const std::uint64_t row = row_bytes(zeros.spec(0).type, zeros.spec(0).columns);
   for (std::uint64_t at = 0; at < zeros.bytes(0).size(); ++at) {
     if (at % (row + zeros.spec(0).gap) < row) {
@@ -69,20 +75,25 @@ TEST_P(EveryCommand, writes_all_of_its_output) {
   }
 }
 
-TEST_P(EveryCommand, is_the_same_in_place_where_that_is_allowed) {
-  Scene apart = GetParam().make();
+TEST_P(EveryCommand, writes_all_of_its_output) {
+  expect_all_written(GetParam(), scalar_kernels());
+  expect_all_written(GetParam(), simd_kernels());
+}
+
+void expect_same_in_place(const Example& example, const KernelSet& set) {
+  Scene apart = example.make();
   if (!apart.has(0)) {
     return;
   }
-  run(apart);
+  run(apart, set);
   for (const unsigned input : {1U, 2U}) {
-    Scene in_place = GetParam().make();
+    Scene in_place = example.make();
     in_place.command.operands[0] = in_place.command.operands[input];
     const auto checked = in_place.check();
     if (!checked) {
       continue;
     }
-    run(in_place);
+    run(in_place, set);
     const std::uint64_t row = row_bytes(apart.spec(0).type, apart.spec(0).columns);
     for (std::uint64_t r = 0; r < apart.spec(0).rows; ++r) {
       const std::byte* const expected = apart.bytes(0).data() + r * (row + apart.spec(0).gap);
@@ -90,6 +101,11 @@ TEST_P(EveryCommand, is_the_same_in_place_where_that_is_allowed) {
       ASSERT_EQ(std::memcmp(expected, found, row), 0) << "row " << r << " over operand " << input;
     }
   }
+}
+
+TEST_P(EveryCommand, is_the_same_in_place_where_that_is_allowed) {
+  expect_same_in_place(GetParam(), scalar_kernels());
+  expect_same_in_place(GetParam(), simd_kernels());
 }
 
 std::string name_of(const ::testing::TestParamInfo<Example>& info) {
@@ -170,19 +186,25 @@ const std::vector<Example>& long_commands() {
 
 class LongCommand : public ::testing::TestWithParam<Example> {};
 
-TEST_P(LongCommand, is_the_same_however_it_is_shared_out) {
-  Scene whole = GetParam().make();
-  run(whole);
-  Scene backwards = GetParam().make();
+/// At once, and unit by unit from the last one on.
+void expect_same_however_shared(const Example& example, const KernelSet& set) {
+  Scene whole = example.make();
+  run(whole, set);
+  Scene backwards = example.make();
   const auto checked = backwards.check();
   ASSERT_TRUE(checked);
   const std::uint64_t units = partition(*checked).units;
   ASSERT_GT(units, 1U);
   for (std::uint64_t unit = units; unit-- > 0;) {
-    const auto kernel = scalar_kernels().kernels[static_cast<unsigned>(checked->opcode)];
+    const auto kernel = set.kernels[static_cast<unsigned>(checked->opcode)];
     ASSERT_FALSE(kernel(*checked, {.first = unit, .count = 1}));
   }
   EXPECT_TRUE(std::ranges::equal(whole.bytes(0), backwards.bytes(0)));
+}
+
+TEST_P(LongCommand, is_the_same_however_it_is_shared_out) {
+  expect_same_however_shared(GetParam(), scalar_kernels());
+  expect_same_however_shared(GetParam(), simd_kernels());
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, LongCommand, ::testing::ValuesIn(long_commands()),

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "npu/kernels/kernels.hpp"
+#include "npu/simd/kernels.hpp"
 #include "npu/testing/scene.hpp"
 
 namespace npu {
@@ -82,7 +83,7 @@ void expect_output(const Operand& operand, const json& output) {
 }
 
 /// Runs one vector, or sees it refused.
-void try_vector(const json& vector) {
+void try_vector(const json& vector, const KernelSet& set) {
   testing::Memory memory;
   for (const json& region : vector["regions"]) {
     const std::vector<std::byte> bytes = from_hex(region["bytes"]);
@@ -104,8 +105,8 @@ void try_vector(const json& vector) {
     EXPECT_EQ(checked.error().field_offset, expect.value("field_offset", 0xFFFF'FFFFU));
     return;
   }
-  const auto reason = scalar_kernels().kernels[static_cast<unsigned>(checked->opcode)](
-      *checked, {.first = 0, .count = partition(*checked).units});
+  const auto reason =
+      set.kernels[static_cast<unsigned>(checked->opcode)](*checked, {.first = 0, .count = partition(*checked).units});
   EXPECT_EQ(static_cast<unsigned>(reason.value_or(Reason::None)), expect["reason"]);
   EXPECT_FALSE(expect.contains("field_offset")) << "it was accepted";
   for (const json& output : expect.value("outputs", json::array())) {
@@ -122,7 +123,8 @@ TEST_P(Vectors, come_out_as_they_should) {
   ASSERT_FALSE(all["vectors"].empty());
   for (const json& vector : all["vectors"]) {
     SCOPED_TRACE(vector["name"].get<std::string>());
-    try_vector(vector);
+    try_vector(vector, scalar_kernels());
+    try_vector(vector, simd_kernels());
   }
 }
 
