@@ -20,7 +20,7 @@ TEST_F(NpuCommandTest, status_says_what_runs_the_jobs) {
 }
 
 TEST_F(NpuCommandTest, jobs_are_listed_with_how_they_ended) {
-  run_job({.priority = {}, .cycle_limit = 199});  // a command takes 200 at least
+  run_job({.priority = {}, .cycle_limit = 99});  // a command takes 100 at least
   run_job({.priority = Priority::Low});
   run_job({.priority = Priority::Critical});
   const json jobs = call("npu jobs", {"3"});
@@ -37,7 +37,7 @@ TEST_F(NpuCommandTest, jobs_are_listed_with_how_they_ended) {
   EXPECT_EQ(last["state"], "ended");
   EXPECT_EQ(last["priority"], "critical");
   EXPECT_EQ(last["commands"], 1);
-  EXPECT_EQ(last["cycles"], 200);
+  EXPECT_EQ(last["cycles"], 100);
   EXPECT_FALSE(last.contains("reason"));
   EXPECT_FALSE(last.contains("server"));
   EXPECT_EQ(jobs["in_flight"], 0);
@@ -89,7 +89,7 @@ TEST_F(NpuCommandTest, counters_are_of_the_device_and_of_the_driver) {
   };
   EXPECT_EQ(grown("device", "jobs_ok"), 1U);
   EXPECT_EQ(grown("device", "jobs_budget"), 1U);
-  EXPECT_EQ(grown("device", "busy_cycles"), 200U);
+  EXPECT_EQ(grown("device", "busy_cycles"), 100U);
   EXPECT_EQ(grown("driver", "jobs"), 2U);
   EXPECT_EQ(grown("driver", "job_faults"), 1U);
   EXPECT_EQ(after["device"]["jobs_in_flight"], 0);
