@@ -16,8 +16,12 @@ inline constexpr std::uint64_t kPositions = 64;
 template <unsigned kHeads>
 class Heads {
  public:
-  Heads(const Checked& command, std::uint64_t row, std::uint64_t head) : command_(command) {
+  /// What is here has to begin() before anything else.
+  Heads() = default;
+
+  void begin(const Checked& command, std::uint64_t row, std::uint64_t head) {
     namespace dim = abi::npu::dim::attention;
+    command_ = &command;
     elements_ = command.dims[dim::kHeadElements];
     scale_ = bits_to_f32(command.params[abi::npu::param::kScale]);
     first_ = head / (command.dims[dim::kQueryHeads] / command.dims[dim::kKeyHeads]) * elements_;
@@ -31,7 +35,7 @@ class Heads {
   void see(std::uint64_t begin, std::uint64_t count) {
     alignas(64) float score[kHeads][kPositions];
     float shrink[kHeads];
-    if (command_.operands[abi::npu::operand::kKeys].type == Type::F16) {
+    if (command_->operands[abi::npu::operand::kKeys].type == Type::F16) {
       find_scores<Type::F16>(begin, count, score);
     } else {
       find_scores<Type::F32>(begin, count, score);
@@ -39,7 +43,7 @@ class Heads {
     for (unsigned h = 0; h < kHeads; ++h) {
       shrink[h] = weigh(heads_[h], score[h], count);
     }
-    if (command_.operands[abi::npu::operand::kValues].type == Type::F16) {
+    if (command_->operands[abi::npu::operand::kValues].type == Type::F16) {
       add_values<Type::F16>(begin, count, score, shrink);
     } else {
       add_values<Type::F32>(begin, count, score, shrink);
@@ -79,7 +83,7 @@ class Heads {
   void find_scores(std::uint64_t begin, std::uint64_t count, float (&score)[kHeads][kPositions]) const {
     constexpr std::uint64_t kBytes = kType == Type::F16 ? sizeof(std::uint16_t) : sizeof(float);
     for (std::uint64_t t = 0; t < count; t += kTileColumns) {
-      RowStarts<kTileColumns> keys(command_.operands[abi::npu::operand::kKeys], begin + t,
+      RowStarts<kTileColumns> keys(command_->operands[abi::npu::operand::kKeys], begin + t,
                                    count - t < kTileColumns ? count - t : kTileColumns);
       for (std::byte*& row : keys.row) {
         row += first_ * kBytes;
@@ -107,10 +111,12 @@ class Heads {
   /// Makes scores weights, and adds these to their sum. Returns what the sums before are multiplied by.
   static float weigh(State& head, float* score, std::uint64_t count) {
     const Floats tag;
-    float largest = head.largest;
-    for (std::uint64_t t = 0; t < count; ++t) {
-      largest = score[t] > largest ? score[t] : largest;
+    auto most = hn::Set(tag, head.largest);
+    for (std::uint64_t t = 0; t < count; t += kPartLanes) {
+      const auto value = hn::Load(tag, score + t);
+      most = hn::IfThenElse(hn::Gt(value, most), value, most);  // NaN is none
     }
+    const float largest = hn::GetLane(hn::MaxOfLanes(tag, most));
     // Relative to -infinity nothing would be a number.
     const float reference = largest == static_cast<float>(-kInfinity) ? 0.0F : largest;
     const float shrink = hn::GetLane(exponential(hn::Set(tag, head.largest - reference)));
@@ -149,7 +155,7 @@ class Heads {
   void add_chunks(std::uint64_t begin, std::uint64_t count, const float (&weight)[kHeads][kPositions],
                   const float (&shrink)[kHeads], std::uint64_t first) {
     const Floats tag;
-    const Operand& values = command_.operands[abi::npu::operand::kValues];
+    const Operand& values = command_->operands[abi::npu::operand::kValues];
     Wide sum[kHeads][kCount];
     unrolled<kHeads>([&] [[gnu::always_inline]] (auto h) {
       unrolled<kCount>([&] [[gnu::always_inline]] (auto c) {
@@ -180,41 +186,63 @@ class Heads {
     });
   }
 
-  const Checked& command_;
+  const Checked* command_ = nullptr;
   RowStarts<kHeads> queries_;
-  std::uint64_t elements_;
-  float scale_;
-  std::uint64_t first_;  ///< the key head's first element in a row of the cache
+  std::uint64_t elements_ = 0;
+  float scale_ = 0;
+  std::uint64_t first_ = 0;  ///< the key head's first element in a row of the cache
   State heads_[kHeads];
 };
 
-template <unsigned kHeads>
-void attend(const Checked& command, std::uint64_t row, std::uint64_t head) {
-  namespace dim = abi::npu::dim::attention;
-  Heads<kHeads> heads(command, row, head);
-  const std::uint64_t seen = command.dims[dim::kPast] + row + 1;
-  for (std::uint64_t at = 0; at < seen; at += kPositions) {
-    heads.see(at, seen - at < kPositions ? seen - at : kPositions);
-  }
-  heads.write(f32_row(command.operands[abi::npu::operand::kOutput], row) + head * command.dims[dim::kHeadElements]);
-}
-
+/// Heads that go over the cache together. Their parts of a position lie in one page, and there are as many pages as
+/// positions: one head after the other would look up all of them for each.
+inline constexpr std::uint64_t kHeadsTogether = 16;
 /// Query heads that share what is read of the cache.
 inline constexpr std::uint64_t kHeadsAtOnce = 4;
+
+/// `groups` times kHeads heads, from `head` on.
+template <unsigned kHeads>
+void attend(const Checked& command, std::uint64_t row, std::uint64_t head, std::uint64_t groups) {
+  namespace dim = abi::npu::dim::attention;
+  MemF32* const output = f32_row(command.operands[abi::npu::operand::kOutput], row);
+  const std::uint64_t seen = command.dims[dim::kPast] + row + 1;
+  Heads<kHeads> heads[kHeadsTogether / kHeads];
+  for (std::uint64_t i = 0; i < groups; ++i) {
+    heads[i].begin(command, row, head + i * kHeads);
+  }
+  for (std::uint64_t at = 0; at < seen; at += kPositions) {
+    for (std::uint64_t i = 0; i < groups; ++i) {
+      heads[i].see(at, seen - at < kPositions ? seen - at : kPositions);
+    }
+  }
+  for (std::uint64_t i = 0; i < groups; ++i) {
+    heads[i].write(output + (head + i * kHeads) * command.dims[dim::kHeadElements]);
+  }
+}
 
 Outcome attention(const Checked& command, Units units) {
   namespace dim = abi::npu::dim::attention;
   const std::uint64_t sharing = command.dims[dim::kQueryHeads] / command.dims[dim::kKeyHeads];
   each_run(command, units, [&] [[gnu::always_inline]] (const Tile& tile) {
+    // Whether there is a group of kHeadsAtOnce at a head.
+    const auto is_group = [&] [[gnu::always_inline]] (std::uint64_t head) {
+      return head % sharing + kHeadsAtOnce <= sharing && head + kHeadsAtOnce <= tile.column_end;
+    };
     for (std::uint64_t row = tile.row_begin; row < tile.row_end; ++row) {
       for (std::uint64_t head = tile.column_begin; head < tile.column_end;) {
-        if (head % sharing + kHeadsAtOnce <= sharing && head + kHeadsAtOnce <= tile.column_end) {
-          attend<kHeadsAtOnce>(command, row, head);
-          head += kHeadsAtOnce;
+        std::uint64_t count = 0;  // heads
+        if (is_group(head)) {
+          while (count < kHeadsTogether && is_group(head + count)) {
+            count += kHeadsAtOnce;
+          }
+          attend<kHeadsAtOnce>(command, row, head, count / kHeadsAtOnce);
         } else {
-          attend<1>(command, row, head);
-          ++head;
+          while (count < kHeadsTogether && head + count < tile.column_end && !is_group(head + count)) {
+            ++count;
+          }
+          attend<1>(command, row, head, count);
         }
+        head += count;
       }
     }
   });

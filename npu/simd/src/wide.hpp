@@ -107,6 +107,22 @@ template <typename Sum>
 }
 
 /// The sums of four Wides' lanes, folded in halves: lane i + lane i + 8, then + 4, then + 2, then + 1.
+#if HWY_TARGET == HWY_AVX3
+// Two sums, then four, share a vector: half the instructions.
+[[gnu::always_inline]] inline __m512 fold_pair(__m512 a, __m512 b) {
+  return _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0b01'00'01'00), _mm512_shuffle_f32x4(a, b, 0b11'10'11'10));
+}
+[[gnu::always_inline]] inline FourFloats fold(const Wide& a, const Wide& b, const Wide& c, const Wide& d) {
+  const __m512 ab = fold_pair(a.part[0].raw, b.part[0].raw);  // eight lanes of each
+  const __m512 cd = fold_pair(c.part[0].raw, d.part[0].raw);
+  const __m512 four =
+      _mm512_add_ps(_mm512_shuffle_f32x4(ab, cd, 0b10'00'10'00), _mm512_shuffle_f32x4(ab, cd, 0b11'01'11'01));
+  const __m512 two = _mm512_add_ps(four, _mm512_permute_ps(four, 0b01'00'11'10));
+  const __m512 one = _mm512_add_ps(two, _mm512_permute_ps(two, 0b10'11'00'01));
+  const __m512i first = _mm512_setr_epi32(0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12, 0, 4, 8, 12);
+  return FourFloats{_mm512_castps512_ps128(_mm512_permutexvar_ps(first, one))};
+}
+#else
 [[gnu::always_inline]] inline FourFloats fold(const Wide& a, const Wide& b, const Wide& c, const Wide& d) {
   const FourFloats four[] = {fold_to_four(a), fold_to_four(b), fold_to_four(c), fold_to_four(d)};
   const auto ab =
@@ -115,6 +131,7 @@ template <typename Sum>
       hn::Add(hn::ConcatLowerLower(Four(), four[3], four[2]), hn::ConcatUpperUpper(Four(), four[3], four[2]));
   return hn::Add(hn::ConcatEven(Four(), cd, ab), hn::ConcatOdd(Four(), cd, ab));
 }
+#endif
 
 /// The one NaN that vector kernels write: which one an instruction makes differs between processors.
 template <class Tag>
