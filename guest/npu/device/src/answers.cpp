@@ -43,7 +43,7 @@ std::optional<JobEnd> check_result(std::span<const std::byte> bytes, const Expec
   }
   std::memcpy(&result, bytes.data(), sizeof(result));
   if (!is_pair(result.status, result.reason) || result.id != expected.id || !is_place(result, expected.commands) ||
-      !are_times(result) || result.cycles > expected.cycles) {
+      !are_times(result) || result.cycles > expected.most_cycles) {
     return std::nullopt;
   }
   return JobEnd{.status = static_cast<Status>(result.status.value()),

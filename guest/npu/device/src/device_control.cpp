@@ -202,6 +202,16 @@ DeviceAccelerator::Answer DeviceAccelerator::query() {
   return Answer::Good;
 }
 
+/// That the device says it has run.
+DeviceAccelerator::Answer DeviceAccelerator::count_commands(std::uint64_t& commands) {
+  Queues::Reply reply;
+  const Answer answer = request(make_request(ControlOp::ReadCounters), sizeof(abi::npu::Counters), reply);
+  abi::npu::Counters counters{};
+  std::memcpy(&counters, reply.data, sizeof(counters));
+  commands = counters.commands;
+  return answer;
+}
+
 std::expected<abi::npu::Counters, NamedError> DeviceAccelerator::read_counters() {
   const MutexGuard guard(mutex_);
   Queues::Reply reply;

@@ -177,7 +177,10 @@ bool DeviceAccelerator::add(Demand& demand, Account& account, Time now) {
   *place = {.job = &job,
             .account = &account,
             .number = ++last_number_,
-            .expected = {.id = header(job).id, .commands = header(job).commands, .cycles = demand.cycles}};
+            .expected = {.id = header(job).id,
+                         .commands = header(job).commands,
+                         .cycles = demand.cycles,
+                         .most_cycles = limits_.max_cycles}};
   ++places_used_;
   ++account.in_flight;
   if (!watching_) {

@@ -127,28 +127,50 @@ void DeviceAccelerator::judge_stall(std::uint64_t now) {
     stall_.reset();  // jobs wait, as was asked for
     return;
   }
-  switch (query()) {
+  Stall moment{.since_ns = now};
+  Answer answer = query();
+  if (answer == Answer::Good) {
+    answer = count_commands(moment.commands);
+  }
+  switch (answer) {
     case Answer::Good:
-      break;
+      moment.since_device_ns = device_ns_;
+      return judge_moment(moment);
     case Answer::Silence:
-      return recover("the device was asked for its time and did not answer");
+      return recover("the device was asked how far it is and did not answer");
     case Answer::Nonsense:
       return give_up();
   }
-  if (!stall_) {
-    stall_ = {.since_ns = now, .since_device_ns = device_ns_};
-    return;
-  }
+}
+
+/// With mutex_.
+void DeviceAccelerator::judge_moment(const Stall& moment) {
   std::uint64_t longest = 0;
+  std::uint64_t commands = 0;
   {
     const kernel::SpinGuard lock(lock_);
     for (const Place& place : places_) {
-      longest = std::max(longest, place.job == nullptr ? 0 : place.expected.cycles);
+      if (place.job != nullptr) {
+        longest = std::max(longest, place.expected.cycles);
+        commands += place.expected.commands;
+      }
     }
   }
+  if (!stall_) {
+    stall_ = moment;
+    return;
+  }
+  // Not for ever: there are only so many commands for it to run.
+  if (moment.commands != stall_->commands && stall_->moved < commands) {
+    const std::uint64_t moved = stall_->moved + 1;
+    stall_ = moment;
+    stall_->moved = moved;
+    return;
+  }
   const std::uint64_t allowed = kStallNs + kStallFactor * static_cast<std::uint64_t>(nanoseconds(longest));
-  const std::uint64_t passed = now - stall_->since_ns;
-  const std::uint64_t passed_device = device_ns_ - std::min(device_ns_, stall_->since_device_ns);
+  const std::uint64_t passed = moment.since_ns - stall_->since_ns;
+  const std::uint64_t passed_device =
+      moment.since_device_ns - std::min(moment.since_device_ns, stall_->since_device_ns);
   if (passed > allowed && (passed_device > allowed || passed / kClockIsWrong > allowed)) {
     stall_.reset();
     abort_what_stalls();

@@ -104,6 +104,20 @@ TEST_F(DeviceFailure, a_job_without_progress_is_aborted) {
   EXPECT_EQ(resets(), 0U);
 }
 
+TEST_F(DeviceFailure, a_job_of_which_commands_run_makes_progress_as_long_as_it_has_some) {
+  start_driver();
+  device.holds_jobs = true;
+  device.commands_each_time = 1;
+  in_thread([&] {
+    const auto job = make_job(20);
+    for (int i = 0; i < 20; ++i) (void)job->add(nothing());
+    ASSERT_TRUE(driver->submit(*job));
+    EXPECT_EQ(job->wait(threads::now_ns() + 19 * DeviceAccelerator::kLongestLookNs), WaitResult::TimedOut);
+    EXPECT_EQ(job->wait(threads::now_ns() + 5 * DeviceAccelerator::kStallNs), WaitResult::Signalled);
+  });
+  EXPECT_EQ(overdue(), 1U);
+}
+
 TEST_F(DeviceFailure, jobs_that_wait_behind_others_are_not_overdue) {
   start_driver();
   device.holds_jobs = true;

@@ -60,7 +60,7 @@ constexpr BadResult kBadResults[] = {
        result.stream_offset = 192;
      }},
     {"offset_of_no_command", [](abi::npu::JobResult& result, std::uint32_t&) { result.stream_offset = 1; }},
-    {"cycles", [](abi::npu::JobResult& result, std::uint32_t&) { result.cycles = 201; }},
+    {"cycles", [](abi::npu::JobResult& result, std::uint32_t&) { result.cycles = 16'000'000'001; }},
     {"started_before_it_arrived",
      [](abi::npu::JobResult& result, std::uint32_t&) {
        result.arrived_ns = 10;

@@ -58,8 +58,10 @@ class FakeNpu final : public drivers::VirtioTransport {
   bool resets = true;              ///< confirms a reset
   bool aborts = true;              ///< an aborted job ends
   bool knows_jobs = true;          ///< when they are to be aborted
-  bool clock_stands = false;       ///< its own
-  bool wants_reset = false;        ///< DEVICE_NEEDS_RESET
+  std::uint64_t commands_run = 77;
+  std::uint64_t commands_each_time = 0;  ///< so many more each time that it is asked
+  bool clock_stands = false;             ///< its own
+  bool wants_reset = false;              ///< DEVICE_NEEDS_RESET
   std::function<void(abi::npu::JobResult&, std::uint32_t& written)> spoil_result;
   std::function<void(ControlOp, std::span<std::byte>, std::uint32_t& written)> spoil_reply;
   std::function<void()> instead_of_work;  ///< of the device, each time that it is woken
@@ -246,7 +248,7 @@ class FakeNpu final : public drivers::VirtioTransport {
         return push_reply(op, chain, bytes_of(info));
       case ControlOp::ReadCounters: {
         abi::npu::Counters counters{};
-        counters.commands = 77;
+        counters.commands = commands_run += commands_each_time;
         return push_reply(op, chain, bytes_of(counters));
       }
       case ControlOp::RegisterRegion:

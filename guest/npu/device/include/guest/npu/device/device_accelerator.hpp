@@ -45,7 +45,7 @@ class DeviceAccelerator final : public Npu {
   static constexpr std::uint64_t kLongestLookNs = 800'000'000;
   static constexpr std::uint64_t kSettleNs = 10'000'000;      ///< for an interrupt that is on its way
   static constexpr std::uint64_t kStallNs = 2'000'000'000;    ///< without progress, beside the next
-  static constexpr std::uint64_t kStallFactor = 256;          ///< of the modelled time of the longest job in flight
+  static constexpr std::uint64_t kStallFactor = 1024;         ///< of the modelled time of the longest job in flight
   static constexpr std::uint64_t kControlNs = 2'000'000'000;  ///< for the answer to a control request
   static constexpr unsigned kMaxFailures = 3;                 ///< resets without a job that ended well in between
 
@@ -101,6 +101,13 @@ class DeviceAccelerator final : public Npu {
     std::uint32_t epoch = 0;   ///< whose handles are in its block
     bool throttled = false;    ///< it had to wait for budget
   };
+  /// How far the device was when nothing had ended for a while.
+  struct Stall {
+    std::uint64_t since_ns = 0;         ///< guest's clock
+    std::uint64_t since_device_ns = 0;  ///< the device's
+    std::uint64_t commands = 0;         ///< that the device has run by then
+    std::uint64_t moved = 0;            ///< how often it has run some since a job ended
+  };
   enum class Taken : std::uint8_t { Yes, NotNow, OtherHandles, TooManyServers, Failed };
 
   // Jobs (device_jobs.cpp).
@@ -125,6 +132,7 @@ class DeviceAccelerator final : public Npu {
   [[nodiscard]] bool wait_for_reply(std::uint64_t until_ns);
   [[nodiscard]] bool poll_for_reply(unsigned looks, bool take);
   Answer query();
+  Answer count_commands(std::uint64_t& commands);
   [[nodiscard]] abi::npu::ControlRequest registration(std::size_t place) const;
   Answer register_all();
   void request_abort(std::uint64_t id);
@@ -151,6 +159,7 @@ class DeviceAccelerator final : public Npu {
   void find_lost_interrupt();
   std::uint64_t look_for_stall();
   void judge_stall(std::uint64_t now_ns);
+  void judge_moment(const Stall& moment);
   void abort_what_stalls();
 
   drivers::VirtioTransport& transport_;
@@ -191,10 +200,6 @@ class DeviceAccelerator final : public Npu {
   bool watching_ = false;         ///< with lock_: it looks from time to time
   std::uint64_t seen_ended_ = 0;  ///< ended_ at its last look
   std::uint64_t look_ns_ = 0;     ///< between the last looks; 0: it has not looked since a job came
-  struct Stall {
-    std::uint64_t since_ns = 0;         ///< guest's clock
-    std::uint64_t since_device_ns = 0;  ///< the device's
-  };
   std::optional<Stall> stall_;
   std::atomic<bool> config_changed_{false};
 };
