@@ -137,7 +137,7 @@ class Heads {
   }
 
   /// Sixteens of elements whose sums are in registers at once.
-  static constexpr unsigned kChunks = kHeads > 1 ? (kParts == 1 ? 2 : 1) : 4;
+  static constexpr std::uint64_t kChunks = kHeads > 1 ? (kParts == 1 ? 2 : 1) : 4;
 
   template <Type kType>
   void add_values(std::uint64_t begin, std::uint64_t count, const float (&weight)[kHeads][kPositions],
@@ -151,7 +151,7 @@ class Heads {
     }
   }
 
-  template <Type kType, unsigned kCount>
+  template <Type kType, std::uint64_t kCount>
   void add_chunks(std::uint64_t begin, std::uint64_t count, const float (&weight)[kHeads][kPositions],
                   const float (&shrink)[kHeads], std::uint64_t first) {
     const Floats tag;

@@ -19,9 +19,9 @@ struct WideInt {
 
 /// What was added to each weight before it was multiplied.
 template <Type kType>
-inline constexpr std::int32_t kWeightOffset = kType == Type::Q4_0      ? 8
-                                              : HWY_TARGET == HWY_AVX3 ? 128
-                                                                       : 0;
+inline constexpr std::int32_t kWeightOffset = kType == Type::Q4_0 ? 8
+                                              : kParts == 1       ? 128
+                                                                  : 0;
 
 template <Type kType>
 inline constexpr std::uint64_t kBlockBytes = kType == Type::Q8_0 ? abi::npu::kQ8BlockBytes : abi::npu::kQ4BlockBytes;
@@ -144,7 +144,7 @@ template <Type kType>
 }
 
 /// Of blocks 2 kPair and 2 kPair + 1.
-template <Type kType, unsigned kPair>
+template <Type kType, std::size_t kPair>
 [[gnu::always_inline]] inline IntPart multiply_pair(const Weights (&weights)[4], const BlockGroup& x) {
   const auto first = _mm256_load_si256(reinterpret_cast<const __m256i*>(&x.values[0][2 * kPair]));
   const auto last = _mm256_load_si256(reinterpret_cast<const __m256i*>(&x.values[1][2 * kPair]));

@@ -11,7 +11,7 @@ namespace {
 
 inline constexpr unsigned kIntColumns = 4;
 /// Sums of a tile in registers, with what they are made of: AVX2 has 16 of these, the others 32.
-inline constexpr unsigned kIntRows = HWY_TARGET == HWY_AVX2 ? 2 : 4;
+inline constexpr unsigned kIntRows = kParts == 2 ? 2 : 4;
 /// Columns whose sums are kept until they are requantised.
 inline constexpr std::uint64_t kIntPanel = 64;
 

@@ -35,7 +35,7 @@ struct WideSum {
   /// Folded in halves.
   double fold() const {
     alignas(64) double lane[kLanes];
-    for (unsigned i = 0; i < kDoubleParts; ++i) {
+    for (std::size_t i = 0; i < kDoubleParts; ++i) {
       hn::Store(part[i], Doubles(), lane + i * kDoubleLanes);
     }
     for (unsigned half = kLanes / 2; half > 0; half /= 2) {

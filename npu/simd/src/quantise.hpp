@@ -28,7 +28,7 @@ inline constexpr unsigned kBlockParts = kBlockElements / kPartLanes;
                                                   unsigned at) {
   FloatPart x[kBlockParts];
   IntPart largest = hn::Zero(Ints());
-  for (unsigned i = 0; i < kBlockParts; ++i) {
+  for (std::size_t i = 0; i < kBlockParts; ++i) {
     x[i] = hn::LoadU(Floats(), from + i * kPartLanes);
     // Magnitudes are ordered as their bits are, NaN above all.
     largest = hn::Max(largest, hn::And(hn::BitCast(Ints(), x[i]), hn::Set(Ints(), 0x7FFF'FFFF)));

@@ -37,9 +37,7 @@ std::uint64_t digest() {
   return hash;
 }
 
-TEST(Sets, give_the_same_bytes_on_every_machine) {
-  EXPECT_EQ(digest(), 2848064343373038925U);
-}
+TEST(Sets, give_the_same_bytes_on_every_machine) { EXPECT_EQ(digest(), 2848064343373038925U); }
 
 }  // namespace
 }  // namespace npu::testing

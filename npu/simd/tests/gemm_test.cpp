@@ -1,5 +1,6 @@
 // Gemm over shapes with tails of every length.
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 #include <limits>
 
@@ -58,10 +59,34 @@ TEST(Gemm, of_blocks_with_every_tail) {
 }
 
 TEST(Gemm, of_blocks_in_several_pieces_and_panels) {
-  for (const Type weight : {Type::Q8_0, Type::Q4_0}) {
-    for (const Shape& shape : {Shape{2, 5, 4096 + 96}, Shape{1, 259, 4096 + 32}, Shape{2, 270, 64}}) {
-      expect_agreement([&] { return real_gemm(weight, shape, true); }, text_of(shape));
-    }
+  for (const Shape& shape : {Shape{1, 5, 4096 + 96}, Shape{5, 5, 2048 + 32}, Shape{2, 270, 64}}) {
+    expect_agreement([&] { return real_gemm(Type::Q8_0, shape, true); }, text_of(shape));
+  }
+  const Shape both{1, 259, 4096 + 32};
+  expect_agreement([&] { return real_gemm(Type::Q4_0, both, true); }, text_of(both));
+}
+
+/// How many shapes are tried at random: SIS_NPU_SIMD_ROUNDS, else a few.
+int rounds() {
+  const char* const text = std::getenv("SIS_NPU_SIMD_ROUNDS");
+  return text != nullptr ? std::atoi(text) : 30;
+}
+
+TEST(Gemm, of_any_shape) {
+  Noise random;
+  const auto below = [&](std::uint64_t limit) { return static_cast<std::uint32_t>(random() % limit); };
+  for (int round = 0; round < rounds(); ++round) {
+    constexpr Type kTypes[] = {Type::F32, Type::F16, Type::Q8_0, Type::Q4_0};
+    const std::uint32_t kind = below(4);
+    const std::uint32_t unit = kind < 2 ? 1 : 32;
+    const Shape shape{1 + below(9), 1 + below(40), unit * (1 + below(320 / unit))};
+    const float deviation = static_cast<float>(1 + below(1000)) / 10;
+    const auto make = [&] {
+      Scene scene = real_gemm(kTypes[kind], shape, round % 2 == 0);
+      scene.spread(1, deviation);
+      return scene;
+    };
+    expect_agreement(make, text_of(shape));
   }
 }
 
