@@ -6,11 +6,16 @@
 #include <array>
 #include <cstring>
 
+#include "abi/control.hpp"
+#include "boot_config_step.hpp"
+#include "boot_control.hpp"
+#include "boot_operators.hpp"
+#include "boot_virtio.hpp"
 #include "boot_watchdog.hpp"
 #include "guest/drivers/direct_mmio.hpp"
 #include "guest/drivers/virtio_mmio.hpp"
 #include "hostile/vandal.hpp"
-#include "monitored.hpp"
+#include "start_all_cpus.hpp"
 
 namespace guest {
 namespace {
@@ -63,10 +68,22 @@ void attack(void*) {
   }
 }
 
+void start_control(control::Services& services, const kernel::BootConfig& config) {
+  drivers::VsockDevice* const vsock = make_vsock(find_virtio(machine));
+  kernel::require(vsock != nullptr, "there is no vsock device");
+  kernel::require(vsock->streams().listen(abi::control::kPort, start_control_server(services)),
+                  "the control server's port is taken");
+  drain_before_power_off(vsock->streams());
+  kernel::require(start_vsock(*vsock, config), "the vsock device cannot be started");
+}
+
 }  // namespace
 
 extern "C" [[noreturn]] void kernel_main() {
-  start_monitored(machine, [](const VirtioDevices&) {});
+  start_all_cpus(machine);
+  const kernel::BootConfig& config = read_configuration(machine);
+  start_operators();
+  start_control(start_services(machine, config), config);
   start_watchdog();
   kernel::require(threads::spawn({.name = "attack", .cpu = 1}, attack, nullptr).has_value(), "no second CPU");
   idle();
