@@ -1,16 +1,18 @@
 """A language model in the guest, before there is a service for it: an image that tells a story, on the NPU and on the
 CPU (guest/arch/aarch64/tests/guest/llm_test.cpp).
 
-The models are those of ../shared/models beside the repository, where that is there.
+The models are those of ../shared/models beside the repository, where that is there, or of SIS_SHARED_MODELS.
 """
 
+import os
+import pathlib
 import re
 import unittest
 
 import harness
 
 IMAGE = harness.KERNEL.parent / "llm_test.Image"
-MODELS = harness.ROOT.parent / "shared" / "models"
+MODELS = pathlib.Path(os.environ.get("SIS_SHARED_MODELS", harness.ROOT.parent / "shared" / "models"))
 # What comes into the boot archive as a file is what an operator reads.
 SCENARIO = """apiVersion: sis/v1
 machine: {{cpus: 1, memory: 256MiB}}

@@ -30,17 +30,20 @@ LIST = ("test_run.Outcomes.test_hello_scenario_passes_and_is_recorded",
         "test_run.Interactive.test_console_attaches_to_the_shell",
         "test_graph.Runs.test_a_pipeline_over_two_cpus",
         "test_legacy.UnixSocket.test_a_client_builds_and_runs_a_graph_that_everybody_sees",
-        "test_npu", "test_npu_guest", "test_streams", "test_sisctl.Commands", "test_sisctl.Watch", "test_user_tasks")
-WHOLE_LIST = ("test_run", "test_control", "test_graph", "test_legacy", "test_npu", "test_npu_guest", "test_streams",
+        "test_llm", "test_npu", "test_npu_guest", "test_streams", "test_sisctl.Commands", "test_sisctl.Watch", "test_user_tasks")
+WHOLE_LIST = ("test_run", "test_control", "test_graph", "test_legacy", "test_llm", "test_npu", "test_npu_guest", "test_streams",
               "test_sisctl", "test_terminal", "test_monitor", "test_user_tasks", "test_vision")
 ENVIRONMENT = ("export SIS_BUILD=$PWD/build SIS_KERNEL=$PWD/sis.Image SIS_LINUX=$PWD/linux SIS_INJECT=$PWD/inject_call "
-               "SIS_HOSTILE=$PWD/hostile.Image SIS_BACKEND=kvm SIS_PROGRAMS=$PWD/programs PYTHONDONTWRITEBYTECODE=1; ")
+               "SIS_HOSTILE=$PWD/hostile.Image SIS_BACKEND=kvm SIS_PROGRAMS=$PWD/programs SIS_SHARED_MODELS=$PWD/shared_models "
+               "PYTHONDONTWRITEBYTECODE=1; ")
 
 
 def guest_files():
     """What the tests with the SIS guest need on the host."""
     return {"build/tools/sisctl": nested_host.stripped(ROOT / "build/vmm-arm64/tools/sisctl"),
             "sis.Image": ROOT / "build/guest/sis.Image", "npu_test.Image": ROOT / "build/guest/npu_test.Image",
+            "llm_test.Image": ROOT / "build/guest/llm_test.Image",
+            **{f"shared_models/{path.name}": path for path in (ROOT.parent / "shared" / "models").glob("*.gguf")},
             "configs": ROOT / "configs", "tools/examples": ROOT / "tools/examples", "models": ROOT / "models",
             "tools/models/gguf.py": ROOT / "tools/models/gguf.py",
             **{f"programs/{path.name}": path for path in sorted((ROOT / "build/guest/user").glob("*.elf"))}}

@@ -16,6 +16,7 @@
 #include <optional>
 #include <span>
 #include <string_view>
+#include <utility>
 
 #include "guest/llm/tokenizer/vocabulary.hpp"
 
