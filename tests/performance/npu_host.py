@@ -12,9 +12,12 @@ import subprocess
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROGRAM = ROOT / "build/host-release/tests/performance/npu/npu_bench"
-SAMPLES, SAMPLES_QUICK = 15, 3
-# Of a sample, seconds: some 50,000 steps of a clock that counts in tens of ns.
-SAMPLE_S, SAMPLE_S_QUICK = 0.01, 0.002
+SAMPLES, SAMPLES_QUICK = 41, 5
+# Of a sample, seconds: some 50,000 steps of a clock that counts in tens of ns. Short, so that on a busy machine some of
+# the samples are not interrupted.
+SAMPLE_S = 0.001
+# A kernel that is so many times as fast as what the machine can do: the machine was busy meanwhile.
+SUSPICIOUS = 1.1
 RIVALS = ("plain", "eigen")
 RIVAL_FLAGS = "-O3 -march=native -ffast-math"  # of npu/CMakeLists.txt
 
@@ -102,8 +105,10 @@ def device_kernels(rows):
     return next(iter(sets - {"scalar"}), "scalar")
 
 
-def target_result(name, value, unit, least):
+def target_result(name, value, unit, least, most=None):
     verdict = "met" if value >= least else "not met"
+    if most is not None and value > most:
+        verdict = "unsure, the machine was busy"
     return {"name": f"npu_target_{name}", "unit": unit, "value": value, "target": f"at least {least}: {verdict}"}
 
 
@@ -112,7 +117,7 @@ def target_results(rows, kernels):
     for name, case, what, yardstick, threads, least in RATIO_TARGETS:
         if f"machine/{yardstick}" in rows:
             value = rows[f"{case}/{kernels}/{threads}"].rate(what) / rows[f"machine/{yardstick}"].rate(what)
-            results.append(target_result(name, value, f"of {yardstick}, {kernels}", least))
+            results.append(target_result(name, value, f"of {yardstick}, {kernels}", least, SUSPICIOUS))
     for case, least in RATE_TARGETS:
         results.append(target_result(case, rows[f"{case}/{kernels}/1"].rate("bytes"),
                                      f"GB/s on one thread, {kernels}", least))
@@ -156,8 +161,8 @@ def results_of(report):
 
 def measure(folder, quick):
     output = folder / "npu.json"
-    samples, each_s = (SAMPLES_QUICK, SAMPLE_S_QUICK) if quick else (SAMPLES, SAMPLE_S)
-    done = subprocess.run([PROGRAM, f"--benchmark_repetitions={samples}", f"--benchmark_min_time={each_s}",
+    samples = SAMPLES_QUICK if quick else SAMPLES
+    done = subprocess.run([PROGRAM, f"--benchmark_repetitions={samples}", f"--benchmark_min_time={SAMPLE_S}",
                            "--benchmark_enable_random_interleaving=true", f"--benchmark_out={output}",
                            "--benchmark_out_format=json"], stdin=subprocess.DEVNULL, capture_output=True, text=True,
                           timeout=1200)
