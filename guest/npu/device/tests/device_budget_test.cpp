@@ -10,11 +10,15 @@ namespace {
 
 constexpr sched::ServerParameters kServer{.budget = 100'000, .period = 1'000'000, .deadline = 1'000'000};
 
+constexpr std::uint32_t kCommandCycles = ::npu::Model{}.start_cycles;
+constexpr std::uint32_t kBudgetCycles = 100'000;  ///< at 1 GHz
+
 class DeviceBudget : public DeviceFixture {
  protected:
   DeviceBudget() { start_driver(); }
-  /// A job of `commands` of 200 modelled cycles, so nanoseconds.
-  static std::unique_ptr<Job> job_of(std::uint32_t commands) {
+  /// A job of so many percent of a budget, whatever a command that does nothing costs by the model.
+  static std::unique_ptr<Job> job_of(std::uint32_t percent) {
+    const std::uint32_t commands = kBudgetCycles / 100 * percent / kCommandCycles;
     auto job = make_job(commands);
     for (std::uint32_t i = 0; i < commands; ++i) (void)job->add(nothing());
     return job;
@@ -24,7 +28,7 @@ class DeviceBudget : public DeviceFixture {
     device.spoil_result = [this](abi::npu::JobResult& result, std::uint32_t&) {
       const auto header =
           std::ranges::find_if(device.jobs, [&](const abi::npu::JobHeader& each) { return each.id == result.id; });
-      if (result.status == 0) result.cycles = header->commands * std::uint64_t{200};
+      if (result.status == 0) result.cycles = std::uint64_t{kCommandCycles} * header->commands;
     };
   }
 };
@@ -37,7 +41,7 @@ TEST_F(DeviceBudget, a_server_waits_when_its_budget_is_used_up) {
   in_thread(
       [&] {
         const std::uint64_t begin = threads::now_ns();
-        const auto job = job_of(250);  // half a budget
+        const auto job = job_of(50);
         for (int i = 0; i < 4; ++i) ASSERT_TRUE(driver->run(*job));
         EXPECT_GE(threads::now_ns() - begin, 1'000'000U);
         EXPECT_LT(threads::now_ns() - begin, 1'100'000U);
@@ -52,7 +56,7 @@ TEST_F(DeviceBudget, a_job_without_a_deadline_has_its_servers) {
   threads::admit(server);
   in_thread(
       [&] {
-        const auto job = job_of(250);
+        const auto job = job_of(50);
         ASSERT_TRUE(driver->run(*job));
         EXPECT_EQ(device.jobs.back().deadline_ns, 1'000'000U);
         EXPECT_EQ(device.jobs.back().priority, static_cast<unsigned>(abi::npu::Priority::High));
@@ -79,7 +83,7 @@ TEST_F(DeviceBudget, a_flood_of_one_server_leaves_another_its_budget_and_its_pla
     floods.push_back(threads::start(
         "flood",
         [&] {
-          const auto job = job_of(50);  // a tenth of a budget
+          const auto job = job_of(10);
           while (!threads::current_thread().stop_requested()) {
             if (driver->run(*job)) ++flooded;
           }
@@ -90,7 +94,7 @@ TEST_F(DeviceBudget, a_flood_of_one_server_leaves_another_its_budget_and_its_pla
   threads::start(
       "other",
       [&] {
-        const auto job = job_of(50);
+        const auto job = job_of(10);
         for (int i = 0; i < 50; ++i) {
           const std::uint64_t before = threads::now_ns();
           ASSERT_TRUE(driver->run(*job));
@@ -113,7 +117,7 @@ TEST_F(DeviceBudget, what_an_aborted_job_did_not_use_is_given_back) {
   threads::admit(server);
   in_thread(
       [&] {
-        const auto job = job_of(400);  // most of a budget
+        const auto job = job_of(80);
         const std::uint64_t begin = threads::now_ns();
         for (int i = 0; i < 10; ++i) {
           ASSERT_TRUE(driver->submit(*job));
@@ -131,7 +135,7 @@ TEST_F(DeviceBudget, a_thread_that_is_stopped_while_it_waits_gets_its_job_back) 
   const auto thread = threads::start(
       "waits",
       [&] {
-        const auto job = job_of(450);
+        const auto job = job_of(90);
         ASSERT_TRUE(driver->run(*job));
         ASSERT_TRUE(driver->run(*job));
         const auto refused = driver->run(*job);
@@ -151,7 +155,7 @@ TEST_F(DeviceBudget, best_effort_threads_have_no_budget_and_no_deadline) {
   report_cycles();
   in_thread([&] {
     const std::uint64_t begin = threads::now_ns();
-    const auto job = job_of(450);
+    const auto job = job_of(90);
     for (int i = 0; i < 20; ++i) ASSERT_TRUE(driver->run(*job));
     EXPECT_LT(threads::now_ns() - begin, 100'000U);
     EXPECT_EQ(device.jobs.back().deadline_ns, 0U);
