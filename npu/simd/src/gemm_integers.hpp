@@ -115,7 +115,7 @@ template <unsigned kRows>
 
 /// What the sums of a panel's columns begin with: the bias, less what is too much in the products.
 struct IntStarts {
-  std::int32_t start[kIntPanel];
+  std::int32_t start[kIntPanel] = {};
 };
 inline IntStarts starts_of(const Checked& command, std::uint64_t begin, std::uint64_t end) {
   namespace operand = abi::npu::operand;

@@ -48,7 +48,7 @@ Tile tile_of(const Partition& partition, std::uint64_t unit);
 using Kernel = std::optional<abi::npu::Reason> (*)(const Checked& command, Units units);
 
 struct KernelSet {
-  const char* name;  ///< "scalar", "avx3", "neon"
+  const char* name;  ///< "scalar", "avx3" (AVX-512), "avx2", "neon", "neon+dotprod"
   std::array<Kernel, abi::npu::kOpcodes> kernels;
 };
 
