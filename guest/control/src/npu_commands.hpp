@@ -13,8 +13,8 @@ inline constexpr std::uint64_t kMaxBenchSize = 1024;
 /// Of `npu bench`: sizes are whole blocks of 32 elements.
 inline constexpr std::uint64_t kBenchSizeStep = 32;
 inline constexpr std::uint64_t kMaxBenchCount = 10'000;
-/// Jobs in flight at a time: as many as the monitor's device takes.
-inline constexpr std::uint64_t kMaxBenchDepth = 64;
+/// Jobs in flight at a time: as many as threads without a server have places for on the monitor's device.
+inline constexpr std::uint64_t kMaxBenchDepth = 16;
 
 inline constexpr std::string_view kNpuPriorities = "low|normal|high|critical";
 

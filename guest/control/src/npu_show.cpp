@@ -126,7 +126,8 @@ class Counters final : public WithCounters {
     ResultMap driver(into.key_for("driver"));
     for (const kernel::Counter* const counter :
          {&metrics.jobs, &metrics.in_flight, &metrics.faults, &metrics.deadline_misses, &metrics.busy_cycles,
-          &metrics.throttled, &metrics.interrupts, &metrics.lost_interrupts, &metrics.overdue, &metrics.resets}) {
+          &metrics.bytes, &metrics.throttled, &metrics.interrupts, &metrics.lost_interrupts, &metrics.overdue,
+          &metrics.resets}) {
       // Without "npu_": they stand under a key of the NPU's.
       driver.add(counter->name().substr(std::string_view("npu_").size()), counter->value());
     }

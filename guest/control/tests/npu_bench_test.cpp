@@ -25,6 +25,8 @@ TEST_F(NpuCommandTest, bench_runs_every_command) {
 }
 
 TEST_F(NpuCommandTest, bench_of_one_command_has_the_cycles_and_bytes_of_the_model) {
+  const auto bytes = [&] { return call("npu counters")["driver"]["bytes"].get<std::uint64_t>(); };
+  const std::uint64_t before = bytes();
   const json answer = call("npu bench", {"gemm", "64", "--depth", "3", "--priority", "high"});
   ASSERT_TRUE(answer.contains("results")) << answer;
   ASSERT_EQ(answer["results"].size(), 1U);
@@ -33,6 +35,7 @@ TEST_F(NpuCommandTest, bench_of_one_command_has_the_cycles_and_bytes_of_the_mode
   EXPECT_EQ(gemm["cycles"], 64 * 64 + 64 * 64 * 2 / 16 + 100);
   EXPECT_EQ(gemm["bytes"], 3 * 64 * 64 * 4);
   EXPECT_EQ(gemm["inputs"], "f32 [64, 64], f32 [64, 64]");
+  EXPECT_EQ(bytes() - before, 21 * 3 * 64 * 64 * 4) << "one more, to warm up";
   EXPECT_EQ(answer["count"], 20);
   EXPECT_EQ(answer["depth"], 3);
   EXPECT_EQ(answer["priority"], "high");

@@ -90,6 +90,7 @@ TEST_F(NpuCommandTest, counters_are_of_the_device_and_of_the_driver) {
   EXPECT_EQ(grown("device", "jobs_ok"), 1U);
   EXPECT_EQ(grown("device", "jobs_budget"), 1U);
   EXPECT_EQ(grown("device", "busy_cycles"), 100U);
+  EXPECT_EQ(grown("driver", "bytes"), 0U) << "it has no tensors";
   EXPECT_EQ(grown("driver", "jobs"), 2U);
   EXPECT_EQ(grown("driver", "job_faults"), 1U);
   EXPECT_EQ(after["device"]["jobs_in_flight"], 0);

@@ -4,6 +4,7 @@
 
 #include "guest/kernel/panic.hpp"
 #include "guest/kernel/threads/dispatcher.hpp"
+#include "guest/npu/metrics.hpp"
 #include "guest/npu/modelled_time.hpp"
 #include "guest/npu/refusal.hpp"
 
@@ -135,7 +136,8 @@ void CpuAccelerator::execute(Run& run) {
   }
   const auto stream = commands(run.job);
   const HeldRegions held(regions_, regions(run.job));
-  if (const auto cost = ::npu::measure_job(header(run.job), stream, held, model_, limits_); !cost) {
+  const auto cost = ::npu::measure_job(header(run.job), stream, held, model_, limits_);
+  if (!cost) {
     run.end = end_of(cost.error());
     return;
   }
@@ -149,7 +151,9 @@ void CpuAccelerator::execute(Run& run) {
   if (now_ns() >= run.due_ns) {
     run.end.status = Status::Deadline;
     run.end.reason = Reason::DeadlinePassed;
+    return;
   }
+  metrics().bytes.add(cost->bytes_read + cost->bytes_written);
 }
 
 /// False: the job ends, as run.end says.

@@ -71,8 +71,8 @@ void set_npu(Npu& npu) { the_npu = &npu; }
 Metrics& metrics() { return the_metrics; }
 
 void Metrics::register_all(kernel::CounterRegistry& registry) {
-  for (kernel::Counter* counter : {&jobs, &in_flight, &faults, &deadline_misses, &busy_cycles, &throttled, &interrupts,
-                                   &lost_interrupts, &overdue, &resets}) {
+  for (kernel::Counter* counter : {&jobs, &in_flight, &faults, &deadline_misses, &busy_cycles, &bytes, &throttled,
+                                   &interrupts, &lost_interrupts, &overdue, &resets}) {
     kernel::require(registry.add(*counter), "a counter of the NPU is registered twice");
   }
 }

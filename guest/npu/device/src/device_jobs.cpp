@@ -37,7 +37,8 @@ Outcome DeviceAccelerator::submit(Job& job) {
   const HeldRegions held(regions_, regions(job));
   const auto cost = ::npu::measure_job(header(job), commands(job), held, model_, limits_);
   // What the driver would refuse the device refuses too, and says why.
-  Demand demand{.job = job, .cycles = cost ? cost->cycles : 0};
+  Demand demand{
+      .job = job, .cycles = cost ? cost->cycles : 0, .bytes = cost ? cost->bytes_read + cost->bytes_written : 0};
   Outcome taken = enqueue(demand);
   if (!taken) {
     regions_.release(regions(job));
@@ -180,7 +181,8 @@ bool DeviceAccelerator::add(Demand& demand, Account& account, Time now) {
             .expected = {.id = header(job).id,
                          .commands = header(job).commands,
                          .cycles = demand.cycles,
-                         .most_cycles = limits_.max_cycles}};
+                         .most_cycles = limits_.max_cycles},
+            .bytes = demand.bytes};
   ++places_used_;
   ++account.in_flight;
   if (!watching_) {
@@ -246,6 +248,7 @@ void DeviceAccelerator::complete(const drivers::Virtqueue::Used& used, threads::
   Accounts::refund(*place.account, nanoseconds(place.expected.cycles) - nanoseconds(end->cycles));
   ++ended_;
   ended_well_ += end->ok() ? 1 : 0;
+  metrics().bytes.add(end->ok() ? place.bytes : 0);
   end_place(place, *end, waking);
 }
 

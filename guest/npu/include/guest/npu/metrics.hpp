@@ -14,6 +14,7 @@ struct Metrics {
   kernel::Counter faults{"npu_job_faults"};                ///< refused, or failed while they ran
   kernel::Counter deadline_misses{"npu_deadline_misses"};  ///< Status::Deadline
   kernel::Counter busy_cycles{"npu_busy_cycles"};          ///< modelled, of the commands that have run
+  kernel::Counter bytes{"npu_bytes"};                      ///< read and written, by the model, of jobs that ended well
   kernel::Counter throttled{"npu_throttled"};              ///< a job had to wait for its server's next budget
   kernel::Counter interrupts{"npu_interrupts"};
   kernel::Counter lost_interrupts{"npu_lost_interrupts"};  ///< results that only the timer found

@@ -91,15 +91,17 @@ class DeviceAccelerator final : public Npu {
     Account* account = nullptr;
     std::uint64_t number = 0;  ///< of the jobs that were taken
     ExpectedResult expected;
-    bool abort = false;    ///< is wanted
-    bool overdue = false;  ///< was aborted since the device makes no progress
+    std::uint64_t bytes = 0;  ///< that it reads and writes, by the model
+    bool abort = false;       ///< is wanted
+    bool overdue = false;     ///< was aborted since the device makes no progress
   };
   /// What a job needs to be taken.
   struct Demand {
     Job& job;
     std::uint64_t cycles = 0;  ///< 0: it will be refused
-    std::uint32_t epoch = 0;   ///< whose handles are in its block
-    bool throttled = false;    ///< it had to wait for budget
+    std::uint64_t bytes = 0;
+    std::uint32_t epoch = 0;  ///< whose handles are in its block
+    bool throttled = false;   ///< it had to wait for budget
   };
   /// How far the device was when nothing had ended for a while.
   struct Stall {
