@@ -9,6 +9,7 @@
 #include "gemm.hpp"
 #include "norm.hpp"
 #include "rope.hpp"
+#include "rows.hpp"
 
 HWY_BEFORE_NAMESPACE();
 namespace npu::simd {
@@ -32,7 +33,7 @@ constexpr KernelSet make_set(const char* name) {
                       mul,
                       scale,
                       scalar::embed_rows,
-                      scalar::arg_max,
+                      arg_max,
                       scalar::top_k,
                       conv2d,
                       depthwise_conv2d,

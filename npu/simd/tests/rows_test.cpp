@@ -140,6 +140,24 @@ TEST(Norms, of_numbers_at_their_limits) {
   }
 }
 
+TEST(ArgMax, of_every_length) {
+  for (const std::uint32_t columns : kLengths) {
+    const auto make = [&] {
+      Scene scene(Opcode::ArgMax, {6, columns});
+      scene.operand({0, Type::I32, 1, 6}).operand({1, Type::F32, 6, columns, 4});
+      for (std::uint32_t i = 0; i < columns; ++i) {
+        scene.set<float>(1, 1, i, i % 3 == 1 ? 2.0F : -kInf);  // equal ones
+        scene.set<float>(1, 2, i, std::nanf(""));
+        scene.set<float>(1, 3, i, i == 0 ? std::nanf("") : -kInf);
+        scene.set<float>(1, 4, i, i + 1 == columns ? kInf : std::nanf(""));
+        scene.set<float>(1, 5, i, i % 2 == 0 ? -0.0F : 0.0F);
+      }
+      return scene;
+    };
+    expect_agreement(make, name_of(Opcode::ArgMax, columns));
+  }
+}
+
 TEST(Softmax, of_every_length) {
   for (const std::uint32_t columns : kLengths) {
     for (const float scale : {1.0F, -40.0F, 0.0F}) {
