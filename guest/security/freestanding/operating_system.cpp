@@ -16,7 +16,7 @@ namespace {
 extern "C" {
 
 struct pthread_mutex;
-/// One thread uses libsodium: nothing to lock.
+/// Nothing of what is in use keeps state that threads share: nothing to lock.
 int pthread_mutex_lock(pthread_mutex*) { return 0; }
 int pthread_mutex_unlock(pthread_mutex*) { return 0; }
 
