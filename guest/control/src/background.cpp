@@ -22,11 +22,7 @@ std::expected<Handled, Refusal> Background::start(std::unique_ptr<Background> wo
   work->caller_ = &caller;
   auto thread = threads::spawn(
       {.name = thread_name, .cpu = kernel::cpu_index(), .gone = &work->gone_},
-      [](void* self) {
-        auto& it = *static_cast<Background*>(self);
-        it.done_ = it.work();
-      },
-      work.get());
+      [](void* self) { static_cast<Background*>(self)->run(); }, work.get());
   if (!thread) {
     return refuse(error::kBusy, "", "no memory or no thread for '{}'", thread_name);
   }
@@ -44,6 +40,30 @@ void Background::cancel() {
   }
 }
 
+void Background::run() {
+  done_ = work();
+  if (done_ && !cancelled()) {
+    done_ = encode();
+  }
+  clean_up();
+}
+
+Background::Done Background::encode() {
+  answer_.reset(new (std::nothrow) std::byte[kAnswerBytes]);
+  if (answer_ == nullptr) {
+    return refuse(error::kBusy, "", "no memory for the answer");
+  }
+  CborWriter writer({answer_.get(), kAnswerBytes});
+  ResultMap result(writer);
+  answer(result);
+  result.finish();
+  if (writer.overflowed()) {
+    return refuse(error::kTooLarge, "", "the answer is longer than {} bytes", kAnswerBytes);
+  }
+  answer_bytes_ = writer.written().size();
+  return {};
+}
+
 void Background::finish() {
   const std::unique_ptr<Background> self(this);
   if (caller_ == nullptr) {
@@ -52,18 +72,7 @@ void Background::finish() {
   if (!done_) {
     return caller_->fail(done_.error());
   }
-  const std::unique_ptr<std::byte[]> memory(new (std::nothrow) std::byte[kAnswerBytes]);
-  if (memory == nullptr) {
-    return caller_->fail(refuse(error::kBusy, "", "no memory for the answer").error());
-  }
-  CborWriter writer({memory.get(), kAnswerBytes});
-  ResultMap result(writer);
-  answer(result);
-  result.finish();
-  if (writer.overflowed()) {
-    return caller_->fail(refuse(error::kTooLarge, "", "the answer is longer than {} bytes", kAnswerBytes).error());
-  }
-  caller_->complete(writer.written());
+  caller_->complete({answer_.get(), answer_bytes_});
 }
 
 }  // namespace guest::control

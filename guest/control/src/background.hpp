@@ -1,6 +1,7 @@
 // Commands whose work takes a thread, so that the loop goes on meanwhile.
 //
-//   handler: start() ---> thread: work() ---> loop, when the thread has gone: answer(), complete() or fail()
+//   handler: start() ---> thread: work(), answer(), clean_up() ---> loop, when the thread has gone: complete() or
+//   fail()
 //                           cancel(): nobody is answered any more
 #pragma once
 
@@ -35,14 +36,18 @@ class Background : public Operation {
 
  protected:
   using Done = std::expected<void, Refusal>;
-  /// In the thread.
+  // All in the thread.
   virtual Done work() = 0;
-  /// In the loop, after work() has succeeded.
+  /// After work() has succeeded, if somebody waits for it.
   virtual void answer(ResultMap& result) const = 0;
+  /// Last: gives back what takes a device to give back. The rest goes with the object, in the loop.
+  virtual void clean_up() {}
   /// For work(), which then ends as soon as it can.
   [[nodiscard]] bool cancelled() const { return cancelled_.load(std::memory_order_relaxed); }
 
  private:
+  void run();
+  Done encode();
   void finish();
 
   const OnCancel on_cancel_;
@@ -51,6 +56,8 @@ class Background : public Operation {
   Caller* caller_ = nullptr;  ///< null: nobody waits any more
   threads::ThreadRef thread_;
   Done done_;
+  std::unique_ptr<std::byte[]> answer_;
+  std::size_t answer_bytes_ = 0;
   kernel::WorkItem gone_{[](void* self) { static_cast<Background*>(self)->finish(); }, this};
 };
 

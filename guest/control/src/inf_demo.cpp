@@ -46,6 +46,8 @@ class InfDemo final : public Background {
     }
     return {};
   }
+  /// Its regions are the NPU's.
+  void clean_up() override { model_.reset(); }
 
   void answer(ResultMap& result) const override {
     ml::Inference& inference = model_->inference();

@@ -49,9 +49,13 @@ class MlDemo final : public Background {
       ++of.images;
       of.right += model_->found() == model_->label() ? 1 : 0;
     }
-    latency_ = figures_of({samples_.get(), count_});
+    if (!cancelled()) {
+      latency_ = figures_of({samples_.get(), count_});
+    }
     return {};
   }
+  /// Its regions are the NPU's.
+  void clean_up() override { model_.reset(); }
 
   void answer(ResultMap& result) const override {
     const ml::Inference& inference = model_->inference();

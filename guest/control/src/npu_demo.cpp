@@ -25,6 +25,7 @@ using abi::npu::Type;
 constexpr std::uint32_t kRows = 16;
 constexpr std::uint32_t kOuter = 32;
 constexpr std::uint32_t kInner = 64;
+constexpr std::uint32_t kNumbers = kRows * kOuter;
 constexpr std::size_t kOutBytes = std::size_t{kRows} * kOuter * sizeof(std::int32_t);
 constexpr std::size_t kInBytes = std::size_t{kRows} * kInner;
 constexpr std::size_t kWeightBytes = std::size_t{kOuter} * kInner;
@@ -135,9 +136,9 @@ class NpuDemo final : public Background {
         wrong += found != expected ? 1 : 0;
       }
     }
-    step("check", "{} numbers, {} are not what the CPU finds", kRows * kOuter, wrong);
+    step("check", "{} numbers, {} are not what the CPU finds", kNumbers, wrong);
     if (wrong != 0) {
-      return refuse(error::kFailed, "", "npudemo: {} of {} numbers are not what the CPU finds", wrong, kRows * kOuter);
+      return refuse(error::kFailed, "", "npudemo: {} of {} numbers are not what the CPU finds", wrong, kNumbers);
     }
     return {};
   }
@@ -152,7 +153,7 @@ class NpuDemo final : public Background {
       entry.add("what", each.what.view());
       entry.finish();
     }
-    result.add("numbers", kRows * kOuter);
+    result.add("numbers", kNumbers);
     result.add_bool("right", true);  // or it would have been refused
   }
 

@@ -43,9 +43,10 @@ BenchShape binary(Opcode opcode, Size size) { return unary(opcode, size).operand
 BenchShape rope(Size size) {
   constexpr Size kHeads = 2;
   constexpr Size kElements = 32;
+  constexpr Size kColumns = kHeads * kElements;
   return BenchShape(Opcode::Rope, {size, kHeads, kElements, kElements})
-      .operand(0, kF32, size, kHeads * kElements)
-      .operand(1, kF32, size, kHeads * kElements)
+      .operand(0, kF32, size, kColumns)
+      .operand(1, kF32, size, kColumns)
       .operand(2, Type::I32, 1, size)
       .param(abi::npu::param::kRopeBase, kTenThousand)
       .param(abi::npu::param::kFrequencyScale, kOne);
@@ -56,11 +57,13 @@ BenchShape attention(Size size) {
   constexpr Size kQueryHeads = 4;
   constexpr Size kKeyHeads = 2;
   constexpr Size kElements = 32;
+  constexpr Size kQueries = kQueryHeads * kElements;
+  constexpr Size kKeys = kKeyHeads * kElements;
   return BenchShape(Opcode::Attention, {1, kQueryHeads, kKeyHeads, kElements, size - 1})
-      .operand(0, kF32, 1, kQueryHeads * kElements)
-      .operand(1, kF32, 1, kQueryHeads * kElements)
-      .operand(2, kF32, size, kKeyHeads * kElements)
-      .operand(3, kF32, size, kKeyHeads * kElements)
+      .operand(0, kF32, 1, kQueries)
+      .operand(1, kF32, 1, kQueries)
+      .operand(2, kF32, size, kKeys)
+      .operand(3, kF32, size, kKeys)
       .param(abi::npu::param::kScale, kOne)
       .operations(std::uint64_t{4} * size * kQueryHeads * kElements);
 }
@@ -89,10 +92,11 @@ BenchShape convolution(Size size) {
   constexpr Size kIn = 4;
   constexpr Size kOut = 8;
   constexpr Size kTaps = 9;
+  constexpr Size kWindow = kTaps * kIn;
   return BenchShape(Opcode::Conv2d, {1, size, size, kIn, size, size, kOut, 3, 3, 1, 1, 1})
       .operand(0, kF32, size, std::uint64_t{size} * kOut)
       .operand(1, kF32, size, std::uint64_t{size} * kIn)
-      .operand(2, kF32, kOut, kTaps * kIn)
+      .operand(2, kF32, kOut, kWindow)
       .param(abi::npu::param::kPadTop, 1)
       .param(abi::npu::param::kPadLeft, 1)
       .operations(std::uint64_t{2} * size * size * kOut * kTaps * kIn);
