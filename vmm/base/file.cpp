@@ -67,6 +67,15 @@ Result<> write_file(const std::filesystem::path& path, std::string_view text, mo
   return written;
 }
 
+Result<> write_new_file(const std::filesystem::path& path, std::string_view text, mode_t mode) {
+  const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode & 0600));
+  if (!fd.valid()) return fail_errno("cannot create " + path.string());
+  auto written = write_all(fd, std::as_bytes(std::span(text)), path.string());
+  if (written && ::fchmod(fd.get(), mode) != 0) written = fail_errno("cannot set the mode of " + path.string());
+  if (!written) ::unlink(path.c_str());
+  return written;
+}
+
 Result<> write_file(const std::filesystem::path& path, std::span<const std::byte> bytes, mode_t mode) {
   // char may alias anything.
   return write_file(path, std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()), mode);

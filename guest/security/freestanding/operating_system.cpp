@@ -1,5 +1,5 @@
 // Functions of an operating system that libsodium's archive names. The parts of libsodium in use (HMAC, SHA-256,
-// comparison, clearing) call only the ones that do something here; any other call is a panic that names it.
+// Ed25519, comparison, clearing) call only the ones that do something here; any other call is a panic that names it.
 //
 // Signatures are those of POSIX and of glibc, which the archive was built against.
 #include <cstddef>

@@ -34,6 +34,21 @@ TEST_F(FileTest, write_file_sets_mode_and_read_file_returns_all_bytes) {
   EXPECT_EQ(read_file(folder_ / "f", 4).value(), text);
 }
 
+TEST_F(FileTest, write_new_file_has_its_mode_and_replaces_nothing) {
+  ASSERT_TRUE(write_new_file(folder_ / "f", "first", 0600));
+  struct stat status{};
+  ASSERT_EQ(::stat((folder_ / "f").c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777, 0600U);
+  std::filesystem::create_symlink(folder_ / "not there", folder_ / "link");
+  for (const char* const name : {"f", "link"}) {
+    const auto written = write_new_file(folder_ / name, "second");
+    ASSERT_FALSE(written) << name;
+    EXPECT_EQ(written.error().message, "cannot create " + (folder_ / name).string() + ": File exists");
+  }
+  EXPECT_EQ(read_file(folder_ / "f", 10).value(), "first");
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "not there"));
+}
+
 TEST_F(FileTest, read_file_longer_than_allowed_is_an_error_that_says_so) {
   ASSERT_TRUE(write_file(folder_ / "f", std::string(5, 'x')));
   const auto text = read_file(folder_ / "f", 4);

@@ -24,6 +24,9 @@ Result<> write_file(const std::filesystem::path& path, std::string_view text, mo
 /// The same for bytes.
 Result<> write_file(const std::filesystem::path& path, std::span<const std::byte> bytes, mode_t mode = 0644);
 
+/// Writes a file of `mode` that must not be there yet, not even as a link; it is never open to more than `mode`.
+Result<> write_new_file(const std::filesystem::path& path, std::string_view text, mode_t mode = 0644);
+
 /// Writes all of `bytes` to an open file. @param name of the file, for the error
 Result<> write_all(const UniqueFd& file, std::span<const std::byte> bytes, const std::string& name);
 
