@@ -4,7 +4,7 @@
 #include <cstring>
 
 #include "graph_reader.hpp"
-#include "guest/kernel/heap.hpp"
+#include "llm_reader.hpp"
 #include "property_reader.hpp"
 #include "tree_cursor.hpp"
 
@@ -18,20 +18,21 @@ enum class Node : std::uint8_t { Root, Boot, Control, Scheduler, Server, Tasks, 
 
 class ScenarioReader final : private PropertyReader {
  public:
-  ScenarioReader(TreeCursor& cursor, BootConfig& out) : PropertyReader(cursor), out_(out), graphs_(cursor, nullptr) {}
+  ScenarioReader(TreeCursor& cursor, BootConfig& out)
+      : PropertyReader(cursor), out_(out), graphs_(cursor, nullptr), llm_(cursor, out.llm) {}
 
   Outcome read() {
     for (;;) {
       Outcome outcome;
       switch (cursor_.next()) {
         case TreeToken::BeginNode:
-          outcome = is_of_graphs() ? graphs_.begin_node() : begin_node();
+          outcome = is_of_graphs() ? graphs_.begin_node() : is_of_llm() ? llm_.begin_node() : begin_node();
           break;
         case TreeToken::Property:
-          outcome = graphs_.is_inside() ? graphs_.property() : property();
+          outcome = graphs_.is_inside() ? graphs_.property() : llm_.is_inside() ? llm_.property() : property();
           break;
         case TreeToken::EndNode:
-          outcome = graphs_.is_inside() ? graphs_.end_node() : end_node();
+          outcome = graphs_.is_inside() ? graphs_.end_node() : llm_.is_inside() ? llm_.end_node() : end_node();
           break;
         case TreeToken::End:
           return finish();
@@ -62,6 +63,10 @@ class ScenarioReader final : private PropertyReader {
   /// The node that begins is read by graphs_.
   [[nodiscard]] bool is_of_graphs() const {
     return graphs_.is_inside() || (cursor_.depth() == 2 && GraphReader::is_mine(cursor_.node_name()));
+  }
+
+  [[nodiscard]] bool is_of_llm() const {
+    return llm_.is_inside() || (cursor_.depth() == 2 && LlmReader::is_mine(cursor_.node_name()));
   }
 
   Outcome begin_node() {
@@ -346,6 +351,7 @@ class ScenarioReader final : private PropertyReader {
 
   BootConfig& out_;
   GraphReader graphs_;
+  LlmReader llm_;
   Node node_ = Node::Root;
   std::uint64_t seen_ = 0;
   std::uint64_t item_seen_ = 0;   ///< of the server or task that is read
@@ -388,17 +394,19 @@ const ScenarioReader::Known ScenarioReader::kKnown[] = {
     {Node::Root, {}, nullptr},
 };
 
-/// The lists keep what lies beyond their ends: to write all of them anew took most of the time of a read.
-void reset(BootConfig& out) {
-  static_cast<BootValues&>(out) = {};
-  out.servers.clear();
-  out.tasks.clear();
-}
-
 }  // namespace
 
+void BootConfig::reset() {
+  static_cast<BootValues&>(*this) = {};
+  servers.clear();
+  tasks.clear();
+  llm.public_key.reset();
+  llm.allow_unsigned = false;
+  llm.models.clear();
+}
+
 Outcome read_scenario_tree(std::span<const std::byte> tree, BootConfig& out) {
-  reset(out);
+  out.reset();
   if (tree.size() > names::kMaxTreeBytes) {
     return fail("tree-too-large", "{} bytes, at most {}", tree.size(), names::kMaxTreeBytes);
   }
@@ -408,65 +416,9 @@ Outcome read_scenario_tree(std::span<const std::byte> tree, BootConfig& out) {
     outcome = ScenarioReader(cursor, out).read();
   }
   if (!outcome) {
-    reset(out);
+    out.reset();
   }
   return outcome;
-}
-
-namespace {
-
-/// The scenario tree of an archive, copied: files in a cpio archive are aligned to 4, libfdt wants 8.
-class TreeCopy {
- public:
-  explicit TreeCopy(Heap& heap) : heap_(heap) {}
-  TreeCopy(const TreeCopy&) = delete;
-  TreeCopy& operator=(const TreeCopy&) = delete;
-  ~TreeCopy() { heap_.free(bytes_); }
-
-  Outcome take(std::span<const std::byte> file) {
-    if (file.size() > names::kMaxTreeBytes) {
-      return fail("tree-too-large", "{} bytes, at most {}", file.size(), names::kMaxTreeBytes);
-    }
-    bytes_ = heap_.allocate(file.size());
-    if (bytes_ == nullptr) {
-      return fail("config-no-memory", "{} bytes for '{}'", file.size(), std::string_view(names::kScenarioFile));
-    }
-    size_ = file.size();
-    std::copy(file.begin(), file.end(), static_cast<std::byte*>(bytes_));
-    return {};
-  }
-  [[nodiscard]] Bytes bytes() const { return {static_cast<const std::byte*>(bytes_), size_}; }
-
- private:
-  Heap& heap_;
-  void* bytes_ = nullptr;
-  std::size_t size_ = 0;
-};
-
-}  // namespace
-
-Outcome read_boot_config(std::span<const std::byte> bytes, Heap& heap, Archive& archive, BootConfig& out) {
-  reset(out);
-  if (Outcome outcome = archive.open(bytes); !outcome) {
-    return outcome;
-  }
-  const auto file = archive.find(names::kScenarioFile);
-  if (!file) {
-    return fail("config-missing", "the archive has no '{}'", std::string_view(names::kScenarioFile));
-  }
-  TreeCopy copy(heap);
-  const Outcome taken = copy.take(file->data);
-  return taken ? read_scenario_tree(copy.bytes(), out) : taken;
-}
-
-Outcome visit_graphs(const Archive& archive, Heap& heap, GraphConfigVisitor& visitor) {
-  const auto file = archive.find(names::kScenarioFile);
-  if (!file) {
-    return {};
-  }
-  TreeCopy copy(heap);
-  const Outcome taken = copy.take(file->data);
-  return taken ? visit_graphs(copy.bytes(), visitor) : taken;
 }
 
 }  // namespace guest::kernel

@@ -64,7 +64,7 @@ Outcome PropertyReader::check_numbered(std::string_view prefix, std::size_t inde
 
 Outcome PropertyReader::unknown_node() const {
   return fail("tree-unknown-node",
-              "'{}' in {}; known are 'boot', 'control', 'scheduler', 'tasks', 'schemas' and 'graphs' in /",
+              "'{}' in {}; known are 'boot', 'control', 'scheduler', 'tasks', 'schemas', 'graphs' and 'llm' in /",
               escaped(cursor_.node_name().substr(0, 64)), path());
 }
 

@@ -7,6 +7,7 @@
 #include "abi/boot_config.hpp"
 #include "cpio_writer.hpp"
 #include "graphs_tree.hpp"
+#include "llm_tree.hpp"
 #include "tree_writer.hpp"
 #include "vmm/scenario/files.hpp"
 
@@ -102,6 +103,7 @@ int write_tree(std::vector<std::byte>& buffer, const Scenario& scenario, const R
   tree.end();
   if (scenario.scheduler != Scheduler{} || !scenario.tasks.empty()) write_scheduler(tree, scenario);
   write_graphs(tree, scenario);
+  write_llm(tree, scenario.llm);
   tree.end();
   return tree.finish();
 }

@@ -17,14 +17,54 @@ namespace {
 
 namespace names = abi::boot_config;
 
-const char* folder_of(NamedFile::Use use) {
-  return use == NamedFile::Use::Program ? names::kProgramsFolder : names::kFilesFolder;
+using Use = NamedFile::Use;
+
+const char* folder_of(Use use) {
+  switch (use) {
+    case Use::Program:
+      return names::kProgramsFolder;
+    case Use::Operator:
+      return names::kFilesFolder;
+    case Use::Model:
+      return names::kModelsFolder;
+  }
+  return "";
 }
 
-/// Of a name without the folder.
-std::size_t max_stem(NamedFile::Use use) {
-  const std::size_t whole = use == NamedFile::Use::Program ? names::kMaxProgramName : names::kMaxParameterText;
-  return whole - std::strlen(folder_of(use));
+/// Of a name without the folder; of a model's without the ending, too.
+std::size_t max_stem(Use use) {
+  switch (use) {
+    case Use::Program:
+      return names::kMaxProgramName - std::strlen(names::kProgramsFolder);
+    case Use::Operator:
+      return names::kMaxParameterText - std::strlen(names::kFilesFolder);
+    case Use::Model:
+      return names::kMaxModelName;
+  }
+  return 0;
+}
+
+/// What of a name in the archive the rules are about: without the folder, and of a model without the ending.
+std::string stem_of(Use use, const std::string& archive_name) {
+  std::string stem = archive_name.substr(std::strlen(folder_of(use)));
+  if (use == Use::Model && stem.ends_with(names::kModelEnding)) {
+    stem.resize(stem.size() - std::strlen(names::kModelEnding));
+  }
+  return stem;
+}
+
+/// What a file of that use should be called, and how it is said.
+std::string name_rule(Use use) {
+  const std::string rule = " of at most " + std::to_string(max_stem(use)) + " of A-Z a-z 0-9 . _ -";
+  switch (use) {
+    case Use::Program:
+      return "a file with a name" + rule + ", without its .elf";
+    case Use::Operator:
+      return "a file with a name" + rule;
+    case Use::Model:
+      return "a file NAME.gguf, NAME" + rule + ", the first a letter or a digit";
+  }
+  return "";
 }
 
 /// The first look at a file; the guest checks all of it. System V ABI, "ELF Header".
@@ -62,23 +102,48 @@ bool is_good_stem(const std::string& stem, std::size_t max_bytes) {
          std::ranges::all_of(stem, is_allowed);
 }
 
+/// What a model's id can be (docs/models.md).
+bool is_good_model(const std::string& archive_name, const std::string& stem) {
+  return archive_name.ends_with(names::kModelEnding) && !stem.starts_with('.') && !stem.starts_with('_') &&
+         !stem.starts_with('-');
+}
+
 /// Reads files, and keeps what is wrong with them.
 class FileReader {
  public:
-  FileReader(const std::vector<NamedFile>& files, const FileLimits& limits) : files_(files), limits_(limits) {}
+  /// @param allow_unsigned models may be without manifest
+  FileReader(const std::vector<NamedFile>& files, const FileLimits& limits, bool allow_unsigned)
+      : files_(files), limits_(limits), allow_unsigned_(allow_unsigned) {}
 
   /// False: there is no point in going on.
   bool read(std::size_t index) {
     const NamedFile& file = files_[index];
-    const bool is_program = file.use == NamedFile::Use::Program;
     const std::string name = archive_name(file.use, file.path);
     if (contents_.contains(name)) return true;
-    auto bytes = is_program ? read_program(file.path, limits_.program_bytes) : read_file(file.path, limits_.file_bytes);
+    if (file.use == Use::Program) {
+      return keep(index, name, read_program(file.path, limits_.program_bytes), "no program",
+                  "an ELF executable for AArch64 of at most " + size_text(limits_.program_bytes));
+    }
+    const bool is_model = file.use == Use::Model;
+    const std::size_t max_bytes = is_model ? limits_.model_bytes : limits_.file_bytes;
+    return keep(index, name, read_file(file.path, max_bytes), is_model ? "no model" : "no file",
+                (is_model ? "a model of at most " : "a file of at most ") + size_text(max_bytes)) &&
+           (!is_model || !contents_.contains(name) || read_manifest(index));
+  }
+
+  void report(const FileProblem& problem) {
+    if (!problems_.empty()) problems_ += '\n';
+    problems_ += files_[problem.file].place + ": found " + problem.found + ", allowed: " + problem.allowed;
+  }
+
+  [[nodiscard]] const std::string& problems() const { return problems_; }
+  [[nodiscard]] std::map<std::string, std::string> take() && { return std::move(contents_); }
+
+ private:
+  bool keep(std::size_t index, const std::string& name, Result<std::string> bytes, const std::string& what,
+            const std::string& allowed) {
     if (!bytes) {
-      report({.file = index,
-              .found = std::string(is_program ? "no program (" : "no file (") + bytes.error().message + ")",
-              .allowed = is_program ? "an ELF executable for AArch64 of at most " + size_text(limits_.program_bytes)
-                                    : "a file of at most " + size_text(limits_.file_bytes)});
+      report({.file = index, .found = what + " (" + bytes.error().message + ")", .allowed = allowed});
       return true;
     }
     total_ += bytes->size();
@@ -92,17 +157,20 @@ class FileReader {
     return true;
   }
 
-  void report(const FileProblem& problem) {
-    if (!problems_.empty()) problems_ += '\n';
-    problems_ += files_[problem.file].place + ": found " + problem.found + ", allowed: " + problem.allowed;
+  /// Of the model with that index.
+  bool read_manifest(std::size_t index) {
+    const auto path = std::filesystem::path(files_[index].path).replace_extension(names::kSignatureEnding);
+    std::error_code ignored;
+    if (allow_unsigned_ && !std::filesystem::exists(std::filesystem::symlink_status(path, ignored))) return true;
+    return keep(index, names::kModelsFolder + path.filename().string(), read_file(path, limits_.manifest_bytes),
+                "no manifest",
+                "one of at most " + size_text(limits_.manifest_bytes) +
+                    " beside the model, as sis-model sign writes it, or llm.allow_unsigned: true");
   }
 
-  [[nodiscard]] const std::string& problems() const { return problems_; }
-  [[nodiscard]] std::map<std::string, std::string> take() && { return std::move(contents_); }
-
- private:
   const std::vector<NamedFile>& files_;
   const FileLimits& limits_;
+  const bool allow_unsigned_;
   std::map<std::string, std::string> contents_;
   std::size_t total_ = 0;
   std::string problems_;  ///< a line each
@@ -130,6 +198,10 @@ std::vector<NamedFile> named_files(const Scenario& scenario) {
           item_key(item_key("graphs", i) + ".operators", j) + ".parameters." + names::kFileParameter, parameters.place);
     }
   }
+  for (std::size_t i = 0; i < scenario.llm.models.size(); ++i) {
+    const Model& model = scenario.llm.models[i];
+    add(NamedFile::Use::Model, model.file, item_key("llm.models", i) + ".file", model.place);
+  }
   return files;
 }
 
@@ -145,13 +217,12 @@ std::vector<FileProblem> name_problems(const std::vector<NamedFile>& files) {
   for (std::size_t i = 0; i < files.size(); ++i) {
     const NamedFile& file = files[i];
     const std::string name = archive_name(file.use, file.path);
+    const std::string stem = stem_of(file.use, name);
+    const bool is_model = file.use == Use::Model;
     const auto [first, is_new] = path_of.try_emplace(name, file.path);
-    if (const std::size_t max = max_stem(file.use); !is_good_stem(name.substr(std::strlen(folder_of(file.use))), max)) {
-      problems.push_back({.file = i,
-                          .found = file.path,
-                          .allowed = "a file with a name of at most " + std::to_string(max) + " of A-Z a-z 0-9 . _ -" +
-                                     (file.use == NamedFile::Use::Program ? ", without its .elf" : "")});
-    } else if (!is_new && first->second != file.path) {
+    if (!is_good_stem(stem, max_stem(file.use)) || (is_model && !is_good_model(name, stem))) {
+      problems.push_back({.file = i, .found = file.path, .allowed = name_rule(file.use)});
+    } else if (!is_new && (is_model || first->second != file.path)) {
       problems.push_back({.file = i,
                           .found = file.path,
                           .allowed = "a file with a name of its own (" + first->second + " has this one)"});
@@ -162,7 +233,7 @@ std::vector<FileProblem> name_problems(const std::vector<NamedFile>& files) {
 
 Result<std::map<std::string, std::string>> read_files(const Scenario& scenario, const FileLimits& limits) {
   const std::vector<NamedFile> files = named_files(scenario);
-  FileReader reader(files, limits);
+  FileReader reader(files, limits, scenario.llm.allow_unsigned);
   for (const FileProblem& problem : name_problems(files)) reader.report(problem);
   bool goes_on =
       reader.problems().empty();  // under a name that two files have, the first one's bytes would do for both

@@ -3,6 +3,7 @@
 #include "abi/boot_config.hpp"
 #include "condition_type.hpp"
 #include "graphs_type.hpp"
+#include "llm_type.hpp"
 #include "npu_type.hpp"
 #include "section.hpp"
 #include "tasks_type.hpp"
@@ -226,6 +227,7 @@ TypePtr<Scenario> make_scenario_type() {
           option("schemas", &Scenario::schemas, schemas_type(), "What tensors mean, by name, for graphs."),
           option("graphs", &Scenario::graphs, graphs_type(),
                  "Dataflow graphs. A machine that cannot build one refuses to start."),
+          option("llm", &Scenario::llm, llm_type(), "Models, and who is trusted to sign them (docs/models.md)."),
           option("steps", &Scenario::steps, list<Step>(std::make_shared<StepType>(), 0, 1000),
                  "Control requests, in this order. Without any, the machine runs until it is stopped."),
           option("expect", &Scenario::expect, expect_type(), "What must hold when the steps are done."),

@@ -143,6 +143,20 @@ inline constexpr std::size_t kMaxParameters = 8;
 inline constexpr std::size_t kMaxParameterName = 32;
 inline constexpr std::size_t kMaxParameterText = 64;
 
+/// /llm: packages of models (docs/models.md), and a node "model@N" for each model in the archive.
+inline constexpr char kLlmNode[] = "llm";
+inline constexpr char kPublicKey[] = "public-key";  ///< kPublicKeyBytes bytes: Ed25519, of who signs; absent: nobody
+inline constexpr char kAllowUnsigned[] = "allow-unsigned";  ///< empty property
+/// kItemName: NAME of the files NAME.gguf and, unless it is unsigned, NAME.sig in kModelsFolder.
+inline constexpr char kModelNode[] = "model@";
+inline constexpr char kMinRevision[] = "min-revision";  ///< u32, at least 1; absent: any
+inline constexpr char kModelsFolder[] = "models/";
+inline constexpr char kModelEnding[] = ".gguf";
+inline constexpr char kSignatureEnding[] = ".sig";
+inline constexpr std::size_t kPublicKeyBytes = 32;
+inline constexpr std::size_t kMaxModels = 16;
+inline constexpr std::size_t kMaxModelName = 32;  ///< without folder and ending
+
 /// vsock ports of the test services (RFC 862, RFC 863, RFC 864).
 inline constexpr std::uint32_t kEchoPort = 7;
 inline constexpr std::uint32_t kDiscardPort = 9;

@@ -80,7 +80,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   BootConfig config;
   const Outcome outcome = read_scenario_tree(copy.span(), config);
   const bool holds_something = config.control_key || config.control_seed || !config.name.view().empty() ||
-                               !config.servers.empty() || !config.tasks.empty();
+                               !config.servers.empty() || !config.tasks.empty() || config.llm.public_key ||
+                               config.llm.allow_unsigned || !config.llm.models.empty();
   expect(outcome || (!outcome.error().name.empty() && !holds_something));
   Checker checker;
   const Outcome visited = visit_graphs(copy.span(), checker);

@@ -150,6 +150,33 @@ TEST(ScenarioTree, everything_but_compatible_may_be_absent) {
   EXPECT_TRUE(config.servers.empty() && config.tasks.empty() && !config.manual_start);
 }
 
+/// Two models, signed.
+TreeNode with_models() {
+  TreeNode root = scenario();
+  TreeNode& llm = root.add("llm");
+  llm.set("public-key", ByteVector(32, 0xEE)).set("allow-unsigned", {});
+  llm.add("model@0").set("name", text("tiny"));
+  llm.add("model@1").set("name", text("other-1.2")).set("min-revision", testing::cells({7}));
+  return root;
+}
+
+TEST(ScenarioTree, models_are_read) {
+  const TreeBlob blob(with_models());
+  BootConfig config;
+  const Outcome outcome = read_scenario_tree(blob.bytes(), config);
+  ASSERT_TRUE(outcome) << describe(outcome);
+  ASSERT_TRUE(config.llm.public_key);
+  EXPECT_EQ((*config.llm.public_key)[31], 0xEE);
+  EXPECT_TRUE(config.llm.allow_unsigned);
+  ASSERT_EQ(config.llm.models.size(), 2U);
+  EXPECT_EQ(config.llm.models[0].name.view(), "tiny");
+  EXPECT_EQ(config.llm.models[0].min_revision, 0U);
+  EXPECT_EQ(config.llm.models[1].name.view(), "other-1.2");
+  EXPECT_EQ(config.llm.models[1].min_revision, 7U);
+  ASSERT_TRUE(read_scenario_tree(TreeBlob(scenario()).bytes(), config));
+  EXPECT_TRUE(config.llm.models.empty() && !config.llm.public_key && !config.llm.allow_unsigned);
+}
+
 struct TreeBreakage {
   const char* label;
   void (*change)(TreeNode&);
@@ -168,10 +195,12 @@ const TreeBreakage kTreeBreakages[] = {
     {"other_version", [](TreeNode& r) { r.set("compatible", text("sis,scenario-v2")); },
      "tree-bad-compatible: 'sis,scenario-v2', expected 'sis,scenario-v1'"},
     {"unknown_node", [](TreeNode& r) { r.add("models"); },
-     "tree-unknown-node: 'models' in /; known are 'boot', 'control', 'scheduler', 'tasks', 'schemas' and 'graphs' in "
+     "tree-unknown-node: 'models' in /; known are 'boot', 'control', 'scheduler', 'tasks', 'schemas', 'graphs' and "
+     "'llm' in "
      "/"},
     {"nested_node", [](TreeNode& r) { r.at("boot").add("control"); },
-     "tree-unknown-node: 'control' in /boot; known are 'boot', 'control', 'scheduler', 'tasks', 'schemas' and 'graphs' "
+     "tree-unknown-node: 'control' in /boot; known are 'boot', 'control', 'scheduler', 'tasks', 'schemas', 'graphs' "
+     "and 'llm' "
      "in /"},
     {"unknown_property", [](TreeNode& r) { r.at("control").set("verbosity", text("info")); },
      "tree-unknown-property: 'verbosity' of /control"},
@@ -195,6 +224,49 @@ const TreeBreakage kTreeBreakages[] = {
     {"legacy_socket_value", [](TreeNode& r) { r.at("control").set("legacy-socket", text("yes")); },
      "tree-bad-value: 'legacy-socket' of /control (4 bytes): expected no value"},
 };
+class ModelTreeBreakage : public ::testing::TestWithParam<TreeBreakage> {};
+
+TEST_P(ModelTreeBreakage, is_refused_by_name) {
+  TreeNode root = with_models();
+  GetParam().change(root.at("llm"));
+  EXPECT_EQ(tree_error(root), GetParam().error);
+}
+
+void add_models(TreeNode& llm) {
+  for (int i = 2; i <= 16; ++i) {
+    llm.add("model@" + std::to_string(i)).set("name", text("m" + std::to_string(i)));
+  }
+}
+
+const TreeBreakage kModelTreeBreakages[] = {
+    {"short_key", [](TreeNode& r) { r.set("public-key", ByteVector(31, 1)); },
+     "tree-bad-value: 'public-key' of /llm (31 bytes): expected 32 bytes"},
+    {"nobody_is_trusted",
+     [](TreeNode& r) {
+       r.remove("public-key");
+       r.remove("allow-unsigned");
+     },
+     "tree-missing-property: 'public-key' of /llm, or 'allow-unsigned'"},
+    {"allow_unsigned_value", [](TreeNode& r) { r.set("allow-unsigned", text("yes")); },
+     "tree-bad-value: 'allow-unsigned' of /llm (4 bytes): expected no value"},
+    {"unknown_property", [](TreeNode& r) { r.set("budget", {}); }, "tree-unknown-property: 'budget' of /llm"},
+    {"unknown_node", [](TreeNode& r) { r.add("queue"); }, "tree-unknown-node: 'queue' in /llm, expected 'model@2'"},
+    {"node_in_a_model", [](TreeNode& r) { r.at("model@0").add("queue"); },
+     "tree-unknown-node: 'queue' in a model; known are 'boot', 'control', 'scheduler', 'tasks', 'schemas', 'graphs' "
+     "and "
+     "'llm' in /"},
+    {"no_name", [](TreeNode& r) { r.at("model@1").remove("name"); }, "tree-missing-property: 'name' of model 1"},
+    {"name_with_a_folder", [](TreeNode& r) { r.at("model@0").set("name", text("../a")); },
+     "tree-bad-value: 'name' of a model (5 bytes): expected 1 to 32 of A-Z a-z 0-9 . _ -"},
+    {"a_name_twice", [](TreeNode& r) { r.at("model@1").set("name", text("tiny")); },
+     "tree-duplicate: two models are 'tiny'"},
+    {"revision_0", [](TreeNode& r) { r.at("model@1").set("min-revision", testing::cells({0})); },
+     "tree-bad-value: 'min-revision' of a model is 0: expected 1 to 4294967295"},
+    {"too_many", add_models, "tree-bad-value: more than 16 nodes in /llm"},
+};
+INSTANTIATE_TEST_SUITE_P(Models, ModelTreeBreakage, ::testing::ValuesIn(kModelTreeBreakages),
+                         [](const auto& test) { return std::string(test.param.label); });
+
 class ScheduledTreeBreakage : public ::testing::TestWithParam<TreeBreakage> {};
 
 TEST_P(ScheduledTreeBreakage, is_refused_by_name) {
@@ -228,8 +300,8 @@ const TreeBreakage kScheduledTreeBreakages[] = {
     {"reclaim_value", [](TreeNode& r) { server(r).set("reclaim", text("no")); },
      "tree-bad-value: 'reclaim' of a server (3 bytes): expected no value"},
     {"node_in_server", [](TreeNode& r) { server(r).add("server@0"); },
-     "tree-unknown-node: 'server@0' in a server; known are 'boot', 'control', 'scheduler', 'tasks', 'schemas' and "
-     "'graphs' in /"},
+     "tree-unknown-node: 'server@0' in a server; known are 'boot', 'control', 'scheduler', 'tasks', 'schemas', "
+     "'graphs' and 'llm' in /"},
     {"no_such_server", [](TreeNode& r) { task(r, "task@0").set("server", testing::cells({2})); },
      "tree-bad-value: task 0: there is no server 2"},
     {"server_and_cpu", [](TreeNode& r) { task(r, "task@0").set("cpu", testing::cells({0})); },
@@ -352,6 +424,16 @@ TEST_F(BootConfigTest, tree_is_read_from_any_alignment_and_nothing_stays_allocat
     EXPECT_EQ(config.name.view(), "hello");
   }
   EXPECT_EQ(heap.statistics().live_blocks, 0U);
+}
+
+TEST_F(BootConfigTest, model_that_is_named_is_there) {
+  const TreeBlob blob(with_models());
+  const std::string tree(reinterpret_cast<const char*>(blob.bytes().data()), blob.size());
+  const std::string before = entry("scenario.dtb", tree) + entry("models/tiny.gguf", "x");
+  EXPECT_EQ(error(before + trailer()), "model-missing: there is no 'models/other-1.2.gguf' in the archive");
+  EXPECT_TRUE(config.llm.models.empty() && config.name.view().empty());
+  EXPECT_EQ(error(before + entry("models/other-1.2.gguf", "y") + trailer()), "no error");
+  EXPECT_EQ(config.llm.models.size(), 2U);
 }
 
 TEST_F(BootConfigTest, errors) {

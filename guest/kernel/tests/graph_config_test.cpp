@@ -207,14 +207,15 @@ const Breakage kBreakages[] = {
     {"late_channel", [](TreeNode& r) { graph(r).add("channel@2"); },
      "tree-unknown-node: 'channel@2' in a graph, expected 'operator@2'"},
     {"node_in_schema", [](TreeNode& r) { schema(r).add("id"); },
-     "tree-unknown-node: 'id' in a schema; known are 'boot', 'control', 'scheduler', 'tasks', 'schemas' and 'graphs' "
+     "tree-unknown-node: 'id' in a schema; known are 'boot', 'control', 'scheduler', 'tasks', 'schemas', 'graphs' and "
+     "'llm' "
      "in /"},
     {"node_in_channel", [](TreeNode& r) { channel(r).add("operator@0"); },
-     "tree-unknown-node: 'operator@0' in a channel; known are 'boot', 'control', 'scheduler', 'tasks', 'schemas' and "
-     "'graphs' in /"},
+     "tree-unknown-node: 'operator@0' in a channel; known are 'boot', 'control', 'scheduler', 'tasks', 'schemas', "
+     "'graphs' and 'llm' in /"},
     {"node_in_operator", [](TreeNode& r) { op(r).add("graphs"); },
-     "tree-unknown-node: 'graphs' in an operator; known are 'boot', 'control', 'scheduler', 'tasks', 'schemas' and "
-     "'graphs' in /"},
+     "tree-unknown-node: 'graphs' in an operator; known are 'boot', 'control', 'scheduler', 'tasks', 'schemas', "
+     "'graphs' and 'llm' in /"},
     {"schema_without_name", [](TreeNode& r) { schema(r).remove("name"); }, "tree-missing-property: 'name' of schema 0"},
     {"schema_name", [](TreeNode& r) { schema(r).set("name", text("Image")); },
      "tree-bad-value: 'name' of a schema (6 bytes): expected 1 to 32 of a-z 0-9 . _ -"},

@@ -88,6 +88,7 @@ class Generator {
     for (std::uint64_t i = number(0, 4); i > 0; --i) s.tasks.push_back(task(s));
     for (std::uint64_t i = number(0, 3); i > 0; --i) s.schemas.push_back(schema(s.schemas.size()));
     for (std::uint64_t i = number(0, 2); i > 0; --i) s.graphs.push_back(graph(s));
+    if (coin()) s.llm = llm();
     for (std::uint64_t i = number(0, 6); i > 0; --i) s.steps.push_back(step());
     for (std::uint64_t i = number(0, 3); i > 0; --i) {
       s.expect.metrics.push_back({"metric_" + std::to_string(i), condition()});
@@ -103,6 +104,17 @@ class Generator {
     return std::uniform_int_distribution<std::uint64_t>(min, max)(engine_);
   }
   bool coin() { return number(0, 1) == 1; }
+  Llm llm() {
+    // RFC 8032, TEST 1.
+    static constexpr const char* kKeys[] = {"", "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"};
+    Llm llm{.public_key = kKeys[number(0, 1)], .allow_unsigned = coin()};
+    if (llm.public_key.empty() && !llm.allow_unsigned) return llm;
+    for (std::uint64_t i = number(0, 3); i > 0; --i) {
+      llm.models.push_back({.file = "/m/model" + std::to_string(i) + ".gguf"});
+      if (coin()) llm.models.back().min_revision = static_cast<unsigned>(number(1, 0xffff'ffff));
+    }
+    return llm;
+  }
   std::chrono::milliseconds duration() {
     const std::uint64_t unit[] = {1, 1000, 60'000, 3'600'000};
     return std::chrono::milliseconds(number(1, 24) * unit[number(0, 3)]);
@@ -353,6 +365,7 @@ void forget_places(Scenario& scenario) {
   for (Graph& graph : scenario.graphs) {
     for (Operator& op : graph.operators) op.parameters.place.clear();
   }
+  for (Model& model : scenario.llm.models) model.place.clear();
 }
 
 void expect_round_trip(std::uint64_t seed) {

@@ -55,6 +55,21 @@ struct TaskConfig {
   std::uint64_t memory_bytes = 0;                            ///< whole pages
 };
 
+using PackageKey = std::array<std::uint8_t, abi::boot_config::kPublicKeyBytes>;
+
+/// A model in the archive: models/NAME.gguf.
+struct ModelConfig {
+  FixedText<abi::boot_config::kMaxModelName> name;
+  std::uint32_t min_revision = 0;  ///< 0: any
+};
+
+/// Models, and who is trusted to sign them (docs/models.md).
+struct LlmConfig {
+  std::optional<PackageKey> public_key;  ///< absent: nobody
+  bool allow_unsigned = false;
+  BoundedArray<ModelConfig, abi::boot_config::kMaxModels> models;
+};
+
 /// Single values. Defaults are those of a boot without an initrd.
 struct BootValues {
   static constexpr std::size_t kMaxName = 128;
@@ -74,6 +89,11 @@ struct BootValues {
 struct BootConfig : BootValues {
   BoundedArray<ServerConfig, abi::boot_config::kMaxServers> servers;
   BoundedArray<TaskConfig, abi::boot_config::kMaxTasks> tasks;
+  LlmConfig llm;
+
+  /// To the defaults. The lists keep what lies beyond their ends: to write all of them anew took most of the time of a
+  /// read.
+  void reset();
 };
 static_assert(sizeof(BootConfig) < std::size_t{64} * 1024);
 
@@ -85,7 +105,8 @@ static_assert(sizeof(BootConfig) < std::size_t{64} * 1024);
 Outcome read_scenario_tree(std::span<const std::byte> tree, BootConfig& out);
 
 /// Opens the archive and reads its scenario tree (copied for alignment, through `heap`, while it is read). Besides the
-/// errors of Archive::open() and read_scenario_tree(): config-missing (no scenario.dtb in it), config-no-memory.
+/// errors of Archive::open() and read_scenario_tree(): config-missing (no scenario.dtb in it), config-no-memory,
+/// model-missing (the file of a model is not in it).
 Outcome read_boot_config(std::span<const std::byte> bytes, Heap& heap, Archive& archive, BootConfig& out);
 
 }  // namespace guest::kernel

@@ -235,6 +235,23 @@ struct Graph {
   bool operator==(const Graph&) const = default;
 };
 
+/// A model for the guest: NAME.gguf, and beside it NAME.sig, its signed manifest (docs/models.md).
+struct Model {
+  std::string file;                           ///< path of the model; absolute once it is loaded
+  std::optional<unsigned> min_revision = {};  ///< older ones are refused; absent: any
+  std::string place = {};                     ///< where `file` is said, for messages
+  bool operator==(const Model&) const = default;
+};
+
+/// Models, and who is trusted to sign them.
+struct Llm {
+  std::string public_key = {};       ///< 64 hexadecimal digits; empty: nobody
+  std::string public_key_file = {};  ///< while the file is read: of a file that has them; then empty
+  bool allow_unsigned = false;
+  std::vector<Model> models = {};
+  bool operator==(const Llm&) const = default;
+};
+
 /// Where old clients of the control protocol connect; one of the two.
 struct LegacySocket {
   std::string unix_path = {};  ///< of a Unix socket, relative to the run directory; empty: TCP
@@ -255,6 +272,7 @@ struct Scenario {
   std::vector<Task> tasks;
   std::vector<Schema> schemas;
   std::vector<Graph> graphs;
+  Llm llm;
   std::vector<Step> steps;
   Expectations expect;
   Timeouts timeouts;
