@@ -91,6 +91,9 @@ inline constexpr char kFailed[] = "failed";
 inline constexpr char kUnavailable[] = "unavailable";  ///< this kernel does not have what the command is about
 /// Commands of graphs have codes of their own, which begin so (docs/graph.md).
 inline constexpr char kGraphPrefix[] = "graph-";
+/// So have packages of models (docs/models.md).
+inline constexpr char kPackagePrefix[] = "package-";
+inline constexpr char kModelPrefix[] = "gguf-";
 }  // namespace error
 
 /// Rights in a token, a bit mask.

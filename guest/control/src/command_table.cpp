@@ -42,6 +42,18 @@ constexpr Spec kDet[] = {
      .help = "admit: its budget lasts longer while other servers leave theirs; no unless given"}};
 constexpr Spec kEcho[] = {{.name = "text", .type = kWords, .max = 32768, .help = "what to print"}};
 constexpr Spec kHelp[] = {{.name = "command", .type = kWords, .min = 1, .max = 32, .help = "name of a command"}};
+constexpr Spec kLlmhash[] = {{.name = "file",
+                              .type = kText,
+                              .required = true,
+                              .min = 1,
+                              .max = 255,
+                              .help = "of the boot archive, as models/tiny.gguf"}};
+constexpr Spec kLlmverify[] = {{.name = "model",
+                                .type = kText,
+                                .required = true,
+                                .min = 1,
+                                .max = 32,
+                                .help = "its name in the boot archive: tiny of models/tiny.gguf"}};
 constexpr Spec kLog[] = {
     {.name = "level", .type = kChoice, .choices = "quiet|info|debug", .help = "what the console shows from now on"}};
 constexpr Spec kPanic[] = {{.name = "kind",
@@ -261,6 +273,19 @@ constexpr Command kTable[] = {
      .arguments = {},
      .rights = Rights::Observe,
      .handler = handle_irq},
+    {.name = "llmhash",
+     .help = "the SHA-256 of a file of the boot archive",
+     .details = "",
+     .arguments = kLlmhash,
+     .rights = Rights::Submit,
+     .handler = handle_llmhash},
+    {.name = "llmverify",
+     .help = "check the package of a model: its manifest and all that was signed",
+     .details =
+         "Answers with the manifest and what was checked, or is refused with the first reason. Nothing is loaded.",
+     .arguments = kLlmverify,
+     .rights = Rights::Submit,
+     .handler = handle_llmverify},
     {.name = "locks",
      .help = "spin locks: how often taken, waited for, how long held",
      .details = "By the locks' name, since boot. Only kernels of the build 'guest-debug' measure that.",

@@ -58,6 +58,9 @@ SIS_HANDLER(handle_graph_wait);
 // metrics_command.cpp, watch_metrics.cpp
 SIS_HANDLER(handle_metrics);
 SIS_HANDLER(handle_watch_metrics);
+// packages.cpp
+SIS_HANDLER(handle_llmhash);
+SIS_HANDLER(handle_llmverify);
 // bench.cpp
 SIS_HANDLER(handle_bench);
 // npu_bench.cpp, npu_demo.cpp, npu_manage.cpp, npu_show.cpp

@@ -24,8 +24,11 @@ void ServerCounters::register_all(kernel::CounterRegistry& registry) {
 
 void ServerCounters::count_error(std::string_view code) {
   constexpr std::string_view kGraph = abi::control::error::kGraphPrefix;
+  constexpr std::string_view kPackage = abi::control::error::kPackagePrefix;
   if (code.starts_with(kGraph)) {
     code = kGraph.substr(0, kGraph.size() - 1);
+  } else if (code.starts_with(kPackage) || code.starts_with(abi::control::error::kModelPrefix)) {
+    code = kPackage.substr(0, kPackage.size() - 1);
   }
   const auto is_code = [code](const kernel::Counter& counter) {
     constexpr std::string_view kPrefix = "control_error_";

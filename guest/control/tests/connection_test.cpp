@@ -114,13 +114,17 @@ TEST_F(ServerTest, every_error_code_has_a_counter) {
                                     error::kUnknownArgument, error::kBadArgument,
                                     error::kNotFound,        error::kBusy,
                                     error::kCancelled,       error::kFailed,
-                                    error::kUnavailable,     "graph-unknown"};  // those of graphs are counted together
+                                    error::kUnavailable,     "graph-unknown",  // those of graphs are counted together
+                                    "package-unsigned"};  // and those of packages, with those of their models
   for (const std::string_view code : codes) {
     counters.count_error(code);
   }
   for (const kernel::Counter& counter : counters.errors) {
     EXPECT_EQ(counter.value(), 1U) << counter.name();
   }
+  counters.count_error("gguf-bad-file");
+  EXPECT_EQ(counters.errors.back().name(), "control_error_package");
+  EXPECT_EQ(counters.errors.back().value(), 2U);
 }
 
 TEST_F(ServerTest, connection_past_the_limit_is_told_and_closed) {

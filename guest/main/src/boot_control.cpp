@@ -3,6 +3,8 @@
 #include <optional>
 
 #include "abi/console.hpp"
+#include "boot_config_step.hpp"
+#include "boot_models.hpp"
 #include "boot_operators.hpp"
 #include "boot_watchdog.hpp"
 #include "guest/arch/build_info.hpp"
@@ -134,6 +136,8 @@ control::Services& start_services(const kernel::MachineInfo& info, const kernel:
                                      .pmu = pmu,
                                      .authority = authority.emplace(config.control_key, config.control_seed),
                                      .audit = audit.emplace(arch::virtual_timer()),
+                                     .files = boot_archive(),
+                                     .trust = start_models(config.llm),
                                      .benchmarks = benchmarks,
                                      .version = arch::version(),
                                      .build_id = build_id.view(),

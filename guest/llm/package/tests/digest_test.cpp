@@ -6,8 +6,8 @@
 #include <string>
 
 #include "guest/llm/package/hex.hpp"
-#include "guest/llm/package/testing/vectors.hpp"
-#include "package_fixture.hpp"
+#include "guest/llm/package/testing/package.hpp"
+#include "guest/llm/package/vectors/vectors.hpp"
 
 namespace guest::llm::package {
 namespace {
@@ -21,7 +21,7 @@ std::string hex_of(const Digest& digest) {
   return text.text();
 }
 
-std::string message_of(const testing::DigestVector& vector) {
+std::string message_of(const vectors::DigestVector& vector) {
   std::string message;
   for (unsigned i = 0; i < vector.times; ++i) {
     message += vector.text;
@@ -30,13 +30,13 @@ std::string message_of(const testing::DigestVector& vector) {
 }
 
 TEST(FileHash, of_the_published_messages_is_the_published_one) {
-  for (const testing::DigestVector& vector : testing::kDigestVectors) {
+  for (const vectors::DigestVector& vector : vectors::kDigestVectors) {
     EXPECT_EQ(hex_of(testing::digest_of(message_of(vector))), vector.digest) << vector.text;
   }
 }
 
 TEST(FileHash, does_not_depend_on_the_pieces) {
-  const testing::DigestVector& longest = testing::kDigestVectors[3];
+  const vectors::DigestVector& longest = vectors::kDigestVectors[3];
   const std::string message = message_of(longest);
   for (std::size_t piece = 1; piece <= message.size(); ++piece) {
     FileHash hash;

@@ -4,7 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "package_fixture.hpp"
+#include "guest/llm/package/testing/package.hpp"
 
 namespace guest::llm::package {
 namespace {

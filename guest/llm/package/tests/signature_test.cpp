@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "guest/llm/package/hex.hpp"
-#include "guest/llm/package/testing/vectors.hpp"
+#include "guest/llm/package/vectors/vectors.hpp"
 #include "guest/llm/package/verifier.hpp"
 
 namespace guest::llm::package {
@@ -16,7 +16,7 @@ struct Signed {
   Signature signature{};
 };
 
-Signed read(const testing::SignatureVector& vector) {
+Signed read(const vectors::SignatureVector& vector) {
   Signed result;
   result.message.resize(vector.message.size() / 2);
   EXPECT_TRUE(read_hex(vector.key, result.key) && read_hex(vector.message, result.message) &&
@@ -27,14 +27,14 @@ Signed read(const testing::SignatureVector& vector) {
 bool accepts(const Signed& all) { return is_signed_by(all.key, std::as_bytes(std::span(all.message)), all.signature); }
 
 TEST(SignatureCheck, accepts_the_published_ones) {
-  for (const testing::SignatureVector& vector : testing::kSignatureVectors) {
+  for (const vectors::SignatureVector& vector : vectors::kSignatureVectors) {
     EXPECT_TRUE(accepts(read(vector))) << vector.name;
     EXPECT_TRUE(is_valid_key(read(vector).key)) << vector.name;
   }
 }
 
 TEST(SignatureCheck, refuses_them_with_any_bit_changed) {
-  Signed all = read(testing::kSignatureVectors[2]);
+  Signed all = read(vectors::kSignatureVectors[2]);
   const auto each_bit = [&all](std::span<std::uint8_t> bytes, const char* what) {
     for (std::size_t bit = 0; bit < 8 * bytes.size(); ++bit) {
       const auto mask = static_cast<std::uint8_t>(1U << bit % 8);
@@ -54,7 +54,7 @@ TEST(SignatureCheck, refuses_s_beyond_the_group_order) {
   static constexpr std::uint8_t kOrder[] = {0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7,
                                             0xa2, 0xde, 0xf9, 0xde, 0x14, 0,    0,    0,    0,    0,    0,
                                             0,    0,    0,    0,    0,    0,    0,    0,    0,    0x10};
-  Signed all = read(testing::kSignatureVectors[0]);
+  Signed all = read(vectors::kSignatureVectors[0]);
   unsigned carry = 0;
   for (std::size_t i = 0; i < sizeof(kOrder); ++i) {
     carry += all.signature[32 + i] + unsigned{kOrder[i]};

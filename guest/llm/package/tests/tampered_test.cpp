@@ -4,7 +4,7 @@
 #include <functional>
 #include <ostream>
 
-#include "package_fixture.hpp"
+#include "guest/llm/package/testing/package.hpp"
 
 namespace guest::llm::package {
 namespace {

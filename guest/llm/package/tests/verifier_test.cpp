@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include "package_fixture.hpp"
+#include "guest/llm/package/testing/package.hpp"
 
 namespace guest::llm::package {
 namespace {

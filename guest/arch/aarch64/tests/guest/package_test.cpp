@@ -13,14 +13,14 @@
 #include "guest/kernel/machine_info.hpp"
 #include "guest/kernel/panic.hpp"
 #include "guest/llm/package/hex.hpp"
-#include "guest/llm/package/testing/vectors.hpp"
+#include "guest/llm/package/vectors/vectors.hpp"
 #include "guest/llm/package/verifier.hpp"
 
 namespace guest {
 namespace {
 
 namespace package = llm::package;
-namespace vectors = llm::package::testing;
+namespace vectors = llm::package::vectors;
 
 constinit kernel::MachineInfo machine;
 

@@ -8,6 +8,7 @@
 
 #include "guest/bench/benchmark.hpp"
 #include "guest/control/command.hpp"
+#include "guest/kernel/archive.hpp"
 #include "guest/kernel/clock.hpp"
 #include "guest/kernel/counters.hpp"
 #include "guest/kernel/heap.hpp"
@@ -21,6 +22,7 @@
 #include "guest/kernel/timer.hpp"
 #include "guest/kernel/trace.hpp"
 #include "guest/kernel/watchdog.hpp"
+#include "guest/llm/package/verifier.hpp"
 #include "guest/security/audit_log.hpp"
 #include "guest/security/authority.hpp"
 
@@ -119,6 +121,8 @@ struct Services {
   const Pmu& pmu;
   security::Authority& authority;
   security::AuditLog& audit;
+  const kernel::Archive& files;  ///< of the boot archive
+  const llm::package::Trust& trust;
   /// What the command `bench` runs: lists of them.
   std::span<const std::span<const bench::Benchmark>> benchmarks;
   LineRunner* shell = nullptr;

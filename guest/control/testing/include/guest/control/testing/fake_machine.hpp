@@ -133,6 +133,8 @@ class FakeMachine {
   FakePmu pmu;
   security::Authority authority;
   security::AuditLog audit{timer};
+  kernel::Archive files;
+  llm::package::Trust trust;
   const std::span<const bench::Benchmark> benchmarks[1] = {kFakeBenchmarks};
   Services services{.clock = timer,
                     .timers = timers,
@@ -151,6 +153,8 @@ class FakeMachine {
                     .pmu = pmu,
                     .authority = authority,
                     .audit = audit,
+                    .files = files,
+                    .trust = trust,
                     .benchmarks = benchmarks,
                     .version = "0.1.0",
                     .build_id = "abcd",

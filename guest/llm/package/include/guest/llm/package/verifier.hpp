@@ -28,6 +28,12 @@ struct Policy {
   bool allow_unsigned = false;
 };
 
+/// Whom a machine trusts, and what it has accepted.
+struct Trust {
+  Policy policy;
+  Revisions revisions;
+};
+
 /// Whether `key` can be the key of somebody: a point of the curve's main subgroup, in its one encoding.
 [[nodiscard]] bool is_valid_key(const PublicKey& key);
 

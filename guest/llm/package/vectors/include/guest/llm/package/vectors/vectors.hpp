@@ -3,7 +3,7 @@
 
 #include <string_view>
 
-namespace guest::llm::package::testing {
+namespace guest::llm::package::vectors {
 
 /// RFC 8032, "Test Vectors for Ed25519", in hexadecimal digits.
 struct SignatureVector {
@@ -73,4 +73,4 @@ inline constexpr DigestVector kDigestVectors[] = {
     {"a", 1'000'000, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0"},
 };
 
-}  // namespace guest::llm::package::testing
+}  // namespace guest::llm::package::vectors
