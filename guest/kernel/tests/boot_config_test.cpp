@@ -206,6 +206,12 @@ const TreeBreakage kTreeBreakages[] = {
      "tree-unknown-property: 'verbosity' of /control"},
     {"unknown_root_property", [](TreeNode& r) { r.set("colour\n", {}); }, "tree-unknown-property: 'colour\\n' of /"},
     {"second_node", [](TreeNode& r) { r.add("boot"); }, "tree-duplicate: node /boot is there twice"},
+    {"second_llm",
+     [](TreeNode& r) {
+       r.add("llm");
+       r.add("llm");
+     },
+     "tree-duplicate: node /llm is there twice"},
     {"no_key", [](TreeNode& r) { r.at("control").remove("key"); }, "tree-missing-property: 'key' of /control"},
     {"short_key", [](TreeNode& r) { r.at("control").set("key", ByteVector(31, 1)); },
      "tree-bad-value: 'key' of /control (31 bytes): expected 32 bytes"},
