@@ -1,5 +1,7 @@
 #include "tools/model/commands.hpp"
 
+#include <filesystem>
+
 #include "files.hpp"
 #include "guest/llm/package/verifier.hpp"
 #include "keys.hpp"
@@ -89,6 +91,12 @@ Outcome<Result> run(const Sign& command) {
   const auto manifest = describe(command, *bytes, key->public_key());
   if (!manifest) return std::unexpected(manifest.error());
   const std::string path = command.output.empty() ? signature_path(command.model) : command.output;
+  for (const std::string& needed : {command.model, command.key}) {
+    std::error_code ignored;
+    if (std::filesystem::equivalent(path, needed, ignored)) {
+      return unusable("file", "the manifest would replace " + needed + "; --output says where it goes");
+    }
+  }
   if (auto written = write_whole(path, signed_text(*manifest, *key), command.force); !written) {
     return std::unexpected(std::move(written.error()));
   }

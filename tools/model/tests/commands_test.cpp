@@ -154,6 +154,18 @@ TEST_F(CommandsTest, manifest_that_is_there_is_replaced_by_force_only) {
   EXPECT_THAT(run(verify()), StartsWith("FOLDER/tiny.gguf: accepted\n"));
 }
 
+TEST_F(CommandsTest, manifest_never_replaces_what_it_is_made_of) {
+  Sign command = sign();
+  command.force = true;
+  for (const std::string name : {"tiny.gguf", "ours.key"}) {
+    const std::string before = read(name);
+    command.output = folder_ + "./" + name;
+    EXPECT_EQ(run(command),
+              "2: sis-model: the manifest would replace FOLDER/" + name + "; --output says where it goes\n");
+    EXPECT_EQ(read(name), before);
+  }
+}
+
 TEST_F(CommandsTest, model_that_is_none_is_not_signed) {
   write("tiny.gguf", "GGUF");
   EXPECT_EQ(run(sign()),
