@@ -20,13 +20,13 @@ struct AuditEntry {
 
   AuditOperation operation = AuditOperation::Submit;
   Caller caller;
-  RequestId request = 0;   ///< 0: of none
-  std::string_view model;  ///< as long as the call
+  RequestId request = 0;        ///< 0: of none
+  std::string_view model = {};  ///< as long as the call
   std::uint32_t prompt_bytes = 0;
   std::array<std::uint8_t, 32> prompt_sha256{};  ///< of submissions and ends
   std::uint32_t tokens = 0;                      ///< asked for, or of an end: that came out
   /// "ok", the name of the refusal, or of an end: why it stopped. Static storage.
-  std::string_view decision;
+  std::string_view decision = {};
   std::uint8_t status = 0;       ///< kOk, kReject, kDeadlineMiss
   std::uint64_t at_ns = 0;       ///< when
   std::uint64_t took_ns = 0;     ///< of an end: since the submission

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <expected>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -107,15 +108,18 @@ class Service {
 
   // Of the owner's requests. Error of all: llm-no-request.
 
+  /// A result whose end has been told here, and whose chunks have been read, may be forgotten when places are needed:
+  /// the one that ended first before the others.
   std::expected<RequestStatus, kernel::NamedError> poll(OwnerId owner, RequestId id);
   /// Chunks from number `from` on, as many as there are and fit. Those before it have been read, and are forgotten.
   /// Returns how many. Error: llm-bad-chunk: it has been forgotten, or is beyond the next one.
   std::expected<std::size_t, kernel::NamedError> read(OwnerId owner, RequestId id, std::uint64_t from,
                                                       std::span<Chunk> out);
-  /// Waits until there is a chunk `from`, or the request has finished, or until `until_ns` of the clock.
+  /// Waits until there is a chunk `from`, or the request has finished, or until `until_ns` of the clock. Chunks before
+  /// it have been read, as for read().
   std::expected<threads::WaitResult, kernel::NamedError> wait(OwnerId owner, RequestId id, std::uint64_t from,
                                                               std::uint64_t until_ns = threads::kForever);
-  /// A queued one has finished when this returns, a running one within a step. Of a finished one: nothing.
+  /// A queued one has finished when this returns, a running one does within a step. Of a finished one: nothing.
   kernel::Outcome cancel(const Caller& caller, RequestId id);
   /// It is forgotten; one that has not finished is cancelled.
   kernel::Outcome release(const Caller& caller, RequestId id);
@@ -143,39 +147,75 @@ class Service {
   struct Submission;
 
   Service(npu::Npu& npu, const ServiceOptions& options, Audit& audit, kernel::WorkItem* changed);
-  kernel::Outcome allocate();
+  bool allocate();
+  /// Twice as many as may be open: the others wait for the worker to free their memory.
+  [[nodiscard]] std::uint32_t session_slots() const { return 2 * options_.sessions; }
+  std::span<LoadedModel> all_models();
+  std::span<RequestSlot> all_requests();
+  [[nodiscard]] std::span<const RequestSlot> all_requests() const;
+  std::span<SessionSlot> all_sessions();
 
-  // Under the lock (service.cpp, submit.cpp, sessions.cpp).
+  // Without the lock.
+  [[nodiscard]] kernel::Outcome check_options(const Caller& caller, std::string_view prompt,
+                                              const RequestOptions& options) const;
+  kernel::Outcome prepare(Submission& submission, std::string_view prompt) const;
+
+  // All that follows under the lock, but for what a turn does in between. Models:
   LoadedModel* find_model(std::string_view id);
+  std::expected<LoadedModel*, kernel::NamedError> require_model(std::string_view id);
+  std::expected<LoadedModel*, kernel::NamedError> take_model_place(std::string_view id);
+
+  // Submissions (submit.cpp).
+  std::expected<RequestId, Refusal> admit(Submission& submission);
+  kernel::Outcome check_prompt_fits(const Submission& submission, const SessionSlot* session) const;
+  kernel::Outcome check_room(const Submission& submission) const;
+  std::optional<Refusal> check_budget(const Submission& submission, std::uint64_t now_ns);
+  RequestSlot* take_slot();
+  void place(RequestSlot& slot, Submission& submission, SessionSlot* session, std::uint64_t now_ns);
+  void audit_refusal(const Submission& submission, const Refusal& refusal);
+
+  // Requests (requests.cpp).
   RequestSlot* find_request(OwnerId owner, RequestId id);
   std::expected<RequestSlot*, kernel::NamedError> require_request(OwnerId owner, RequestId id);
-  std::expected<RequestId, Refusal> admit(const Submission& submission);
-  kernel::Outcome check_room(const Submission& submission);
-  kernel::Outcome check_prompt_fits(const Submission& submission, const SessionSlot* session) const;
-  std::optional<Refusal> check_budget(const Submission& submission);
-  RequestSlot* find_slot();
-  void place(RequestSlot& slot, const Submission& submission, SessionSlot* session);
-  std::expected<SessionSlot*, kernel::NamedError> session_for(const Submission& submission);
-  std::expected<SessionSlot*, kernel::NamedError> make_session(const Submission& submission);
-  SessionSlot* find_session(OwnerId owner, SessionId id);
-  bool evict_session();
+  void forget_chunks(RequestSlot& slot, std::uint64_t from);
+  void cancel_slot(RequestSlot& slot);
+  void release_slot(RequestSlot& slot);
   void end_request(RequestSlot& slot, StopReason reason);
   void free_request(RequestSlot& slot);
-  void leave_session(RequestSlot& slot);
   void audit_request(const RequestSlot& slot, AuditOperation operation);
-  std::uint32_t count(RequestState state) const;
-  std::uint32_t class_running(std::uint32_t client_class) const;
+  [[nodiscard]] std::uint32_t count(RequestState state) const;
+
+  // Sessions (sessions.cpp).
+  SessionSlot* find_session(OwnerId owner, SessionId id);
+  std::expected<SessionSlot*, kernel::NamedError> require_idle_session(OwnerId owner, SessionId id);
+  std::expected<SessionSlot*, kernel::NamedError> require_session(const Submission& submission);
+  std::expected<SessionSlot*, kernel::NamedError> make_session(const Submission& submission);
+  std::uint32_t sessions_of(const LoadedModel& model);
+  std::uint32_t open_sessions();
+  std::uint64_t open_session_bytes();
+  bool evict_session();
+  void end_session(SessionSlot& session);
+  void enter_session(RequestSlot& slot, SessionSlot& session);
+  void leave_session(RequestSlot& slot);
 
   // The worker (worker.cpp).
   static void run_worker(void* service);
+  void work();
   std::uint64_t expire(std::uint64_t now_ns);
+  [[nodiscard]] std::uint64_t budget_end_ns(const RequestSlot& slot) const;
+  std::uint64_t cycles_again_at(std::uint64_t now_ns);
+  [[nodiscard]] std::uint32_t class_running(std::uint32_t client_class) const;
   void promote();
   RequestSlot* choose();
+  bool reap();
   void run_turn(RequestSlot& slot);
+  kernel::Outcome make_sequence(RequestSlot& slot);
   kernel::Outcome run_step(RequestSlot& slot);
+  std::optional<StopReason> reason_of(const RequestSlot& slot, const kernel::NamedError& error);
   void finish_turn(RequestSlot& slot, const kernel::Outcome& outcome);
+  bool use_token(const RequestSlot& slot, std::uint64_t now_ns);
   void deliver(RequestSlot& slot, std::uint64_t now_ns);
-  void reap();
+  void note_time(RequestSlot& slot, std::uint64_t now_ns);
   void say_changed();
 
   npu::Npu& npu_;
@@ -189,7 +229,7 @@ class Service {
   threads::ThreadRef worker_;
   std::unique_ptr<LoadedModel[]> models_;
   std::unique_ptr<RequestSlot[]> requests_;
-  std::unique_ptr<SessionSlot[]> sessions_;  ///< twice as many as may be open: the others wait for their end
+  std::unique_ptr<SessionSlot[]> sessions_;
   RequestId last_request_ = 0;
   SessionId last_session_ = 0;
   std::uint64_t turns_ = 0;

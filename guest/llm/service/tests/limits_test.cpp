@@ -1,0 +1,140 @@
+// Budgets: tokens and cycles of periods, on the clock of the test.
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "service_fixture.hpp"
+
+namespace guest::llm {
+namespace {
+
+using testing::Bench;
+using testing::in_thread;
+using testing::kMs;
+using testing::kStepNs;
+using testing::tokens_of;
+
+RequestOptions options(std::uint32_t max_tokens, std::uint8_t priority = 3) {
+  return {.model = "tiny", .max_tokens = max_tokens, .priority = priority};
+}
+
+TEST(Budget, refuses_with_the_time_at_which_it_fits) {
+  in_thread([] {
+    Bench bench({.period_ns = 10 * kMs, .hold_periods = 2, .tokens_per_period = 20});
+    EXPECT_EQ(bench.refusal(options(21)), "llm-never-fits: 21 tokens, but a period has 20");
+    bench.submit(options(15));
+    const auto refused = bench->submit({.owner = 1}, "one", options(6));
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().error.name, "llm-over-budget");
+    EXPECT_EQ(bench.journal.lines.back(), "submit llm-over-budget 2");
+    const std::uint64_t fits_at = refused.error().fits_at_ns;
+    EXPECT_EQ(bench.journal.last.fits_at_ns, fits_at);
+    EXPECT_LE(fits_at, threads::now_ns() + 20 * kMs);
+    EXPECT_EQ(fits_at % (10 * kMs), 0U);
+    threads::sleep_until(fits_at);
+    EXPECT_EQ(bench.refusal(options(6)), "taken");
+  });
+}
+
+TEST(Budget, ends_a_request_that_is_not_read_in_its_periods) {
+  in_thread([] {
+    Bench bench({.stream_chunks = 32, .period_ns = 10 * kMs, .hold_periods = 2, .tokens_per_period = 100});
+    const RequestId id = bench.submit(options(100));
+    threads::sleep_for(20 * kMs);
+    EXPECT_EQ(to_string(bench.poll(id).stop), "budget");
+    EXPECT_EQ(bench.refusal(options(100)), "taken");
+  });
+}
+
+// A greedy client of class 0, with the highest priority, and one whose class has its own tokens.
+TEST(Budget, of_a_class_is_there_whatever_others_do) {
+  in_thread([] {
+    ServiceOptions limits{.in_flight = 4, .period_ns = 10 * kMs, .hold_periods = 1, .tokens_per_period = 40};
+    for (const std::uint32_t tokens : {30U, 10U}) {
+      ClientClass one{.tokens_per_period = tokens, .in_flight = 2};
+      one.name.write("class");
+      static_cast<void>(limits.classes.push_back(one));
+    }
+    Bench bench(limits);
+    std::vector<std::vector<Token>> seen;
+    for (int i = 0; i < 8; ++i) {
+      const Caller greedy{.owner = 1};
+      while (bench->submit(greedy, "one", options(10, 7))) {
+      }
+      const Caller guaranteed{.owner = 2, .client_class = 1};
+      const RequestId id = bench.submit(options(10), "two", guaranteed);
+      seen.push_back(tokens_of(bench.read_all(id, 2)));
+      EXPECT_EQ(to_string(bench.poll(id, 2).stop), "length");
+      EXPECT_LE(bench.poll(id, 2).finished_ns - bench.poll(id, 2).submitted_ns, 10 * kMs);
+      bench->close(greedy);
+      threads::sleep_until((threads::now_ns() / (10 * kMs) + 1) * 10 * kMs);
+    }
+    EXPECT_EQ(bench->class_budget(1).limit, 10U);
+  });
+}
+
+/// The latest token of the requests that are still known.
+std::uint64_t last_token_ns(const std::vector<RequestStatus>& requests) {
+  std::uint64_t last = 0;
+  for (const RequestStatus& one : requests) {
+    last = std::max(last, one.last_token_ns);
+  }
+  return last;
+}
+
+// A client that asks for as much as it can, over 100 periods. A period has the time of ten steps. It looks three times
+// in each step, so it sees every token by itself.
+TEST(Budget, is_never_exceeded) {
+  constexpr std::uint64_t kPeriod = kMs;
+  std::map<std::uint64_t, std::uint64_t> by_period;
+  in_thread([&] {
+    Bench bench({.period_ns = kPeriod, .hold_periods = 3, .tokens_per_period = 7});
+    bench.journal.keeps = false;
+    std::uint64_t seed = 1;
+    std::uint64_t counted = 0;
+    const std::uint64_t end = threads::now_ns() + 100 * kPeriod;
+    while (threads::now_ns() < end) {
+      seed = seed * 6364136223846793005U + 1442695040888963407U;
+      static_cast<void>(bench->submit({.owner = 1}, "a", options(1 + (seed >> 40) % 7)));
+      std::vector<RequestStatus> all(16);
+      all.resize(std::min<std::size_t>(bench->list(1, all), all.size()));
+      const std::uint64_t out = bench->statistics().tokens_out;
+      ASSERT_LE(out - counted, 1U);
+      by_period[last_token_ns(all) / kPeriod] += out - counted;
+      counted = out;
+      for (const RequestStatus& one : all) {
+        if (one.finished && seed >> 60 < 8) {
+          EXPECT_TRUE(bench->release({.owner = 1}, one.id));
+        }
+      }
+      threads::sleep_for(kStepNs / 3);
+    }
+    EXPECT_GT(counted, 100 * 5U);
+  });
+  for (const auto& [period, count] : by_period) {
+    EXPECT_LE(count, 7U) << period;
+  }
+}
+
+TEST(Budget, of_cycles_stops_steps_until_there_are_more) {
+  in_thread([] {
+    std::uint64_t cycles = 0;
+    {
+      Bench bench;
+      const RequestId id = bench.submit(options(20));
+      bench.read_all(id);
+      cycles = bench.poll(id).cycles;
+    }
+    // A twentieth of it is about a token for each period.
+    Bench bench({.period_ns = kMs, .cycles_per_period = cycles / 20});
+    const std::uint64_t begin = threads::now_ns();
+    const RequestId id = bench.submit(options(20));
+    EXPECT_EQ(tokens_of(bench.read_all(id)).size(), 20U);
+    EXPECT_EQ(bench.poll(id).cycles, cycles);
+    EXPECT_GE(threads::now_ns() - begin, 17 * kMs);
+    EXPECT_LE(threads::now_ns() - begin, 22 * kMs);
+  });
+}
+
+}  // namespace
+}  // namespace guest::llm
