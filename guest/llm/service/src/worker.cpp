@@ -118,16 +118,17 @@ std::uint64_t Service::cycles_again_at(std::uint64_t now_ns) {
   return (period + cycles_used_ / options_.cycles_per_period) * options_.period_ns;
 }
 
-std::uint32_t Service::class_running(std::uint32_t client_class) const {
+/// Requests that run, of a class or of all. Those that nobody reads are not counted, or they would keep others waiting.
+std::uint32_t Service::in_flight(std::optional<std::uint32_t> client_class) const {
   return static_cast<std::uint32_t>(std::ranges::count_if(all_requests(), [=](const RequestSlot& slot) {
-    return slot.is_unfinished() && slot.status.state == RequestState::Running &&
-           slot.status.caller.client_class == client_class;
+    return slot.status.id != 0 && slot.status.state == RequestState::Running && slot.chunks.room() >= kTurnRoom &&
+           (!client_class || slot.status.caller.client_class == *client_class);
   }));
 }
 
 /// Queued requests run, the highest priority and then the oldest first, where there is room for them.
 void Service::promote() {
-  while (count(RequestState::Running) < options_.in_flight) {
+  while (in_flight({}) < options_.in_flight) {
     RequestSlot* best = nullptr;
     for (RequestSlot& slot : all_requests()) {
       if (slot.status.id == 0 || slot.status.state != RequestState::Queued) {
@@ -135,7 +136,7 @@ void Service::promote() {
       }
       const std::uint32_t client_class = slot.status.caller.client_class;
       const std::uint32_t limit = client_class < options_.classes.size() ? options_.classes[client_class].in_flight : 0;
-      if (limit != 0 && class_running(client_class) >= limit) {
+      if (limit != 0 && in_flight(client_class) >= limit) {
         continue;
       }
       if (best == nullptr || slot.status.priority > best->status.priority ||

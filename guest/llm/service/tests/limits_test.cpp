@@ -36,6 +36,26 @@ TEST(Budget, refuses_with_the_time_at_which_it_fits) {
   });
 }
 
+// The service has room again when the first reservation ends, the class a period later.
+TEST(Budget, fits_when_service_and_class_have_room) {
+  in_thread([] {
+    ServiceOptions limits{.in_flight = 1, .period_ns = kMs, .hold_periods = 2, .tokens_per_period = 40};
+    static_cast<void>(limits.classes.push_back({.tokens_per_period = 20}));
+    static_cast<void>(limits.classes.push_back({.tokens_per_period = 20}));
+    Bench bench(limits);
+    const std::uint64_t begin = (threads::now_ns() / kMs + 1) * kMs;
+    threads::sleep_until(begin);
+    bench.submit(options(20), "one", {.owner = 1, .client_class = 1});
+    threads::sleep_until(begin + kMs);
+    bench.submit(options(20));
+    const auto refused = bench->submit({.owner = 1}, "one", options(15));
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().fits_at_ns, begin + 3 * kMs);
+    threads::sleep_until(begin + 3 * kMs);
+    bench.submit(options(15));
+  });
+}
+
 TEST(Budget, ends_a_request_that_is_not_read_in_its_periods) {
   in_thread([] {
     Bench bench({.stream_chunks = 32, .period_ns = 10 * kMs, .hold_periods = 2, .tokens_per_period = 100});
@@ -43,6 +63,24 @@ TEST(Budget, ends_a_request_that_is_not_read_in_its_periods) {
     threads::sleep_for(20 * kMs);
     EXPECT_EQ(to_string(bench.poll(id).stop), "budget");
     EXPECT_EQ(bench.refusal(options(100)), "taken");
+  });
+}
+
+TEST(Budget, is_free_again_when_a_request_ends_early) {
+  in_thread([] {
+    ServiceOptions limits{.period_ns = 100 * kMs, .tokens_per_period = 40};
+    static_cast<void>(limits.classes.push_back({.tokens_per_period = 30}));
+    Bench bench(limits);
+    const RequestId id = bench.submit(options(30));
+    EXPECT_FALSE(bench->submit({.owner = 1}, "one", options(1)));
+    EXPECT_TRUE(bench->wait(1, id, 0));
+    EXPECT_TRUE(bench->cancel({.owner = 1}, id));
+    const std::uint32_t said = bench.wait_for_end(id).tokens;
+    EXPECT_EQ(bench->budget().used, said);
+    EXPECT_EQ(bench->budget().reserved, 0U);
+    EXPECT_EQ(bench->class_budget(0).reserved, 0U);
+    EXPECT_FALSE(bench->submit({.owner = 1}, "one", options(30)));
+    bench.submit(options(30 - said));
   });
 }
 

@@ -125,7 +125,7 @@ TEST(Service, gives_turns_by_priority_and_in_turn) {
 
 TEST(Service, that_is_not_read_stops_one_request_only) {
   in_thread([] {
-    Bench bench({.stream_chunks = 32});
+    Bench bench({.in_flight = 1, .stream_chunks = 32});
     const RequestId slow = bench.submit(options(60, 7));
     const RequestId other = bench.submit(options(60, 1));
     EXPECT_EQ(tokens_of(bench.read_all(other)).size(), 60U);
@@ -210,6 +210,20 @@ TEST(Service, misses_a_deadline_and_says_so) {
     EXPECT_EQ(to_string(bench.poll(queued).stop), "deadline");
     EXPECT_EQ(bench->statistics().deadline_misses, 2U);
     EXPECT_EQ(bench.journal.lines.back(), "finish deadline 4");
+  });
+}
+
+TEST(Service, misses_a_deadline_in_the_queue_when_it_comes) {
+  in_thread([] {
+    Bench bench({.in_flight = 1});
+    const RequestId first = bench.submit(options(30));
+    RequestOptions hurried = options(1);
+    hurried.deadline_ns = 5 * kStepNs + kStepNs / 2;
+    const RequestId queued = bench.submit(hurried);
+    const RequestStatus status = bench.wait_for_end(queued);
+    EXPECT_EQ(to_string(status.stop), "deadline");
+    EXPECT_LE(status.finished_ns, status.due_ns + kStepNs);
+    EXPECT_EQ(tokens_of(bench.read_all(first)).size(), 30U);
   });
 }
 

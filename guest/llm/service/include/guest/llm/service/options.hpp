@@ -25,7 +25,7 @@ struct ServiceOptions {
   std::uint32_t requests = 64;                            ///< queued, running and kept; 1 to 256
   std::uint32_t requests_per_owner = 16;                  ///< of them
   std::uint32_t queue = 32;                               ///< of them that wait
-  std::uint32_t in_flight = 4;                            ///< of them that run, each with the memory of a sequence
+  std::uint32_t in_flight = 4;                            ///< of them that run; those that nobody reads do not count
   std::uint32_t stream_chunks = 64;                       ///< of a request that are not read yet; 32 to 4096
   std::uint32_t prompt_bytes = 16'384;                    ///< at most Tokenizer::kMaxTextBytes
   std::uint32_t step_tokens = 32;                         ///< of a prompt in one step; 1 to Step::kMaxTokens

@@ -204,7 +204,7 @@ class Service {
   std::uint64_t expire(std::uint64_t now_ns);
   [[nodiscard]] std::uint64_t budget_end_ns(const RequestSlot& slot) const;
   std::uint64_t cycles_again_at(std::uint64_t now_ns);
-  [[nodiscard]] std::uint32_t class_running(std::uint32_t client_class) const;
+  [[nodiscard]] std::uint32_t in_flight(std::optional<std::uint32_t> client_class) const;
   void promote();
   RequestSlot* choose();
   bool reap();
