@@ -142,11 +142,9 @@ void Service::cancel_slot(RequestSlot& slot) {
     end_request(slot, StopReason::Cancelled);
     return;
   }
+  // The job of a turn that runs is not aborted: to ask a device for that takes a round trip, and others would wait for
+  // the lock meanwhile. A step is not that long.
   slot.cancelled = true;
-  if (slot.in_turn) {
-    // Only this request's job can be in flight, or it has ended and the worker waits for the lock.
-    npu_.abort(slot.model->step->job());
-  }
   work_.notify_one();
 }
 

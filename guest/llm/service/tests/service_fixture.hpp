@@ -66,7 +66,9 @@ class Journal final : public Audit {
 /// In a thread of the fake CPU 0.
 class Bench {
  public:
-  explicit Bench(const ServiceOptions& options = {}, kernel::WorkItem* changed = nullptr) : npu(timed_kernels()) {
+  explicit Bench(const ServiceOptions& options = {}, kernel::WorkItem* changed = nullptr,
+                 const ::npu::KernelSet& kernels = timed_kernels())
+      : npu(kernels) {
     auto made = Service::make(npu, options, journal, changed);
     EXPECT_TRUE(made) << (made ? "" : made.error().detail.view());
     service_ = std::move(*made);

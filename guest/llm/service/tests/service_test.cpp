@@ -80,6 +80,19 @@ TEST(Service, answers_alike_alone_and_among_others) {
   });
 }
 
+TEST(Service, says_when_something_has_changed) {
+  static int changes = 0;
+  changes = 0;
+  in_thread([] {
+    kernel::WorkItem changed([](void*) { ++changes; }, nullptr);
+    Bench bench({}, &changed);
+    bench.read_all(bench.submit(options(5)));
+    threads::sleep_for(kMs);
+  });
+  EXPECT_GE(changes, 1);
+  EXPECT_LE(changes, 5);
+}
+
 TEST(Service, samples_by_the_seed) {
   in_thread([] {
     Bench bench;
