@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
+#include "guest/kernel/failing_memory/failing_memory.hpp"
 #include "service_fixture.hpp"
 
 namespace guest::llm {
@@ -77,6 +80,57 @@ TEST(Service, answers_alike_alone_and_among_others) {
     for (int i = 0; i < 8; i += 2) {
       EXPECT_EQ(tokens_of(bench.read_all(ids[static_cast<std::size_t>(i)])), alone);
     }
+  });
+}
+
+TEST(Service, without_memory_refuses_or_fails_a_request) {
+  in_thread([] {
+    Bench bench;
+    bench.journal.keeps = false;
+    std::set<std::string> said;
+    std::string outcome;
+    kernel::fail_each_allocation(
+        [&] {
+          const auto id = bench->submit({.owner = 1}, "one", options(2));
+          if (!id) {
+            outcome = id.error().error.name;
+            return;
+          }
+          const RequestStatus status = bench.wait_for_end(*id);
+          outcome = status.stop == StopReason::Failed ? status.error.name : to_string(status.stop);
+          EXPECT_TRUE(bench->release({.owner = 1}, *id));
+        },
+        [&] { said.insert(outcome); });
+    EXPECT_EQ(outcome, "length");
+    EXPECT_EQ(said, (std::set<std::string>{"llm-no-memory", "ml-no-memory", "tokenizer-no-memory"}));
+    threads::sleep_for(kMs);
+    const StatisticsSnapshot now = bench->statistics();
+    EXPECT_EQ(now.running + now.queue_depth + now.kept, 0U);
+    EXPECT_EQ(bench.npu.read_counters()->regions, 2U);
+    EXPECT_TRUE(bench->unload({}, "tiny"));  // which nobody uses any more
+  });
+}
+
+TEST(Service, without_memory_loads_no_model) {
+  in_thread([] {
+    Bench bench;
+    const std::string file = testing::service_model(64, 2);
+    const auto memory = *ml::Memory::make(file.size());
+    std::memcpy(memory->bytes().data(), file.data(), file.size());
+    bool loaded = false;
+    kernel::fail_each_allocation(
+        [&] {
+          loaded = bench->load({}, "other", memory->bytes()).has_value();
+          if (loaded) {
+            EXPECT_TRUE(bench->unload({}, "other"));
+          }
+        },
+        [&] {
+          EXPECT_FALSE(loaded);
+          EXPECT_EQ(bench.npu.read_counters()->regions, 2U);
+        });
+    EXPECT_TRUE(loaded);
+    EXPECT_EQ(bench.npu.read_counters()->regions, 2U);
   });
 }
 
