@@ -133,7 +133,7 @@ TEST(Budget, is_never_exceeded) {
     const std::uint64_t end = threads::now_ns() + 100 * kPeriod;
     while (threads::now_ns() < end) {
       seed = seed * 6364136223846793005U + 1442695040888963407U;
-      static_cast<void>(bench->submit({.owner = 1}, "a", options(1 + (seed >> 40) % 7)));
+      static_cast<void>(bench->submit({.owner = 1}, "a", options(1 + static_cast<std::uint32_t>(seed >> 40) % 7)));
       std::vector<RequestStatus> all(16);
       all.resize(std::min<std::size_t>(bench->list(1, all), all.size()));
       const std::uint64_t out = bench->statistics().tokens_out;
