@@ -1,6 +1,6 @@
 // Any jobs over small regions: what the checker lets through runs without touching a byte outside of them
 // (AddressSanitizer sees to that), ends, and writes nothing but what it says it writes. With scalar kernels and with
-// vector ones, which give what these do, and all the same bytes.
+// vector ones, which give what these do, and all the same bytes, with weights in place and packed.
 //
 // The input is instructions for making commands, most of which are nearly right: random bytes alone would never pass.
 //   1 byte     which of the examples to begin with
@@ -20,6 +20,7 @@
 #include "npu/simd/kernels.hpp"
 #include "npu/stream/job.hpp"
 #include "npu/testing/examples.hpp"
+#include "npu/testing/packed.hpp"
 #include "npu/testing/tolerance.hpp"
 
 namespace {
@@ -254,6 +255,14 @@ void compare_sets(const Checked& command) {
       }
     }
     require(std::ranges::equal(first.bytes(0), other.bytes(0)));
+    Scene again = copy_of(command);
+    Checked packed = *again.check();
+    const testing::Packed weights = testing::pack(packed, *set);
+    if (weights != nullptr) {
+      packed.packed_weights = weights.get();
+      require(!run(packed, again.memory, *set));
+      require(std::ranges::equal(first.bytes(0), again.bytes(0)));
+    }
   }
 }
 

@@ -3,6 +3,7 @@
 
 #include "gemm_blocks.hpp"
 #include "gemm_integers.hpp"
+#include "gemm_packed.hpp"
 #include "gemm_real.hpp"
 #include "part.hpp"
 
@@ -18,6 +19,11 @@ void multiply(const Checked& command, const Tile& tile) {
     case Type::F16:
       return multiply_real<Type::F16>(command, tile);
     case Type::Q8_0:
+#if HWY_TARGET == HWY_AVX3
+      if (is_packed(command, tile)) {
+        return multiply_packed(command, tile);
+      }
+#endif
       return multiply_blocks<Type::Q8_0>(command, tile);
     case Type::Q4_0:
       return multiply_blocks<Type::Q4_0>(command, tile);

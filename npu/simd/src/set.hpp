@@ -39,7 +39,8 @@ constexpr KernelSet make_set(const char* name) {
                       depthwise_conv2d,
                       max_pool,
                       avg_pool,
-                      copy}};
+                      copy},
+          .packing = kPacking};
 }
 static_assert(make_set("").kernels.back() == copy);
 

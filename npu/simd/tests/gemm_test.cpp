@@ -32,6 +32,25 @@ Scene real_gemm(Type weight, const Shape& shape, bool bias) {
   return scene;
 }
 
+/// Weights without gaps, which is what is packed.
+Scene packable_gemm(const Shape& shape) {
+  Scene scene(Opcode::Gemm, {shape.rows, shape.columns, shape.inner});
+  scene.operand({0, Type::F32, shape.rows, shape.columns, 12}).operand({1, Type::F32, shape.rows, shape.inner, 4});
+  return std::move(
+      scene.operand({2, Type::Q8_0, shape.columns, shape.inner}).operand({3, Type::F32, 1, shape.columns}));
+}
+
+/// Bytes of a row of blocks: each scale, and each value.
+void set_blocks(Scene& scene, std::uint64_t row, std::uint16_t scale, std::uint8_t value) {
+  const bool q8 = scene.spec(2).type == Type::Q8_0;
+  const std::uint64_t bytes = q8 ? abi::npu::kQ8BlockBytes : abi::npu::kQ4BlockBytes;
+  for (std::uint64_t at = 0; at < row_bytes(scene.spec(2).type, scene.spec(2).columns); ++at) {
+    const bool low = at % bytes == 0;
+    const bool high = at % bytes == 1;
+    scene.set<std::uint8_t>(2, row, at, static_cast<std::uint8_t>(low ? scale & 0xFF : high ? scale >> 8 : value));
+  }
+}
+
 TEST(Gemm, of_real_weights_with_every_tail) {
   for (const Type weight : {Type::F32, Type::F16}) {
     for (const std::uint32_t rows : {1U, 2U, 5U}) {
@@ -66,6 +85,68 @@ TEST(Gemm, of_blocks_in_several_pieces_and_panels) {
   expect_agreement([&] { return real_gemm(Type::Q4_0, both, true); }, text_of(both));
 }
 
+/// Shapes of which weights are packed: strips of 16 columns, four or one at a time, and rows of blocks in pieces.
+TEST(Gemm, of_packed_weights) {
+  for (const std::uint32_t columns : {16U, 80U, 288U}) {
+    for (const std::uint32_t blocks : {1U, 2U, 3U, 4U, 7U}) {
+      const Shape shape{2, columns, blocks * 32};
+      expect_agreement([&] { return packable_gemm(shape); }, text_of(shape));
+    }
+  }
+  for (const std::uint32_t blocks : {128U, 256U + 3U}) {
+    const Shape shape{1, 80, blocks * 32};
+    expect_agreement([&] { return packable_gemm(shape); }, text_of(shape));
+  }
+}
+
+/// Rows so long that a unit has fewer columns than a strip: it writes its own ones all the same, and no others.
+TEST(Gemm, of_packed_weights_where_units_are_not_whole_strips) {
+  const auto first_unit = [](Weights weights) {
+    Scene scene = packable_gemm({1, 16, 32768 + 64});
+    Checked checked = *scene.check();
+    EXPECT_EQ(partition(checked).columns_per_unit, 14U);
+    const Packed packed = weights == Weights::Packed ? pack(checked, simd_kernels()) : nullptr;
+    checked.packed_weights = packed.get();
+    std::ranges::fill(scene.bytes(0), std::byte{0x55});
+    simd_kernels().kernels[static_cast<unsigned>(Opcode::Gemm)](checked, {.first = 0, .count = 1});
+    return std::vector(scene.bytes(0).begin(), scene.bytes(0).end());
+  };
+  EXPECT_EQ(first_unit(Weights::Packed), first_unit(Weights::InPlace));
+}
+
+TEST(Gemm, of_packed_weights_at_their_limits) {
+  const auto make = [] {
+    Scene scene = packable_gemm({4, 32, 160});
+    constexpr std::uint16_t kScales[] = {0x7BFF, 0x0001, 0x7C00, 0xFC00, 0x7E00, 0x7D01, 0x8001, 0x0000};
+    for (std::uint32_t i = 0; i < 32; ++i) {
+      set_blocks(scene, i, kScales[i % 8], i / 8 % 2 == 0 ? 0x80 : 0x7F);
+    }
+    for (std::uint64_t i = 0; i < 160; ++i) {
+      scene.set<float>(1, 1, i, i % 2 == 0 ? 1e30F : -1e30F);
+      scene.set<float>(1, 2, i, 1e-42F);  // products are too small: their sums are 0 or -0
+      scene.set<float>(1, 3, i, -1e-42F);
+    }
+    for (std::uint64_t i = 0; i < 32; ++i) {
+      scene.set<float>(3, 0, i, -0.0F);
+    }
+    scene.set<float>(1, 0, 159, std::nanf(""));
+    scene.command.flags = abi::npu::command_flag::kClamp;
+    return std::move(scene.f(2, -1e4F).f(3, 1e4F));
+  };
+  expect_same_bytes(make, "limits");
+}
+
+TEST(Gemm, packs_weights_of_whole_strips_side_by_side) {
+  const Packing& packing = simd_kernels().packing;
+  if (packing.bytes == nullptr) {
+    GTEST_SKIP() << simd_kernels().name << " uses weights where they lie";
+  }
+  EXPECT_EQ(packing.bytes(*packable_gemm({3, 32, 96}).check()), 2 * (128 + 3 * 512)) << "3 x 32 bytes of scales";
+  EXPECT_EQ(packing.bytes(*packable_gemm({3, 31, 96}).check()), 0U);
+  EXPECT_EQ(packing.bytes(*real_gemm(Type::Q8_0, {3, 32, 96}, true).check()), 0U) << "a gap between rows";
+  EXPECT_EQ(packing.bytes(*real_gemm(Type::F16, {3, 32, 96}, true).check()), 0U);
+}
+
 /// How many shapes are tried at random: SIS_NPU_SIMD_ROUNDS, else a few.
 int rounds() {
   const char* const text = std::getenv("SIS_NPU_SIMD_ROUNDS");
@@ -87,6 +168,8 @@ TEST(Gemm, of_any_shape) {
       return scene;
     };
     expect_agreement(make, text_of(shape));
+    const Shape packable{shape.rows, 16 * (1 + below(12)), 32 * (1 + below(10))};
+    expect_agreement([&] { return packable_gemm(packable); }, text_of(packable));
   }
 }
 
@@ -160,17 +243,6 @@ TEST(Gemm, of_integers_at_their_limits) {
       return std::move(scene.i(0, zero));
     };
     expect_agreement(make, "zero point " + std::to_string(zero));
-  }
-}
-
-/// Bytes of a row of blocks: each scale, and each value.
-void set_blocks(Scene& scene, std::uint64_t row, std::uint16_t scale, std::uint8_t value) {
-  const bool q8 = scene.spec(2).type == Type::Q8_0;
-  const std::uint64_t bytes = q8 ? abi::npu::kQ8BlockBytes : abi::npu::kQ4BlockBytes;
-  for (std::uint64_t at = 0; at < row_bytes(scene.spec(2).type, scene.spec(2).columns); ++at) {
-    const bool low = at % bytes == 0;
-    const bool high = at % bytes == 1;
-    scene.set<std::uint8_t>(2, row, at, static_cast<std::uint8_t>(low ? scale & 0xFF : high ? scale >> 8 : value));
   }
 }
 

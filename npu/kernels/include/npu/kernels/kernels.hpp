@@ -7,6 +7,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 
@@ -47,9 +48,20 @@ Tile tile_of(const Partition& partition, std::uint64_t unit);
 /// been written then is unspecified, but inside the output. Any thread; units of one command may run at once.
 using Kernel = std::optional<abi::npu::Reason> (*)(const Checked& command, Units units);
 
+/// How a set wants weights that do not change while many commands use them: a copy of them, rearranged, which results
+/// do not depend on (Checked::packed_weights). It depends on the operand's bytes, its rows and their length alone.
+struct Packing {
+  /// Bytes of the copy; 0: there is none of such a command. Null: the set has none at all.
+  std::uint64_t (*bytes)(const Checked& command) = nullptr;
+  /// Makes the copy in `to`, which has that many bytes and is aligned to 64. Any thread. What it reads may change
+  /// meanwhile, and no address or length is taken from it.
+  void (*pack)(const Checked& command, std::byte* to) = nullptr;
+};
+
 struct KernelSet {
   const char* name;  ///< "scalar", "avx3" (AVX-512), "avx2", "neon", "neon+dotprod"
   std::array<Kernel, abi::npu::kOpcodes> kernels;
+  Packing packing = {};
 };
 
 /// The specification of every command, in plain loops (docs/npu.md, Commands).

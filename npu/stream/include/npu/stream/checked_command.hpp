@@ -79,6 +79,10 @@ struct Checked {
   std::array<std::uint32_t, abi::npu::kMaxDims> dims{};
   std::array<std::uint32_t, abi::npu::kMaxParams> params{};  ///< bits
   Cost cost;
+  /// Weights as the kernels that will run the command have rearranged them (KernelSet::packing in npu/kernels). Whoever
+  /// sets it owns them, and keeps them until the command has run. Null, as check_command() leaves it: they are used
+  /// where they lie.
+  const std::byte* packed_weights = nullptr;
 };
 
 /// Checks `command`, which is the caller's own copy. No floating point is used: parameters are looked at as bits.
