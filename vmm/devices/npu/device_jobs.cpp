@@ -29,6 +29,7 @@ bool NpuDevice::serve_jobs() {
   if (jobs == nullptr) return false;
   jobs->disable_kicks();
   commands_read_ = 0;
+  packing_budget_ = regions_.packed().limits().per_turn;
   for (unsigned count = 0; count < kJobsPerTurn; ++count) {
     // When jobs end, serve() comes back.
     if (draining() || tickets_.size() >= config_.limits.jobs) break;
@@ -83,6 +84,7 @@ NpuDevice::Taken NpuDevice::take_job(virtio::Virtqueue& jobs) {
     return Taken::Yes;
   }
   regions_.hold((*job)->regions);
+  pack_weights(**job);
   commands_in_flight_ += count;
   current_.memory = memory_;
   tickets_.emplace(engine_->arrived() + 1,
@@ -105,6 +107,17 @@ std::expected<std::unique_ptr<Job>, Outcome> NpuDevice::read_job(const JobHeader
   commands_read_ += header.commands;
   reader.read(std::as_writable_bytes(std::span(commands_)));
   return make_job(header, commands_, config_.commands, regions_, config_.model, config_.limits);
+}
+
+/// Gives the job's commands their weights as the kernels want them, where they do not change.
+void NpuDevice::pack_weights(Job& job) {
+  const ::npu::Packing& packing = config_.commands.kernels->packing;
+  for (::npu::Checked& command : job.commands) {
+    auto copy = regions_.pack(command, packing, packing_budget_);
+    if (copy == nullptr) continue;
+    command.packed_weights = copy->data();
+    job.packed.push_back(std::move(copy));
+  }
 }
 
 void NpuDevice::refuse(virtio::Virtqueue& jobs, const virtio::DescriptorChain& chain, std::uint64_t id,

@@ -4,6 +4,8 @@
 #include <bit>
 #include <limits>
 
+#include "abi/npu_commands.hpp"
+
 namespace vmm::npu {
 namespace {
 
@@ -33,6 +35,7 @@ std::unexpected<RegionRefusal> refuse(Status status, Reason reason) {
 
 void RegionTable::move_to(std::shared_ptr<const GuestMemory> memory) {
   memory_ = std::move(memory);
+  packed_.clear();
   for (Place& place : places_) resolve(place);
 }
 
@@ -75,6 +78,7 @@ std::expected<void, RegionRefusal> RegionTable::remove(std::uint32_t handle) {
   if (place->holders != 0) return refuse(Status::Busy, Reason::RegionInUse);
   place->state = {};
   place->region = {};
+  packed_.drop(handle);
   --count_;
   return {};
 }
@@ -85,6 +89,7 @@ void RegionTable::clear() {
     place.region = {};
     place.holders = 0;
   }
+  packed_.clear();
   count_ = 0;
 }
 
@@ -112,6 +117,19 @@ void RegionTable::release(std::span<const std::uint32_t> handles) {
   for (const std::uint32_t handle : handles) {
     if (Place* const place = place_of(handle); place != nullptr && place->holders != 0) --place->holders;
   }
+}
+
+std::shared_ptr<const PackedWeights> RegionTable::pack(const ::npu::Checked& command, const ::npu::Packing& packing,
+                                                       std::uint64_t& budget) {
+  const ::npu::Operand& weight = command.operands[abi::npu::operand::kWeight];
+  if (command.opcode != abi::npu::Opcode::Gemm || weight.data == nullptr) return nullptr;
+  const ::npu::Region* const region = find(weight.region);
+  if (region == nullptr || (region->flags & region_flag::kImmutable) == 0) return nullptr;
+  const PackedStore::Key key{.region = weight.region,
+                             .offset = static_cast<std::uint64_t>(weight.data - region->base),
+                             .rows = weight.rows,
+                             .row_bytes = weight.row_bytes};
+  return packed_.find_or_make(key, command, packing, budget);
 }
 
 std::vector<RegionState> RegionTable::save() const {

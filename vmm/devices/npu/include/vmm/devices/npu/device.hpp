@@ -119,6 +119,7 @@ class NpuDevice final : public virtio::VirtioDevice {
   bool serve_jobs();
   Taken take_job(virtio::Virtqueue& jobs);
   std::expected<std::unique_ptr<Job>, Outcome> read_job(const abi::npu::JobHeader& header, virtio::Reader& reader);
+  void pack_weights(Job& job);
   void refuse(virtio::Virtqueue& jobs, const virtio::DescriptorChain& chain, std::uint64_t id, const Outcome& outcome);
   bool deliver();
 
@@ -153,7 +154,8 @@ class NpuDevice final : public virtio::VirtioDevice {
   std::vector<abi::npu::Command> commands_;     ///< of the job that is being taken; kept for its memory
   std::map<std::uint64_t, JobTicket> tickets_;  ///< jobs in flight, by number
   std::uint32_t commands_in_flight_ = 0;
-  std::uint32_t commands_read_ = 0;  ///< in this turn
+  std::uint32_t commands_read_ = 0;   ///< in this turn
+  std::uint64_t packing_budget_ = 0;  ///< bytes of weights that may still be packed in this turn
   std::vector<Waiting> waiting_;
   std::vector<std::uint16_t> restored_control_, restored_jobs_;  ///< heads to be answered at the next activate()
   std::uint64_t job_interrupts_ = 0;                             ///< for fault injection

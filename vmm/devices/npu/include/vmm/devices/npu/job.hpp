@@ -11,6 +11,7 @@
 #include "npu/kernels/kernels.hpp"
 #include "npu/stream/checked_command.hpp"
 #include "npu/stream/job.hpp"
+#include "vmm/devices/npu/packed_weights.hpp"
 
 namespace vmm::npu {
 
@@ -48,7 +49,8 @@ struct Job {
   bool at_modelled_time = false;
   std::uint64_t deadline_ns = 0;  ///< from its arrival; 0: none
   std::vector<::npu::Checked> commands;
-  std::vector<std::uint32_t> regions;  ///< that they name, each once
+  std::vector<std::uint32_t> regions;                        ///< that they name, each once
+  std::vector<std::shared_ptr<const PackedWeights>> packed;  ///< copies of weights that they use
 
   // How far it is; the engine's.
   std::uint64_t number = 0;  ///< of the jobs that arrived, from 1

@@ -8,6 +8,7 @@
 
 #include "abi/npu.hpp"
 #include "npu/stream/checked_command.hpp"
+#include "vmm/devices/npu/packed_weights.hpp"
 #include "vmm/memory/guest_memory.hpp"
 
 namespace vmm::npu {
@@ -34,7 +35,7 @@ class RegionTable final : public ::npu::Regions {
   /// Of a region's address, so that the alignment of an offset is that of the address: no element is larger.
   static constexpr std::uint64_t kAlignment = 64;
 
-  explicit RegionTable(std::uint32_t most) : most_(most) {}
+  explicit RegionTable(std::uint32_t most, const PackingLimits& packing = {}) : most_(most), packed_(packing) {}
 
   /// Where guest memory is from now on. Regions keep their handles; those that are not in it any more are not found.
   /// Jobs that were checked before use the old one: keep it as long as they are.
@@ -52,6 +53,13 @@ class RegionTable final : public ::npu::Regions {
   void hold(std::span<const std::uint32_t> handles);
   /// Ignores those that clear() has taken away.
   void release(std::span<const std::uint32_t> handles);
+
+  /// The copy of a command's weights as `packing` has them, if they lie in a region with kImmutable and the limits
+  /// allow one; made at its first use, from `budget` bytes. It is forgotten with its region, or when that moves.
+  /// @return null: they are used where they lie
+  std::shared_ptr<const PackedWeights> pack(const ::npu::Checked& command, const ::npu::Packing& packing,
+                                            std::uint64_t& budget);
+  [[nodiscard]] const PackedStore& packed() const { return packed_; }
 
   [[nodiscard]] std::size_t count() const { return count_; }
 
@@ -75,6 +83,7 @@ class RegionTable final : public ::npu::Regions {
   std::shared_ptr<const GuestMemory> memory_;
   std::vector<Place> places_;
   std::size_t count_ = 0;
+  PackedStore packed_;
 };
 
 }  // namespace vmm::npu
