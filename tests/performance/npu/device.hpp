@@ -10,6 +10,7 @@
 #include "vmm/devices/npu/clock.hpp"
 #include "vmm/devices/npu/counters.hpp"
 #include "vmm/devices/npu/engine.hpp"
+#include "vmm/devices/npu/packed_weights.hpp"
 
 namespace npu_bench {
 
@@ -19,14 +20,19 @@ class Device {
   /// @param threads that compute, from 1
   Device(const npu::KernelSet& kernels, unsigned threads);
 
-  /// Runs a job that is `command` so many times.
+  /// Runs a job that is `command` so many times. Weights do not change as long as the device is there, so they are
+  /// packed at the first call, as those of a region with kImmutable are.
   /// @return nanoseconds from the start of the first until the end of the last
-  std::uint64_t run(const npu::Checked& command, std::uint64_t times);
+  std::uint64_t run(npu::Checked command, std::uint64_t times);
 
   /// Of one job.
   static constexpr std::uint64_t kMostCommands = 4096;
 
  private:
+  std::shared_ptr<const vmm::npu::PackedWeights> weights_of(const npu::Checked& command);
+
+  const npu::KernelSet& kernels_;
+  vmm::npu::PackedStore packed_;
   vmm::npu::HostClock clock_;
   vmm::npu::Counters counters_;
   std::unique_ptr<vmm::npu::Engine> engine_;
