@@ -1,15 +1,22 @@
 """A language model in the guest, before there is a service for it: an image that tells a story, on the NPU and on the
 CPU (guest/arch/aarch64/tests/guest/llm_test.cpp).
 
-The models are those of ../shared/models beside the repository, where that is there, or of SIS_SHARED_MODELS.
+Stories need the models of ../shared/models beside the repository, where that is there, or of SIS_SHARED_MODELS. A model
+of random numbers, made here, has nothing to say, but says the same everywhere.
 """
 
 import os
 import pathlib
+import random
 import re
+import sys
+import tempfile
 import unittest
 
 import harness
+
+sys.path.insert(0, str(harness.ROOT / "tools" / "models"))
+import gguf  # noqa: E402
 
 IMAGE = harness.KERNEL.parent / "llm_test.Image"
 MODELS = pathlib.Path(os.environ.get("SIS_SHARED_MODELS", harness.ROOT.parent / "shared" / "models"))
@@ -33,23 +40,79 @@ ENDS = {"f32": " your ball, but I can't find", "q8_0": ' my ball." Her mom said,
 TOLD = re.compile(r'LLM npu=(\w+) positions=(\d+) ns=\d+ cycles=\d+ text="(.*)"')
 
 
-class Stories(harness.MachineTest):
-    def tell(self, kind, npu):
+def random_model(kind):
+    """A file of two layers that knows bytes alone."""
+    embedding, heads, key_heads, feed_forward, context = 64, 4, 2, 96, 128
+    numbers = random.Random(1)
+    tokens = ["<unk>", "<s>", "</s>"] + [f"<0x{byte:02X}>" for byte in range(256)] + ["\u2581"]
+    file = gguf.Writer()
+    file.put("general.architecture", "llama")
+    for key, value in {"context_length": context, "embedding_length": embedding, "feed_forward_length": feed_forward,
+                       "block_count": 2, "attention.head_count": heads, "attention.head_count_kv": key_heads,
+                       "attention.layer_norm_rms_epsilon": 1e-5}.items():
+        file.put(f"llama.{key}", value)
+    file.put("tokenizer.ggml.model", "llama")
+    file.put_array("tokenizer.ggml.tokens", tokens, gguf.Kind.STRING)
+    file.put_array("tokenizer.ggml.scores", [0.0] * len(tokens), gguf.Kind.F32)
+    file.put_array("tokenizer.ggml.token_type", [2, 3, 3] + [6] * 256 + [1], gguf.Kind.I32)
+    file.put("tokenizer.ggml.bos_token_id", 1)
+    file.put("tokenizer.ggml.eos_token_id", 2)
+
+    def put(name, rows, columns):
+        file.put_tensor(name, [columns, rows], kind, [numbers.gauss(0, 0.2) for _ in range(rows * columns)])
+
+    def put_norm(name):
+        file.put_tensor(name, [embedding], gguf.Type.F32, [1.0] * embedding)
+
+    put("token_embd.weight", len(tokens), embedding)
+    put_norm("output_norm.weight")
+    keys = embedding // heads * key_heads
+    for layer in range(2):
+        put_norm(f"blk.{layer}.attn_norm.weight")
+        put_norm(f"blk.{layer}.ffn_norm.weight")
+        for name, rows, columns in (("attn_q", embedding, embedding), ("attn_k", keys, embedding),
+                                    ("attn_v", keys, embedding), ("attn_output", embedding, embedding),
+                                    ("ffn_gate", feed_forward, embedding), ("ffn_up", feed_forward, embedding),
+                                    ("ffn_down", embedding, feed_forward)):
+            put(f"blk.{layer}.{name}.weight", rows, columns)
+    return file
+
+
+class Told(harness.MachineTest):
+    def tell(self, model, npu):
         """(what ran it, positions, text)"""
-        model = MODELS / f"stories260K.{kind}.gguf"
-        if not model.exists():
-            self.skipTest(f"no {model}")
         machine = self.machine(SCENARIO.format(npu=npu, image=IMAGE, model=model))
         self.assertEqual(machine.wait(), 0, machine.output())
         told = TOLD.search(machine.console())
         self.assertIsNotNone(told, machine.console())
         return told.groups()
 
+
+class Noise(Told):
+    def test_is_the_same_from_the_cpu_and_from_the_device(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for kind in (gguf.Type.F32, gguf.Type.Q8_0):
+                model = pathlib.Path(folder) / f"{kind.name}.gguf"
+                random_model(kind).save(model)
+                cpu, device = self.tell(model, "off"), self.tell(model, "{threads: 2}")
+                self.assertEqual((cpu[0], device[0]), ("cpu", "device"))
+                self.assertEqual(cpu[1:], device[1:])
+                self.assertEqual(cpu[1], "128")
+                self.assertGreater(len(set(cpu[2])), 8, cpu)
+
+
+class Stories(Told):
+    def story(self, kind, npu):
+        model = MODELS / f"stories260K.{kind}.gguf"
+        if not model.exists():
+            self.skipTest(f"no {model}")
+        return self.tell(model, npu)
+
     def test_is_told_by_the_cpu(self):
-        self.assertEqual(self.tell("f32", "off"), ("cpu", "128", STORY + ENDS["f32"]))
+        self.assertEqual(self.story("f32", "off"), ("cpu", "128", STORY + ENDS["f32"]))
 
     def test_is_told_by_the_device(self):
-        self.assertEqual(self.tell("q8_0", "{threads: 1}"), ("device", "128", STORY + ENDS["q8_0"]))
+        self.assertEqual(self.story("q8_0", "{threads: 1}"), ("device", "128", STORY + ENDS["q8_0"]))
 
 
 if __name__ == "__main__":

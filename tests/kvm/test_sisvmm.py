@@ -75,8 +75,8 @@ class Sisvmm(OnKvm):
     def test_integration_list(self):
         if os.environ.get("SIS_KVM_ALL"):
             # A guest that loops for some seconds, and 3,000 lines of console output, are many emulated instructions.
-            return self.run_tests("tests/integration", WHOLE_LIST, guest_files(), 161, limit_s=2400)
-        return self.run_tests("tests/integration", LIST, guest_files(), 41)
+            return self.run_tests("tests/integration", WHOLE_LIST, guest_files(), 162, limit_s=2400)
+        return self.run_tests("tests/integration", LIST, guest_files(), 42)
 
     def test_stolen_time(self):
         # On a real host not everybody may provoke it.
