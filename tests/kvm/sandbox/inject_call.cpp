@@ -77,6 +77,14 @@ bool is_refused(pid_t thread) {
   return ::ptrace(PTRACE_PEEKSIGINFO, thread, &first, &pending) == 1 && pending.si_signo == SIGSYS;
 }
 
+/// A thread that is being made or is about to end blocks all signals. A refused call would end its process at once
+/// then, before it can say which call that was.
+bool blocks_signals(pid_t thread) {
+  std::uint64_t mask = 0;
+  if (request(PTRACE_GETSIGMASK, thread, sizeof mask, &mask) != 0) give_up("PTRACE_GETSIGMASK");
+  return (mask >> (SIGSYS - 1) & 1) != 0;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -88,6 +96,10 @@ int main(int argc, char** argv) {
   if (request(PTRACE_SEIZE, thread, 0, nullptr) != 0) give_up("PTRACE_SEIZE");
   if (request(PTRACE_INTERRUPT, thread, 0, nullptr) != 0) give_up("PTRACE_INTERRUPT");
   wait_for_stop(thread);
+  if (blocks_signals(thread)) {
+    std::fprintf(stderr, "the thread blocks signals\n");
+    return 1;  // which lets it go on
+  }
   Registers before{};
   access_registers(PTRACE_GETREGSET, thread, before);
   Registers registers = before;
