@@ -117,7 +117,7 @@ function(sis_fuzzer NAME)
   # The first folder is where new inputs go; the seeds in the tree are only read.
   file(MAKE_DIRECTORY "${CMAKE_BINARY_DIR}/corpus/${NAME}")
   add_test(NAME ${NAME} COMMAND sh -c
-           "exec \"$0\" -max_total_time=\${SIS_FUZZ_SECONDS:-3} -print_final_stats=1 \"$@\""
+           "exec \"$0\" -max_total_time=\${SIS_FUZZ_SECONDS:-2} -print_final_stats=1 \"$@\""
            $<TARGET_FILE:${NAME}> "${CMAKE_BINARY_DIR}/corpus/${NAME}" ${corpus})
   set_tests_properties(${NAME} PROPERTIES LABELS fuzz)
 endfunction()
