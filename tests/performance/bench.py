@@ -24,7 +24,7 @@ usage: bench.py [--quick] [--dry-run] [boot] [guest] [graph] [start] [ping] [thr
   npu         the NPU's commands on this host through the device's engine, on one thread and two, beside what the host
               reads and multiplies at best, a plain loop and Eigen; how far targets are met, and what the cost model's
               cycles take. And from an emulated guest what a job costs besides its commands, in time and in instructions
-              (docs/npu-bench.md); only when named, since it takes a minute
+              (docs/npu-bench.md); only when named, since it takes two minutes
 
 A benchmark never fails because a machine is slow: the exit code tells only whether everything could be measured.
 """
