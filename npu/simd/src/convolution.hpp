@@ -3,6 +3,7 @@
 #pragma once
 
 #include "image.hpp"
+#include "packed_integers.hpp"
 
 HWY_BEFORE_NAMESPACE();
 namespace npu::simd {
@@ -57,7 +58,8 @@ void convolve_integers(const Checked& command, const Window& window, std::uint64
     const RowStarts<kIntColumns> weights(command.operands[operand::kWeight], channel, count);
     IntTile<kPixels> tile = zero_tile<kPixels>();
     IntTile<1> total = zero_tile<1>();
-    visit_taps(command, window, [&] [[gnu::always_inline]] (std::byte * row, std::uint64_t x, std::uint64_t tap) {
+    const auto add_taps = [&] [[gnu::always_inline]] (std::byte * row, std::uint64_t x, std::uint64_t tap,
+                                                      std::uint64_t taps) {
       const MemI8* pixels[kPixels];
       for (std::uint64_t m = 0; m < kPixels; ++m) {
         pixels[m] = i8(row + (x + m * step) * inputs);
@@ -66,8 +68,9 @@ void convolve_integers(const Checked& command, const Window& window, std::uint64
       for (unsigned n = 0; n < kIntColumns; ++n) {
         at_tap[n] = i8(weights.row[n] + tap * inputs);
       }
-      add_segment<kPixels>(tile, pixels, at_tap, inputs, &total);
-    });
+      add_segment<kPixels>(tile, pixels, at_tap, taps * inputs, &total);
+    };
+    visit_tap_runs(command, window, add_taps);
     const auto too_much = hn::Mul(fold_ints(total.sum[0][0], total.sum[0][1], total.sum[0][2], total.sum[0][3]),
                                   hn::Set(FourI32(), excess));
     alignas(16) std::int32_t start[kIntColumns] = {};
@@ -109,6 +112,11 @@ Outcome conv2d(const Checked& command, Units units) {
   constexpr std::uint64_t kChannels = 8;
   static_assert(kChannels % kTileColumns == 0 && kChannels % kIntColumns == 0);
   each_run(command, units, [&] [[gnu::always_inline]] (const Tile& tile) {
+#if HWY_TARGET == HWY_AVX3
+    if (is_packed(command, tile)) {
+      return convolve_packed_integers(command, tile);
+    }
+#endif
     for (std::uint64_t begin = tile.column_begin; begin < tile.column_end; begin += kChannels) {
       convolve_pixels(command, tile, begin, tile.column_end - begin < kChannels ? tile.column_end : begin + kChannels);
     }

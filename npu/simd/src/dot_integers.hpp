@@ -28,6 +28,17 @@ struct Factor {
   return IntPart{_mm512_dpbusd_epi32(sum.raw, _mm512_set1_epi8(1), second.value)};
 }
 
+/// The last `count` elements of a row, less than a step; behind them are zeros.
+[[gnu::always_inline]] inline __m512i load_rest(const MemI8* from, std::uint64_t count) {
+  return _mm512_maskz_loadu_epi8((std::uint64_t{1} << count) - 1, from);
+}
+[[gnu::always_inline]] inline Factor load_last_first(const MemI8* from, std::uint64_t count) {
+  return {_mm512_xor_si512(load_rest(from, count), _mm512_set1_epi8(-128))};
+}
+[[gnu::always_inline]] inline Factor load_last_second(const MemI8* from, std::uint64_t count) {
+  return {load_rest(from, count)};
+}
+
 #elif HWY_TARGET == HWY_AVX2
 
 inline constexpr unsigned kStep = 16;
@@ -74,6 +85,8 @@ struct Factor {
 
 #endif
 
+#if HWY_TARGET != HWY_AVX3
+
 /// The last elements of a row, less than a step, with zeros behind them.
 struct LastStep {
   LastStep(const MemI8* from, std::uint64_t count) {
@@ -84,9 +97,22 @@ struct LastStep {
   alignas(64) std::int8_t bytes[kStep] = {};
 };
 
-/// The last elements as second factors.
-[[gnu::always_inline]] inline Factor load_last(const MemI8* from, std::uint64_t count) {
+[[gnu::always_inline]] inline Factor load_last_first(const MemI8* from, std::uint64_t count) {
+  return load_first(LastStep(from, count).bytes);
+}
+[[gnu::always_inline]] inline Factor load_last_second(const MemI8* from, std::uint64_t count) {
   return load_second(LastStep(from, count).bytes);
+}
+
+#endif
+
+/// `sum` and the sums of `count` elements, in any lanes.
+[[gnu::always_inline]] inline IntPart add_all(IntPart sum, const MemI8* from, std::uint64_t count) {
+  const std::uint64_t whole = count - count % kStep;
+  for (std::uint64_t k = 0; k < whole; k += kStep) {
+    sum = add_elements(sum, load_second(from + k));
+  }
+  return whole != count ? add_elements(sum, load_last_second(from + whole, count - whole)) : sum;
 }
 
 using FourI32 = hn::FixedTag<std::int32_t, 4>;

@@ -5,6 +5,7 @@
 #include "gemm_integers.hpp"
 #include "gemm_packed.hpp"
 #include "gemm_real.hpp"
+#include "packed_integers.hpp"
 #include "part.hpp"
 
 HWY_BEFORE_NAMESPACE();
@@ -13,6 +14,11 @@ namespace {
 
 void multiply(const Checked& command, const Tile& tile) {
   if (command.operands[abi::npu::operand::kOutput].type != Type::F32) {
+#if HWY_TARGET == HWY_AVX3
+    if (is_packed(command, tile)) {
+      return multiply_packed_integers(command, tile);
+    }
+#endif
     return multiply_integers(command, tile);
   }
   switch (command.operands[abi::npu::operand::kWeight].type) {

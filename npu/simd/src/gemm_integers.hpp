@@ -52,7 +52,7 @@ struct PreparedRows {
         step[m][i] = load_first(x[m] + i * kStep);
       }
       if (count % kStep != 0) {
-        step[m][whole] = load_first(LastStep(x[m] + whole * kStep, count % kStep).bytes);
+        step[m][whole] = load_last_first(x[m] + whole * kStep, count % kStep);
       }
     }
   }
@@ -72,7 +72,7 @@ template <unsigned kRows>
   if (count % kStep != 0) {
     add_step<kRows>(
         tile, [&] [[gnu::always_inline]] (auto m) { return x.step[m][whole]; },
-        [&] [[gnu::always_inline]] (auto n) { return load_last(weight[n] + whole * kStep, count % kStep); });
+        [&] [[gnu::always_inline]] (auto n) { return load_last_second(weight[n] + whole * kStep, count % kStep); });
   }
 }
 
@@ -95,22 +95,14 @@ template <unsigned kRows>
   }
   if (whole != count) {
     add_step<kRows>(
-        tile, [&] [[gnu::always_inline]] (auto m) { return load_first(LastStep(x[m] + whole, count - whole).bytes); },
-        [&] [[gnu::always_inline]] (auto n) { return sum_up(n, load_last(weight[n] + whole, count - whole)); });
+        tile, [&] [[gnu::always_inline]] (auto m) { return load_last_first(x[m] + whole, count - whole); },
+        [&] [[gnu::always_inline]] (auto n) { return sum_up(n, load_last_second(weight[n] + whole, count - whole)); });
   }
 }
 
 /// The sum of a row's elements, modulo 2^32.
 [[gnu::always_inline]] inline std::int32_t sum_of(const MemI8* row, std::uint64_t count) {
-  IntPart sum = hn::Zero(Ints());
-  const std::uint64_t whole = count - count % kStep;
-  for (std::uint64_t k = 0; k < whole; k += kStep) {
-    sum = add_elements(sum, load_second(row + k));
-  }
-  if (whole != count) {
-    sum = add_elements(sum, load_last(row + whole, count - whole));
-  }
-  return hn::GetLane(hn::SumOfLanes(Ints(), sum));
+  return hn::GetLane(hn::SumOfLanes(Ints(), add_all(hn::Zero(Ints()), row, count)));
 }
 
 /// What the sums of a panel's columns begin with: the bias, less what is too much in the products.

@@ -1,19 +1,18 @@
-// Gemm with weights of Q8_0 that were rearranged before (KernelSet::packing). Only AVX-512 has it.
+// Gemm with weights of Q8_0 that were packed (strips.hpp). Only AVX-512 has it.
 //
 // Where blocks lie in rows of 34 bytes each, most of the time goes into bringing values and scales to the lanes they
-// are needed in. Packed, a strip of 16 rows of weights has row i in lane i all along, and every load is a whole line:
+// are needed in. Packed they are there:
 //
 //   strip:  scales: block 0: 16 x f16, block 1: 16 x f16, ...          up to a multiple of 64 bytes
 //           values: block 0: step 0: 16 x 4 u8, ... step 7: 16 x 4 u8
 //                   block 1: ...
 //
-// Step s has the values 4 s to 4 s + 3 of a row's block, + 128 as vpdpbusd wants them; it multiplies them by the same
-// four values of the input, which are broadcast. Sums are added in the order of gemm_blocks.hpp: the same bytes come
-// out.
+// Step s has the values 4 s to 4 s + 3 of a row's block. Sums are added in the order of gemm_blocks.hpp: the same bytes
+// come out.
 #pragma once
 
 #include "gemm_blocks.hpp"
-#include "part.hpp"
+#include "strips.hpp"
 
 #if HWY_TARGET == HWY_AVX3
 
@@ -21,10 +20,6 @@ HWY_BEFORE_NAMESPACE();
 namespace npu::simd {
 namespace {
 
-/// Rows of weights, which are columns of the output, in a strip.
-inline constexpr unsigned kStripRows = 16;
-inline constexpr std::uint64_t kLine = 64;
-inline constexpr unsigned kStepBytes = 4;
 inline constexpr unsigned kSteps = kBlockElements / kStepBytes;
 inline constexpr std::uint64_t kStripScales = kStripRows * sizeof(std::uint16_t);  ///< bytes of a block's
 inline constexpr std::uint64_t kStripValues = kStripRows * kBlockElements;         ///< bytes of a block's
@@ -34,8 +29,8 @@ inline constexpr std::uint64_t kPanelStrips = kPanelColumns / kStripRows;
 
 /// Where things are in a strip.
 struct StripLayout {
-  explicit StripLayout(const Checked& command)
-      : blocks(command.dims[abi::npu::dim::kInner] / kBlockElements),
+  explicit StripLayout(const Operand& weight)
+      : blocks(weight.row_bytes / kBlockBytes<Type::Q8_0>),
         values((blocks * kStripScales + kLine - 1) / kLine * kLine),
         bytes(values + blocks * kStripValues) {}
   std::uint64_t blocks;  ///< of a row
@@ -43,20 +38,17 @@ struct StripLayout {
   std::uint64_t bytes;   ///< of a strip
 };
 
-std::uint64_t packed_bytes(const Checked& command) {
+inline bool packs_blocks(const Checked& command) {
   const Operand& weight = command.operands[abi::npu::operand::kWeight];
-  const std::uint64_t columns = command.dims[abi::npu::dim::kOuter];
-  if (command.opcode != abi::npu::Opcode::Gemm || weight.type != Type::Q8_0 || columns % kStripRows != 0 ||
-      weight.row_stride != weight.row_bytes) {
-    return 0;
-  }
-  return columns / kStripRows * StripLayout(command).bytes;
+  return command.opcode == abi::npu::Opcode::Gemm && weight.type == Type::Q8_0 && has_whole_strips(weight);
 }
 
-void pack(const Checked& command, std::byte* to) {
-  constexpr std::uint32_t kSigns = 0x8080'8080;  // + 128 for each of four
-  const Operand& weight = command.operands[abi::npu::operand::kWeight];
-  const StripLayout strip(command);
+inline std::uint64_t packed_blocks_bytes(const Operand& weight) {
+  return weight.rows / kStripRows * StripLayout(weight).bytes;
+}
+
+inline void pack_blocks(const Operand& weight, std::byte* to) {
+  const StripLayout strip(weight);
   for (std::uint64_t first = 0; first < weight.rows; first += kStripRows, to += strip.bytes) {
     const RowStarts<kStripRows> rows(weight, first, kStripRows);
     for (std::uint64_t b = 0; b < strip.blocks; ++b) {
@@ -68,7 +60,7 @@ void pack(const Checked& command, std::byte* to) {
         for (unsigned step = 0; step < kSteps; ++step) {
           std::uint32_t four;
           __builtin_memcpy(&four, block + sizeof(std::uint16_t) + step * kStepBytes, sizeof four);
-          four ^= kSigns;
+          four ^= kStepSigns;
           __builtin_memcpy(values + step * kLine + i * kStepBytes, &four, sizeof four);
         }
       }
@@ -97,9 +89,7 @@ template <unsigned kStrips, unsigned kBlocks>
     unrolled<kStrips>([&] [[gnu::always_inline]] (auto i) { exact[i] = _mm512_setzero_si512(); });
     unrolled<kSteps>([&] [[gnu::always_inline]] (auto step) {
       constexpr unsigned kHalfSteps = kSteps / 2;
-      std::int32_t four;
-      __builtin_memcpy(&four, &x.values[step / kHalfSteps][j][step % kHalfSteps * kStepBytes], sizeof four);
-      const __m512i values = _mm512_set1_epi32(four);
+      const __m512i values = broadcast_step(&x.values[step / kHalfSteps][j][step % kHalfSteps * kStepBytes]);
       unrolled<kStrips>([&] [[gnu::always_inline]] (auto i) {
         const std::byte* const weights = from.values + i * from.next + j * kStripValues + step * kLine;
         exact[i] = _mm512_dpbusd_epi32(exact[i], _mm512_load_si512(weights), values);
@@ -217,18 +207,14 @@ void multiply_packed_panel(const PackedRow& of, std::uint64_t begin, std::uint64
   }
 }
 
-/// The tile's columns are whole strips. They are not where a row is so long that a unit has only few columns.
-bool is_packed(const Checked& command, const Tile& tile) {
-  return command.packed_weights != nullptr && tile.column_begin % kStripRows == 0 && tile.column_end % kStripRows == 0;
-}
-
 void multiply_packed(const Checked& command, const Tile& tile) {
   const std::uint64_t first = tile.column_begin / kStripRows;
   const std::uint64_t last = tile.column_end / kStripRows;
   const bool one_piece = command.dims[abi::npu::dim::kInner] <= kPieceGroups<1> * kGroup * kBlockElements;
+  const StripLayout strip(command.operands[abi::npu::operand::kWeight]);
   BlockPiece<1> x;
   for (std::uint64_t row = tile.row_begin; row < tile.row_end; ++row) {
-    const PackedRow of{command, row, StripLayout(command), FinishReal(command)};
+    const PackedRow of{command, row, strip, FinishReal(command)};
     for (std::uint64_t begin = first; begin < last; begin += kPanelStrips) {
       const std::uint64_t end = last - begin < kPanelStrips ? last : begin + kPanelStrips;
       multiply_packed_panel(of, begin, end, x, one_piece && begin != first);
@@ -236,20 +222,8 @@ void multiply_packed(const Checked& command, const Tile& tile) {
   }
 }
 
-inline constexpr Packing kPacking = {.bytes = packed_bytes, .pack = pack};
-
 }  // namespace
 }  // namespace npu::simd
 HWY_AFTER_NAMESPACE();
-
-#else
-
-namespace npu::simd {
-namespace {
-
-inline constexpr Packing kPacking = {};
-
-}  // namespace
-}  // namespace npu::simd
 
 #endif

@@ -37,6 +37,23 @@ template <typename Visit>
   }
 }
 
+/// Calls visit(row of the input, first pixel in it, first tap, how many) for taps inside of the image that lie side by
+/// side in the input, as they do in the weights: for sums that may be made in any order.
+template <typename Visit>
+[[gnu::always_inline]] inline void visit_tap_runs(const Checked& command, const Window& window, Visit&& visit) {
+  const Taps across = taps_inside(window.left, 1, command.dims[abi::npu::dim::image::kKernelWidth],
+                                  command.dims[abi::npu::dim::image::kWidth]);
+  const bool side_by_side = command.dims[abi::npu::dim::image::kDilation] <= 1;
+  const std::uint64_t kernel_width = command.dims[abi::npu::dim::image::kKernelWidth];
+  visit_taps(command, window, [&] [[gnu::always_inline]] (std::byte * row, std::uint64_t x, std::uint64_t tap) {
+    if (!side_by_side) {
+      visit(row, x, tap, std::uint64_t{1});
+    } else if (tap % kernel_width == across.begin) {
+      visit(row, x, tap, across.end - across.begin);
+    }
+  });
+}
+
 /// Output pixels that are computed together: next to each other in a row, and with the same taps inside of the image.
 [[gnu::always_inline]] inline bool are_alike(const Checked& command, const Window& window, std::uint64_t pixels) {
   namespace image = abi::npu::dim::image;

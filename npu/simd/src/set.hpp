@@ -8,6 +8,7 @@
 #include "elementwise.hpp"
 #include "gemm.hpp"
 #include "norm.hpp"
+#include "packing.hpp"
 #include "rope.hpp"
 #include "rows.hpp"
 

@@ -136,17 +136,6 @@ TEST(Gemm, of_packed_weights_at_their_limits) {
   expect_same_bytes(make, "limits");
 }
 
-TEST(Gemm, packs_weights_of_whole_strips_side_by_side) {
-  const Packing& packing = simd_kernels().packing;
-  if (packing.bytes == nullptr) {
-    GTEST_SKIP() << simd_kernels().name << " uses weights where they lie";
-  }
-  EXPECT_EQ(packing.bytes(*packable_gemm({3, 32, 96}).check()), 2 * (128 + 3 * 512)) << "3 x 32 bytes of scales";
-  EXPECT_EQ(packing.bytes(*packable_gemm({3, 31, 96}).check()), 0U);
-  EXPECT_EQ(packing.bytes(*real_gemm(Type::Q8_0, {3, 32, 96}, true).check()), 0U) << "a gap between rows";
-  EXPECT_EQ(packing.bytes(*real_gemm(Type::F16, {3, 32, 96}, true).check()), 0U);
-}
-
 /// How many shapes are tried at random: SIS_NPU_SIMD_ROUNDS, else a few.
 int rounds() {
   const char* const text = std::getenv("SIS_NPU_SIMD_ROUNDS");
@@ -206,6 +195,55 @@ TEST(Gemm, of_integers_with_every_tail) {
       }
     }
   }
+}
+
+/// The same with weights without gaps, which are packed.
+Scene packable_int_gemm(Type output, const Shape& shape) {
+  Scene scene = int_gemm(output, shape, 0);
+  return std::move(scene.operand({2, Type::I8, shape.columns, shape.inner}));
+}
+
+/// Strips of 16 columns, four or one at a time; rows likewise; steps of four elements, and less.
+TEST(Gemm, of_packed_integers) {
+  for (const Type output : {Type::I8, Type::I32}) {
+    for (const std::uint32_t rows : {1U, 4U, 6U}) {
+      for (const std::uint32_t columns : {16U, 80U}) {
+        for (const std::uint32_t inner : {1U, 3U, 4U, 70U, 1025U}) {
+          const Shape shape{rows, columns, inner};
+          expect_agreement([&] { return packable_int_gemm(output, shape); }, text_of(shape));
+        }
+      }
+    }
+  }
+}
+
+TEST(Gemm, of_packed_integers_at_their_limits) {
+  const auto make = [] {
+    Scene scene = packable_int_gemm(Type::I32, {4, 16, 130});
+    for (std::uint32_t k = 0; k < 130; ++k) {
+      for (std::uint32_t i = 0; i < 16; ++i) {
+        scene.set<std::int8_t>(2, i, k, i % 2 == 0 ? -128 : 127);
+      }
+      scene.set<std::int8_t>(1, 0, k, -128);
+      scene.set<std::int8_t>(1, 1, k, 127);
+    }
+    return std::move(scene.i(0, -128));
+  };
+  expect_agreement(make, "limits");
+}
+
+TEST(Gemm, packs_weights_of_whole_strips_side_by_side) {
+  const Packing& packing = simd_kernels().packing;
+  if (packing.bytes == nullptr) {
+    GTEST_SKIP() << simd_kernels().name << " uses weights where they lie";
+  }
+  EXPECT_EQ(packing.bytes(*packable_gemm({3, 32, 96}).check()), 2 * (128 + 3 * 512)) << "3 x 32 bytes of scales";
+  EXPECT_EQ(packing.bytes(*packable_gemm({3, 31, 96}).check()), 0U);
+  EXPECT_EQ(packing.bytes(*real_gemm(Type::Q8_0, {3, 32, 96}, true).check()), 0U) << "a gap between rows";
+  EXPECT_EQ(packing.bytes(*real_gemm(Type::F16, {3, 32, 96}, true).check()), 0U);
+  EXPECT_EQ(packing.bytes(*packable_int_gemm(Type::I8, {3, 32, 9}).check()), 2 * (64 + 3 * 64)) << "64 bytes of sums";
+  EXPECT_EQ(packing.bytes(*packable_int_gemm(Type::I8, {3, 33, 9}).check()), 0U);
+  EXPECT_EQ(packing.bytes(*int_gemm(Type::I8, {3, 32, 9}, 0).check()), 0U) << "a gap between rows";
 }
 
 TEST(Gemm, of_integers_as_long_as_a_prepared_row) {

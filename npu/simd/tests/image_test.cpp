@@ -71,6 +71,22 @@ TEST(Convolutions, of_every_shape) {
   }
 }
 
+/// Weights without gaps, in whole strips, which are packed where a tap's channels are whole steps.
+TEST(Convolutions, of_packed_weights) {
+  constexpr Shape kPackable[] = {{5, 7, 4, 16, 3, 1, 1, 1},    {4, 9, 12, 80, 3, 2, 1, 2}, {7, 8, 68, 16, 3, 1, 2, 2},
+                                 {3, 5, 1024, 16, 1, 1, 1, 0}, {3, 4, 32, 64, 2, 1, 1, 0}, {3, 6, 6, 16, 3, 1, 1, 0}};
+  for (const Shape& shape : kPackable) {
+    const auto make = [&] {
+      Scene scene = convolution(Opcode::Conv2d, Type::I8, shape);
+      return std::move(scene.operand({2, Type::I8, shape.outputs, shape.kernel * shape.kernel * shape.channels}));
+    };
+    const Scene scene = make();
+    const Packed packed = pack(*scene.check(), simd_kernels());
+    EXPECT_EQ(packed != nullptr, simd_kernels().packing.bytes != nullptr && shape.channels % 4 == 0) << text_of(shape);
+    expect_agreement(make, text_of(shape));
+  }
+}
+
 TEST(Convolutions, of_numbers_that_are_none) {
   for (const Opcode opcode : {Opcode::Conv2d, Opcode::DepthwiseConv2d}) {
     expect_agreement(

@@ -29,7 +29,8 @@ std::shared_ptr<const vmm::npu::PackedWeights> Device::weights_of(const npu::Che
   const vmm::npu::PackedStore::Key key{.region = 0,
                                        .offset = std::bit_cast<std::uintptr_t>(weight.data),
                                        .rows = weight.rows,
-                                       .row_bytes = weight.row_bytes};
+                                       .row_bytes = weight.row_bytes,
+                                       .type = weight.type};
   std::uint64_t budget = packed_.limits().per_turn;
   return packed_.find_or_make(key, command, kernels_.packing, budget);
 }

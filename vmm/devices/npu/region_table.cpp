@@ -122,13 +122,15 @@ void RegionTable::release(std::span<const std::uint32_t> handles) {
 std::shared_ptr<const PackedWeights> RegionTable::pack(const ::npu::Checked& command, const ::npu::Packing& packing,
                                                        std::uint64_t& budget) {
   const ::npu::Operand& weight = command.operands[abi::npu::operand::kWeight];
-  if (command.opcode != abi::npu::Opcode::Gemm || weight.data == nullptr) return nullptr;
+  const bool has_weights = command.opcode == abi::npu::Opcode::Gemm || command.opcode == abi::npu::Opcode::Conv2d;
+  if (!has_weights || weight.data == nullptr) return nullptr;
   const ::npu::Region* const region = find(weight.region);
   if (region == nullptr || (region->flags & region_flag::kImmutable) == 0) return nullptr;
   const PackedStore::Key key{.region = weight.region,
                              .offset = static_cast<std::uint64_t>(weight.data - region->base),
                              .rows = weight.rows,
-                             .row_bytes = weight.row_bytes};
+                             .row_bytes = weight.row_bytes,
+                             .type = weight.type};
   return packed_.find_or_make(key, command, packing, budget);
 }
 

@@ -67,6 +67,20 @@ TEST_F(PackedWeightsTest, are_made_once_for_each_place_and_shape) {
   EXPECT_EQ(table.packed().bytes(), 3 * 200U + 300U);
 }
 
+TEST_F(PackedWeightsTest, are_others_of_the_same_bytes_as_another_type) {
+  ::npu::Checked command = gemm(add(kImmutable), 64, 20);
+  const auto copy = pack(command);
+  command.operands[abi::npu::operand::kWeight].type = abi::npu::Type::I8;
+  EXPECT_NE(pack(command), copy);
+  EXPECT_EQ(packed_times, 2);
+}
+
+TEST_F(PackedWeightsTest, are_those_of_convolutions_too) {
+  ::npu::Checked command = gemm(add(kImmutable), 64, 20);
+  command.opcode = Opcode::Conv2d;
+  EXPECT_NE(pack(command), nullptr);
+}
+
 TEST_F(PackedWeightsTest, are_only_of_what_does_not_change) {
   EXPECT_EQ(pack(gemm(add(region_flag::kRead), 0, 20)), nullptr);
   EXPECT_EQ(pack(gemm(add(region_flag::kRead | region_flag::kWrite), 0, 20)), nullptr);
@@ -79,7 +93,7 @@ TEST_F(PackedWeightsTest, are_only_of_what_the_kernels_want_packed) {
   gaps.operands[abi::npu::operand::kWeight].row_stride = 12;
   EXPECT_EQ(pack(gaps), nullptr) << "though there is a copy of such rows without gaps";
   ::npu::Checked other = gemm(region, 0, 20);
-  other.opcode = Opcode::Conv2d;
+  other.opcode = Opcode::EmbedRows;
   EXPECT_EQ(pack(other), nullptr);
   EXPECT_EQ(table.pack(gemm(region, 0, 20), {}, budget), nullptr) << "kernels that want none";
 }

@@ -49,7 +49,7 @@ Tile tile_of(const Partition& partition, std::uint64_t unit);
 using Kernel = std::optional<abi::npu::Reason> (*)(const Checked& command, Units units);
 
 /// How a set wants weights that do not change while many commands use them: a copy of them, rearranged, which results
-/// do not depend on (Checked::packed_weights). It depends on the operand's bytes, its rows and their length alone.
+/// do not depend on (Checked::packed_weights). It depends on the operand's bytes, type, rows and their length alone.
 struct Packing {
   /// Bytes of the copy; 0: there is none of such a command. Null: the set has none at all.
   std::uint64_t (*bytes)(const Checked& command) = nullptr;

@@ -46,12 +46,14 @@ class PackedStore {
  public:
   explicit PackedStore(const PackingLimits& limits = {}) : limits_(limits) {}
 
-  /// Where weights lie, and their shape: what a copy depends on.
+  /// Where weights lie, their type and their shape: what a copy depends on. A driver may name the same bytes as weights
+  /// of several types, whose copies differ in length.
   struct Key {
     std::uint32_t region;  ///< handle
     std::uint64_t offset;
     std::uint64_t rows;
     std::uint64_t row_bytes;
+    abi::npu::Type type;
     std::strong_ordering operator<=>(const Key&) const = default;
   };
 

@@ -1,0 +1,45 @@
+// Packed weights (KernelSet::packing) as strips: what those of all types have in common. Only AVX-512 has them.
+//
+// A strip is 16 rows of weights, row i in lane i all along: four values of each row side by side are a line, which
+// vpdpbusd multiplies by the same four values of an input, broadcast. So a register has the sums of 16 columns of the
+// output, there are no lanes to add up, and every load is a whole line.
+#pragma once
+
+#include "part.hpp"
+
+#if HWY_TARGET == HWY_AVX3
+
+HWY_BEFORE_NAMESPACE();
+namespace npu::simd {
+namespace {
+
+/// Rows of weights, which are columns of the output, in a strip.
+inline constexpr unsigned kStripRows = 16;
+inline constexpr std::uint64_t kLine = 64;
+/// Bytes of each row in a line.
+inline constexpr unsigned kStepBytes = 4;
+/// vpdpbusd takes one unsigned factor: weights are + 128.
+inline constexpr std::uint32_t kStepSigns = 0x8080'8080;
+
+/// Whole strips, and no gaps between rows, so that the operand's bytes are those of its rows.
+[[gnu::always_inline]] inline bool has_whole_strips(const Operand& weight) {
+  return weight.rows % kStripRows == 0 && weight.row_stride == weight.row_bytes;
+}
+
+/// The tile's columns are whole strips. They are not where a row is so long that a unit has only few columns.
+[[gnu::always_inline]] inline bool is_packed(const Checked& command, const Tile& tile) {
+  return command.packed_weights != nullptr && tile.column_begin % kStripRows == 0 && tile.column_end % kStripRows == 0;
+}
+
+/// Four values in each lane.
+[[gnu::always_inline]] inline __m512i broadcast_step(const void* from) {
+  std::int32_t four;
+  __builtin_memcpy(&four, from, sizeof four);
+  return _mm512_set1_epi32(four);
+}
+
+}  // namespace
+}  // namespace npu::simd
+HWY_AFTER_NAMESPACE();
+
+#endif
