@@ -192,6 +192,11 @@ Outcome Service::load(const Caller& caller, std::string_view id, std::span<std::
   return outcome;
 }
 
+void Service::audit_refused_load(const Caller& caller, std::string_view id, const kernel::NamedError& why) {
+  const MutexGuard guard(mutex_);
+  audit_.record(model_entry(AuditOperation::Load, caller, id, std::unexpected(why)));
+}
+
 Outcome Service::unload(const Caller& caller, std::string_view id) {
   LoadedModel* model = nullptr;
   {

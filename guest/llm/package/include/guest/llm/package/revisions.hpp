@@ -8,11 +8,12 @@
 
 #include "guest/kernel/bounded_array.hpp"
 #include "guest/kernel/format.hpp"
+#include "guest/kernel/spin_lock.hpp"
 #include "guest/llm/package/manifest.hpp"
 
 namespace guest::llm::package {
 
-/// By id. Of one thread, or under its owner's lock.
+/// By id. From any thread.
 class Revisions {
  public:
   static constexpr std::size_t kMaxIds = 64;
@@ -28,6 +29,7 @@ class Revisions {
     kernel::FixedText<kMaxIdBytes> id;
     std::uint32_t revision = 0;
   };
+  mutable kernel::SpinLock lock_{"revisions", kernel::LockRank::Revisions};
   kernel::BoundedArray<Entry, kMaxIds> entries_;
 };
 

@@ -81,6 +81,8 @@ class Service {
   ///   llm-too-many-models   how many there may be
   ///   llm-bad-vocabulary    the tokenizer has more tokens than the model
   kernel::Outcome load(const Caller& caller, std::string_view id, std::span<std::byte> file);
+  /// Tells the audit log of a model that was refused before load() was asked for it.
+  void audit_refused_load(const Caller& caller, std::string_view id, const kernel::NamedError& why);
   /// llm-no-model; llm-model-in-use: by how many requests and sessions.
   kernel::Outcome unload(const Caller& caller, std::string_view id);
   /// The models, as many as fit. Returns how many there are.
