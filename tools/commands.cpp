@@ -100,9 +100,9 @@ std::string readable(const std::string& op, const json& result) {
     std::vector<std::string> columns;
   };
   static const List kLists[] = {
-      {"audit",
-       "records",
-       {"sequence", "time_ns", "event", "connection", "token", "subject", "op", "code", "rights", "bytes"}},
+      {"audit", "records", {"sequence", "time_ns",      "event",    "caller",   "connection", "token",        "subject",
+                            "op",       "code",         "status",   "rights",   "bytes",      "model",        "request",
+                            "tokens",   "submitted_ns", "began_ns", "ended_ns", "fits_at_ns", "prompt_sha256"}},
       {"token list",
        "tokens",
        {"id", "rights", "expires_unix_ns", "made_here", "revoked", "uses", "made_with", "name"}}};

@@ -104,7 +104,7 @@ class Tokens(harness.MachineTest):
         hello = protocol.request(protocol.HELLO, 1, {"token": bytes(48)})
         answer = bytes.fromhex(self.ctl("ctlhex", hello.hex())["answer"])
         self.assertIn(b"token-invalid", answer)
-        audit = self.ctl("audit", "128")
+        audit = self.ctl("audit", "96")
         verify_of_the_page()(audit)
         happened = [(record["event"], record["op"], record["code"]) for record in audit["records"]]
         for expected in (("legacy-token-set", "ctladmin", ""), ("call-done", "ctladmin", ""),

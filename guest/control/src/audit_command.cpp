@@ -11,12 +11,13 @@ namespace {
 
 using security::AuditHash;
 using security::AuditLog;
+using security::Event;
 
 constexpr std::uint64_t kDefaultRecords = 32;
 constexpr std::uint64_t kIntervalMs = 100;
 constexpr std::size_t kBatch = 16;  ///< records in one event
 
-void add_hash(ResultMap& into, std::string_view key, const AuditHash& hash) {
+void add_hash(ResultMap& into, std::string_view key, std::span<const std::uint8_t, abi::audit::kHashBytes> hash) {
   kernel::FixedText<2 * abi::audit::kHashBytes> text;
   write_hex(text, hash);
   into.add(key, text.view());
@@ -27,19 +28,37 @@ std::string_view text_of(const char (&padded)[Size]) {
   return {padded, static_cast<std::size_t>(std::find(padded, padded + Size, '\0') - padded)};
 }
 
+bool is_llm(const abi::audit::Record& record) { return record.event == static_cast<std::uint8_t>(Event::Llm); }
+
+void add_llm(ResultMap& entry, const abi::audit::Record& record) {
+  entry.add("request", record.request);
+  entry.add("tokens", record.tokens);
+  entry.add("submitted_ns", record.submitted_ns);
+  entry.add("began_ns", record.began_ns);
+  entry.add("ended_ns", record.ended_ns);
+  entry.add("fits_at_ns", record.fits_at_ns);
+  entry.add("model", text_of(record.model));
+  add_hash(entry, "prompt_sha256", record.prompt_sha256);
+}
+
 void add_record(CborWriter& writer, const AuditLog::Kept& kept) {
   const abi::audit::Record& record = kept.record;
   ResultMap entry(writer);
   entry.add("sequence", record.sequence);
   entry.add("time_ns", record.time_ns);
-  entry.add("event", security::to_string(static_cast<security::Event>(record.event)));
+  entry.add("event", abi::audit::to_string(static_cast<Event>(record.event)));
   entry.add("rights", record.rights);
+  entry.add("caller", abi::audit::to_string(static_cast<abi::audit::CallerKind>(record.caller)));
+  entry.add("status", record.status);
   entry.add("connection", record.connection);
   entry.add("token", record.token);
   entry.add("subject", record.subject);
   entry.add("bytes", record.bytes);
   entry.add("op", text_of(record.operation));
   entry.add("code", text_of(record.code));
+  if (is_llm(record)) {
+    add_llm(entry, record);
+  }
   add_hash(entry, "hash", kept.hash);
   entry.finish();
 }
@@ -78,24 +97,45 @@ class AuditWatch final : public RingSubscription {
 
 std::uint64_t number_of(const CborValue& map, std::string_view key) { return find_cbor(map, key)->number; }
 
+void render_nonzero(kernel::TextOutput& output, const CborValue& record, std::string_view key) {
+  if (const std::uint64_t number = number_of(record, key); number != 0) {
+    kernel::format_to(output, " {}={}", key, number);
+  }
+}
+
+void render_text(kernel::TextOutput& output, const CborValue& record, std::string_view key) {
+  if (const std::string_view text = find_cbor(record, key)->text(); !text.empty()) {
+    kernel::format_to(output, " {}='{}'", key, kernel::escaped(text));
+  }
+}
+
+/// Of the prompt's hash the beginning: whole ones are for programs.
+void render_llm(kernel::TextOutput& output, const CborValue& record) {
+  constexpr std::size_t kHashDigits = 16;
+  render_text(output, record, "model");
+  for (const std::string_view key : {"request", "tokens", "submitted_ns", "began_ns", "ended_ns", "fits_at_ns"}) {
+    render_nonzero(output, record, key);
+  }
+  kernel::format_to(output, " prompt_sha256={}..", find_cbor(record, "prompt_sha256")->text().substr(0, kHashDigits));
+}
+
 void render_record(kernel::TextOutput& output, const CborValue& record) {
   const std::uint64_t time_ns = number_of(record, "time_ns");
-  kernel::format_to(output, "{:>6} {:>5}.{:06} {}", number_of(record, "sequence"), time_ns / 1'000'000'000,
-                    time_ns % 1'000'000'000 / 1'000, find_cbor(record, "event")->text());
+  kernel::format_to(output, "{:>6} {:>5}.{:06} {} {}", number_of(record, "sequence"), time_ns / 1'000'000'000,
+                    time_ns % 1'000'000'000 / 1'000, find_cbor(record, "event")->text(),
+                    find_cbor(record, "caller")->text());
   if (const std::uint64_t connection = number_of(record, "connection"); connection != 0) {
-    kernel::format_to(output, " connection={} token={}", connection, number_of(record, "token"));
-  } else {
-    output.write(" console");
+    kernel::format_to(output, "={} token={}", connection, number_of(record, "token"));
   }
-  if (const std::uint64_t subject = number_of(record, "subject"); subject != 0) {
-    kernel::format_to(output, " subject={}", subject);
+  render_nonzero(output, record, "subject");
+  render_text(output, record, "op");
+  render_text(output, record, "code");
+  kernel::format_to(output, " status={} rights={} bytes={}", number_of(record, "status"), number_of(record, "rights"),
+                    number_of(record, "bytes"));
+  if (find_cbor(record, "model")) {
+    render_llm(output, record);
   }
-  for (const std::string_view key : {std::string_view("op"), std::string_view("code")}) {
-    if (const std::string_view text = find_cbor(record, key)->text(); !text.empty()) {
-      kernel::format_to(output, " {}='{}'", key, kernel::escaped(text));
-    }
-  }
-  kernel::format_to(output, " rights={} bytes={}\n", number_of(record, "rights"), number_of(record, "bytes"));
+  output.write("\n");
 }
 
 }  // namespace

@@ -7,8 +7,8 @@
 
 namespace guest::control {
 
-/// Most records in one answer: what the shell makes of them fits its 48 KiB as well, at some 250 bytes each.
-inline constexpr std::uint64_t kMaxAuditRecords = 128;
+/// Most records in one answer: it fits a frame, at some 600 bytes each, and what the shell makes of it fits 48 KiB.
+inline constexpr std::uint64_t kMaxAuditRecords = 96;
 inline constexpr std::uint64_t kMaxTtlSeconds = 1'000'000'000;
 /// Longest hexadecimal text of ctlhex. Its answer is hexadecimal too, and must fit a frame.
 inline constexpr std::uint64_t kMaxHexText = 32768;
@@ -17,7 +17,7 @@ inline constexpr ArgumentSpec kAuditArguments[] = {{.name = "count",
                                                     .type = ArgumentType::Integer,
                                                     .min = 1,
                                                     .max = kMaxAuditRecords,
-                                                    .help = "newest records to show, from 1 to 128, 32 unless given"},
+                                                    .help = "newest records to show, from 1 to 96, 32 unless given"},
                                                    {.name = "skip",
                                                     .type = ArgumentType::Integer,
                                                     .max = security::AuditLog::kCapacity,

@@ -17,7 +17,7 @@ class AuditTest : public ServerTest {
     std::vector<std::string> all;
     for (; seen < machine.audit.count(); ++seen) {
       const auto& record = machine.audit.at(seen + 1).record;
-      all.push_back(std::string(security::to_string(static_cast<security::Event>(record.event))) + " " +
+      all.push_back(std::string(abi::audit::to_string(static_cast<security::Event>(record.event))) + " " +
                     record.operation + " " + record.code);
     }
     return all;

@@ -1,6 +1,8 @@
 // Commands of tokens and keys, as the console has them.
 #include <gmock/gmock.h>
 
+#include <cstring>
+
 #include "command_fixture.hpp"
 
 namespace guest::control::testing {
@@ -21,8 +23,8 @@ class SecurityCommandTest : public CommandTest {
   /// What the newest record of the audit log says.
   std::string newest() {
     const auto& record = machine.audit.at(machine.audit.count()).record;
-    return std::string(security::to_string(static_cast<security::Event>(record.event))) + " " + record.operation + " " +
-           std::to_string(record.subject);
+    return std::string(abi::audit::to_string(static_cast<security::Event>(record.event))) + " " + record.operation +
+           " " + std::to_string(record.subject);
   }
 };
 
@@ -156,8 +158,9 @@ TEST_F(SecurityCommandTest, audit_shows_pieces_of_a_chain) {
   EXPECT_EQ(all["before"], std::string(64, '0'));
   EXPECT_EQ(all["records"][0]["event"], "key-rotated");
   EXPECT_EQ(all["records"][2]["subject"], 9);
-  EXPECT_THAT(text,
-              HasSubstr("     3     1.000000 token-revoked console subject=9 op='token revoke' rights=7 bytes=0\n"));
+  EXPECT_THAT(
+      text,
+      HasSubstr("     3     1.000000 token-revoked console subject=9 op='token revoke' status=1 rights=7 bytes=0\n"));
   EXPECT_THAT(text, HasSubstr("0 more kept, 0 overwritten\n"));
   const json piece = run("audit", {"1", "1"});
   ASSERT_EQ(piece["records"].size(), 1U);
@@ -167,20 +170,39 @@ TEST_F(SecurityCommandTest, audit_shows_pieces_of_a_chain) {
   EXPECT_EQ(run("audit", {"5", "3"})["records"], json::array());
 }
 
+/// Every number and text as long as it can be.
+abi::audit::Record largest_record() {
+  abi::audit::Record record;
+  std::memset(&record, 0xff, sizeof(record));
+  record.event = static_cast<std::uint8_t>(security::Event::Llm);
+  record.caller = static_cast<std::uint8_t>(abi::audit::CallerKind::Connection);
+  record.time_ns = 1'000'000'000'000'000'000;
+  std::memset(record.operation, 'o', sizeof(record.operation));
+  std::memset(record.code, 'c', sizeof(record.code));
+  std::memset(record.model, 'm', sizeof(record.model));
+  return record;
+}
+
+TEST_F(SecurityCommandTest, audit_shows_what_the_llm_service_told) {
+  abi::audit::Record record = largest_record();
+  record.fits_at_ns = 0;
+  machine.audit.append(record);
+  const json shown = run("audit")["records"][0];
+  EXPECT_EQ(shown["event"], "llm");
+  EXPECT_EQ(shown["tokens"], 0xffff'ffffU);
+  EXPECT_EQ(shown["model"], std::string(32, 'm'));
+  EXPECT_EQ(shown["prompt_sha256"], std::string(64, 'f'));
+  EXPECT_THAT(text, HasSubstr("ended_ns=18446744073709551615 prompt_sha256=ffffffffffffffff..\n"));
+  EXPECT_EQ(shown["fits_at_ns"], 0);
+  EXPECT_FALSE(text.contains("fits_at_ns"));
+}
+
 TEST_F(SecurityCommandTest, largest_audit_answer_fits_a_frame_and_a_shell) {
-  machine.timer.now = 1'000'000'000'000'000'000;
-  machine.services.caller = {
-      .rights = Rights::All, .token = ~std::uint32_t{0}, .expires_unix_ns = 0, .connection = ~std::uint32_t{0}};
   for (std::size_t i = 0; i < security::AuditLog::kCapacity + 5; ++i) {
-    machine.audit.add({.event = security::Event::LegacyTokenRemoved,
-                       .who = machine.services.caller,
-                       .subject = ~std::uint32_t{0},
-                       .bytes = ~std::uint32_t{0},
-                       .operation = "twenty-four-bytes-of-op.",
-                       .code = "twenty-four-bytes-code.."});
+    machine.audit.append(largest_record());
   }
-  const json full = run("audit", {"128"});
-  EXPECT_EQ(full["records"].size(), 128U);
+  const json full = run("audit", {"96"});
+  EXPECT_EQ(full["records"].size(), 96U);
   EXPECT_EQ(full["overwritten"], 5);
   EXPECT_LT(json::to_cbor(full).size(), 60'000U);
   EXPECT_LT(text.size(), 48U * 1024);

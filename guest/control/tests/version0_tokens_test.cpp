@@ -116,7 +116,7 @@ TEST_F(Version0Test, what_was_done_and_refused_is_in_the_audit_log) {
   std::vector<std::string> records;
   for (std::uint64_t i = before; i < machine.audit.count(); ++i) {
     const auto& record = machine.audit.at(i + 1).record;
-    records.push_back(std::string(security::to_string(static_cast<security::Event>(record.event))) + " " +
+    records.push_back(std::string(abi::audit::to_string(static_cast<security::Event>(record.event))) + " " +
                       record.operation + " " + record.code + " " + std::to_string(record.rights));
   }
   EXPECT_EQ(records, (std::vector<std::string>{"token-accepted   7", "call-done CreateGraph  7", "token-accepted   7",

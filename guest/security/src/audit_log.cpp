@@ -10,30 +10,6 @@ namespace guest::security {
 
 static_assert(crypto_hash_sha256_BYTES == abi::audit::kHashBytes);
 
-std::string_view to_string(Event event) {
-  switch (event) {
-    case Event::TokenAccepted:
-      return "token-accepted";
-    case Event::TokenRefused:
-      return "token-refused";
-    case Event::CallDone:
-      return "call-done";
-    case Event::CallRefused:
-      return "call-refused";
-    case Event::TokenMade:
-      return "token-made";
-    case Event::TokenRevoked:
-      return "token-revoked";
-    case Event::KeyRotated:
-      return "key-rotated";
-    case Event::LegacyTokenSet:
-      return "legacy-token-set";
-    case Event::LegacyTokenRemoved:
-      return "legacy-token-removed";
-  }
-  return "unknown";
-}
-
 namespace {
 
 void set_text(char (&out)[24], std::string_view text) {
@@ -44,27 +20,35 @@ void set_text(char (&out)[24], std::string_view text) {
 }  // namespace
 
 void AuditLog::add(const AuditEntry& entry) {
+  using abi::audit::CallerKind;
+  const bool console = entry.who.connection == 0;
+  abi::audit::Record record = {};
+  record.time_ns = clock_.now_ns();
+  record.event = static_cast<std::uint8_t>(entry.event);
+  record.rights = static_cast<std::uint8_t>(entry.who.rights);
+  record.caller = static_cast<std::uint8_t>(console ? CallerKind::Console : CallerKind::Connection);
+  record.status = entry.code.empty() ? abi::audit::kOk : abi::audit::kReject;
+  record.connection = entry.who.connection;
+  record.token = entry.who.token.value_or(0);
+  record.subject = entry.subject;
+  record.bytes = entry.bytes;
+  set_text(record.operation, entry.operation);
+  set_text(record.code, entry.code);
+  append(record);
+}
+
+void AuditLog::append(const abi::audit::Record& record) {
   ++count_;
   Kept& slot = ring_[(count_ - 1) % kCapacity];
   overwritten_ = slot.hash;  // zeros until the ring is full
-  slot.record = {.sequence = count_,
-                 .time_ns = clock_.now_ns(),
-                 .event = static_cast<std::uint8_t>(entry.event),
-                 .rights = static_cast<std::uint8_t>(entry.who.rights),
-                 .reserved = 0,
-                 .connection = entry.who.connection,
-                 .token = entry.who.token.value_or(0),
-                 .subject = entry.subject,
-                 .bytes = entry.bytes,
-                 .operation = {},
-                 .code = {}};
-  set_text(slot.record.operation, entry.operation);
-  set_text(slot.record.code, entry.code);
+  slot.record = record;
+  slot.record.sequence = count_;
   crypto_hash_sha256_state state;
   crypto_hash_sha256_init(&state);
   crypto_hash_sha256_update(&state, last_.data(), last_.size());
   // unsigned char is what libsodium takes; it may alias any object.
-  crypto_hash_sha256_update(&state, reinterpret_cast<const unsigned char*>(&slot.record), abi::audit::kRecordBytes);
+  crypto_hash_sha256_update(&state, reinterpret_cast<const unsigned char*>(&slot.record),
+                            abi::audit::hashed_bytes(static_cast<Event>(record.event)));
   crypto_hash_sha256_final(&state, last_.data());
   slot.hash = last_;
 }

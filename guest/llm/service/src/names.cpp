@@ -47,10 +47,12 @@ std::string_view to_string(AuditOperation operation) {
       return "unload";
     case AuditOperation::Submit:
       return "submit";
+    case AuditOperation::Refuse:
+      return "refuse";
     case AuditOperation::Cancel:
       return "cancel";
-    case AuditOperation::Finish:
-      return "finish";
+    case AuditOperation::End:
+      return "end";
     case AuditOperation::Close:
       return "close";
   }

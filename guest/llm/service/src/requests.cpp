@@ -220,7 +220,7 @@ void Service::end_request(RequestSlot& slot, StopReason reason) {
   totals_.failed += reason == StopReason::Failed ? 1 : 0;
   totals_.deadline_misses += reason == StopReason::Deadline ? 1 : 0;
   timings_.infer.record(now - status.submitted_ns);
-  audit_request(slot, AuditOperation::Finish);
+  audit_request(slot, AuditOperation::End);
   if (slot.released) {
     free_request(slot);
   }
@@ -238,9 +238,20 @@ void Service::free_request(RequestSlot& slot) {
   slot.sampler.reset();
 }
 
+namespace {
+
+std::string_view decision_of(const RequestStatus& status, AuditOperation operation) {
+  if (operation != AuditOperation::End) {
+    return "ok";
+  }
+  return status.stop == StopReason::Failed ? status.error.name : to_string(status.stop);
+}
+
+}  // namespace
+
 void Service::audit_request(const RequestSlot& slot, AuditOperation operation) {
   const RequestStatus& status = slot.status;
-  const bool ends = operation == AuditOperation::Finish;
+  const bool ends = operation == AuditOperation::End;
   const std::uint64_t now = service_now_ns();
   std::uint8_t bits = AuditEntry::kOk;
   if (ends && status.stop == StopReason::Deadline) {
@@ -255,10 +266,12 @@ void Service::audit_request(const RequestSlot& slot, AuditOperation operation) {
                  .prompt_bytes = status.prompt_bytes,
                  .prompt_sha256 = slot.prompt_sha256,
                  .tokens = ends ? status.tokens : status.max_tokens,
-                 .decision = ends ? to_string(status.stop) : std::string_view("ok"),
+                 .decision = decision_of(status, operation),
                  .status = bits,
                  .at_ns = now,
-                 .took_ns = ends ? now - status.submitted_ns : 0});
+                 .submitted_ns = status.submitted_ns,
+                 .began_ns = status.started_ns,
+                 .ended_ns = status.finished_ns});
 }
 
 }  // namespace guest::llm

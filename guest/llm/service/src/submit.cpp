@@ -258,7 +258,8 @@ void Service::place(RequestSlot& slot, Submission& submission, SessionSlot* sess
 }
 
 void Service::audit_refusal(const Submission& submission, const Refusal& refusal) {
-  audit_.record({.operation = AuditOperation::Submit,
+  const std::uint64_t now = service_now_ns();
+  audit_.record({.operation = AuditOperation::Refuse,
                  .caller = submission.caller,
                  .model = submission.options.model,
                  .prompt_bytes = submission.prompt_bytes,
@@ -266,7 +267,8 @@ void Service::audit_refusal(const Submission& submission, const Refusal& refusal
                  .tokens = submission.options.max_tokens,
                  .decision = refusal.error.name,
                  .status = AuditEntry::kReject,
-                 .at_ns = service_now_ns(),
+                 .at_ns = now,
+                 .submitted_ns = now,
                  .fits_at_ns = refusal.fits_at_ns});
 }
 

@@ -26,7 +26,7 @@ TEST(Budget, refuses_with_the_time_at_which_it_fits) {
     const auto refused = bench->submit({.owner = 1}, "one", options(6));
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.error().error.name, "llm-over-budget");
-    EXPECT_EQ(bench.journal.lines.back(), "submit llm-over-budget 2");
+    EXPECT_EQ(bench.journal.lines.back(), "refuse llm-over-budget 2");
     const std::uint64_t fits_at = refused.error().fits_at_ns;
     EXPECT_EQ(bench.journal.last.fits_at_ns, fits_at);
     EXPECT_LE(fits_at, threads::now_ns() + 20 * kMs);

@@ -276,7 +276,7 @@ TEST(Service, misses_a_deadline_and_says_so) {
     bench.wait_for_end(queued);
     EXPECT_EQ(to_string(bench.poll(queued).stop), "deadline");
     EXPECT_EQ(bench->statistics().deadline_misses, 2U);
-    EXPECT_EQ(bench.journal.lines.back(), "finish deadline 4");
+    EXPECT_EQ(bench.journal.lines.back(), "end deadline 4");
   });
 }
 
@@ -308,7 +308,7 @@ TEST(Service, refuses_what_does_not_fit_with_its_size) {
     RequestOptions other = options(1);
     other.model = "big\n";
     EXPECT_EQ(bench.refusal(other), "llm-no-model: no model \"big\\n\" is loaded");
-    EXPECT_EQ(bench.journal.lines.back(), "submit llm-no-model 2");
+    EXPECT_EQ(bench.journal.lines.back(), "refuse llm-no-model 2");
     EXPECT_EQ(bench.refusal(options(1)), "taken");
     EXPECT_EQ(bench.refusal(options(1)), "taken");
     EXPECT_EQ(bench.refusal(options(1)),
@@ -412,14 +412,15 @@ TEST(Service, tells_the_audit_log_of_prompts_no_more_than_their_hash) {
   in_thread([] {
     Bench bench;
     bench.read_all(bench.submit(options(3), "abc"));
-    EXPECT_EQ(bench.journal.lines, (std::vector<std::string>{"load ok 1", "submit ok 1", "finish length 1"}));
+    EXPECT_EQ(bench.journal.lines, (std::vector<std::string>{"load ok 1", "submit ok 1", "end length 1"}));
     const AuditEntry& end = bench.journal.last;
     EXPECT_EQ(end.prompt_bytes, 3U);
     // FIPS 180-4: SHA-256 of "abc" begins with ba7816bf.
     EXPECT_EQ(end.prompt_sha256[0], 0xBA);
     EXPECT_EQ(end.prompt_sha256[3], 0xBF);
     EXPECT_EQ(end.tokens, 3U);
-    EXPECT_EQ(end.took_ns, 3 * kStepNs);
+    EXPECT_EQ(end.began_ns, end.submitted_ns);
+    EXPECT_EQ(end.ended_ns - end.submitted_ns, 3 * kStepNs);
   });
 }
 

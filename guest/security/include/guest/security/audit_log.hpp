@@ -1,7 +1,8 @@
 // The audit log: who was let in, who was not, and what was done with SUBMIT or ADMIN. The newest records in a ring, all
 // of them in a chain of hashes (abi/audit.hpp).
 //
-// Runs in the main loop. Adding a record takes two blocks of SHA-256.
+// Runs in the main loop; who is elsewhere has an AuditQueue. Adding a record takes two blocks of SHA-256, one of the
+// LLM service four.
 #pragma once
 
 #include <array>
@@ -18,9 +19,7 @@ namespace guest::security {
 using abi::audit::Event;
 using AuditHash = std::array<std::uint8_t, abi::audit::kHashBytes>;
 
-/// "token-accepted", ...
-std::string_view to_string(Event event);
-
+/// What a connection or the console did.
 struct AuditEntry {
   Event event = Event::CallDone;
   Principal who{};
@@ -43,7 +42,10 @@ class AuditLog {
   AuditLog(const AuditLog&) = delete;
   AuditLog& operator=(const AuditLog&) = delete;
 
+  /// `entry` happens now.
   void add(const AuditEntry& entry);
+  /// The record gets the next number; all else is as it is in it.
+  void append(const abi::audit::Record& record);
 
   /// Records ever added.
   [[nodiscard]] std::uint64_t count() const { return count_; }

@@ -9,8 +9,8 @@
 
 namespace guest::llm {
 
-enum class AuditOperation : std::uint8_t { Load, Unload, Submit, Cancel, Finish, Close };
-/// "load", "unload", "submit", "cancel", "finish", "close".
+enum class AuditOperation : std::uint8_t { Load, Unload, Submit, Refuse, Cancel, End, Close };
+/// "load", "unload", "submit", "refuse", "cancel", "end", "close".
 std::string_view to_string(AuditOperation operation);
 
 struct AuditEntry {
@@ -23,13 +23,16 @@ struct AuditEntry {
   RequestId request = 0;        ///< 0: of none
   std::string_view model = {};  ///< as long as the call
   std::uint32_t prompt_bytes = 0;
-  std::array<std::uint8_t, 32> prompt_sha256{};  ///< of submissions and ends
+  std::array<std::uint8_t, 32> prompt_sha256{};  ///< where there is a prompt
   std::uint32_t tokens = 0;                      ///< asked for, or of an end: that came out
-  /// "ok", the name of the refusal, or of an end: why it stopped. Static storage.
+  /// "ok", the name of the refusal, or of an end: why it stopped, of one that failed the error's name. Static storage.
   std::string_view decision = {};
-  std::uint8_t status = 0;       ///< kOk, kReject, kDeadlineMiss
-  std::uint64_t at_ns = 0;       ///< when
-  std::uint64_t took_ns = 0;     ///< of an end: since the submission
+  std::uint8_t status = 0;  ///< kOk, kReject, kDeadlineMiss
+  std::uint64_t at_ns = 0;  ///< when
+  // Of a request; 0: not yet.
+  std::uint64_t submitted_ns = 0;
+  std::uint64_t began_ns = 0;
+  std::uint64_t ended_ns = 0;
   std::uint64_t fits_at_ns = 0;  ///< of a refusal
 };
 

@@ -24,6 +24,9 @@ inline constexpr std::size_t kMaxModelId = 32;
 struct Caller {
   OwnerId owner = 0;
   std::uint32_t client_class = 0;  ///< index into the service's classes
+  // For the audit log:
+  std::uint32_t token = 0;  ///< id of the token that it has; 0: none
+  std::uint8_t rights = 0;  ///< abi::control::Rights
 };
 
 enum class KeepSession : std::uint8_t {
