@@ -42,6 +42,7 @@ enum class LockRank : std::uint16_t {
   Tensors = 430,       ///< graph::TensorArena
   NpuLatency = 440,    ///< npu::job_latency()
   NpuHistory = 441,    ///< npu::JobHistory
+  AuditQueue = 450,    ///< security::AuditQueue
   Log = 900,           ///< the console: anything may be said under any lock
 };
 
