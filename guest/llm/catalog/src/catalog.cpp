@@ -109,16 +109,20 @@ Outcome Catalog::settle(Place& place, const Caller& caller, package::Verifier& v
   const std::string_view id = place.entry.id.view();
   std::expected<package::ModelFacts, kernel::NamedError> facts =
       begun ? check_bytes(verifier, place.file.bytes()) : std::unexpected(begun.error());
+  const auto& manifest = verifier.manifest();
+  // Before the model can be used: taking it back afterwards would meet who already uses it.
+  if (facts && manifest && !trust_.revisions.accept(id, 0)) {
+    facts = std::unexpected(kernel::fail("llm-too-many-ids",
+                                         "{} packages were accepted: an older one of this could not be told",
+                                         package::Revisions::kMaxIds)
+                                .error());
+  }
   if (!facts) {
     service_.audit_refused_load(caller, id, facts.error());
   }
-  Outcome outcome = facts ? service_.load(caller, id, place.file.bytes()) : std::unexpected(facts.error());
-  const auto& manifest = verifier.manifest();
-  if (outcome && manifest && !trust_.revisions.accept(id, manifest->revision)) {
-    outcome = kernel::fail("llm-too-many-ids", "{} packages were accepted: an older one of this could not be told",
-                           package::Revisions::kMaxIds);
-    const Outcome taken_back = service_.unload(caller, id);
-    kernel::require(taken_back.has_value(), "a model that nobody could know of is in use");
+  const Outcome outcome = facts ? service_.load(caller, id, place.file.bytes()) : std::unexpected(facts.error());
+  if (outcome && manifest) {
+    kernel::require(trust_.revisions.accept(id, manifest->revision), "a model's revision has lost its place");
   }
   OwnedFile refused;
   const MutexGuard guard(mutex_);

@@ -112,6 +112,19 @@ TEST_F(CatalogTest, model_of_the_archive_is_loaded_and_unloaded) {
                                                       "unload tiny llm-no-model"}));
 }
 
+TEST_F(CatalogTest, package_whose_revision_could_not_be_kept_is_refused_before_it_is_used) {
+  files_.put_model("tiny", model_, manifest_for("tiny", model_, 3));
+  files_.open(archive_);
+  for (std::size_t i = 0; i < package::Revisions::kMaxIds; ++i) {
+    ASSERT_TRUE(trust_.revisions.accept("id" + std::to_string(i), 1));
+  }
+  in_thread([&] { EXPECT_EQ(told(catalog_->load(caller_, "tiny")), "llm-too-many-ids"); });
+  ASSERT_EQ(journal_.lines.size(), 1U);
+  EXPECT_NE(journal_.lines[0].find("llm-too-many-ids"), std::string::npos) << journal_.lines[0];
+  ModelStatus status[1];
+  EXPECT_EQ(service_->models(status), 0U);
+}
+
 TEST_F(CatalogTest, refused_model_is_shown_with_the_reason_and_gives_its_memory_back) {
   std::string changed = model_;
   changed.back() = static_cast<char>(changed.back() ^ 1);

@@ -19,7 +19,7 @@ class Revisions {
   static constexpr std::size_t kMaxIds = 64;
 
   /// `revision` of the package `id`, which is_id(), was accepted: what is older is not, from now on. An older one
-  /// changes nothing. False: there is no room for another id.
+  /// changes nothing, and 0 keeps a place for the id. False: there is no room for another id.
   [[nodiscard]] bool accept(std::string_view id, std::uint32_t revision);
   /// Nothing: none of this id.
   [[nodiscard]] std::optional<std::uint32_t> newest(std::string_view id) const;
