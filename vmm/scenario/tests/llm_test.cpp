@@ -113,7 +113,7 @@ TEST_F(LlmFilesTest, models_and_manifests_are_read_or_named) {
   const std::string strict = std::string("llm: {public_key: ") + kKey + ", models: [{file: a.gguf}]}";
   EXPECT_EQ(error(strict),
             "F/s.yaml:2:101: llm.models[0].file: found no model (cannot open F/a.gguf: No such file or directory), "
-            "allowed: a model of at most 256MiB");
+            "allowed: a model of at most 512MiB");
   write("a.gguf", "model");
   EXPECT_EQ(error(strict),
             "F/s.yaml:2:101: llm.models[0].file: found no manifest (cannot open F/a.sig: No such file or directory), "

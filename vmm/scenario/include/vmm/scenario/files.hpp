@@ -15,9 +15,9 @@ namespace vmm::scenario {
 struct FileLimits {
   std::size_t program_bytes = std::size_t{64} << 20;  ///< of each program
   std::size_t file_bytes = std::size_t{16} << 20;     ///< of each file of an operator
-  std::size_t model_bytes = std::size_t{256} << 20;   ///< of each model
+  std::size_t model_bytes = std::size_t{512} << 20;   ///< of each model
   std::size_t manifest_bytes = 1024;                  ///< of the manifest of a model
-  std::size_t total_bytes = std::size_t{256} << 20;   ///< of all of them: they are in memory at once, as is the archive
+  std::size_t total_bytes = std::size_t{512} << 20;   ///< of all of them: they are in memory at once, as is the archive
 };
 
 /// A file, as one task, operator or model names it.
