@@ -177,6 +177,14 @@ class Writer:
                             f"expected 1 to 4 extents of as many, rows of whole blocks of {kind.layout()[0]}")
         self._add(self.tensors, name, (list(extents), kind, encode(values, kind)))
 
+    def put_encoded(self, name, extents, kind, data):
+        """A tensor of which the bytes are there already."""
+        elements, width = kind.layout()
+        if extents[0] % elements or math.prod(extents) // elements * width != len(data):
+            raise GgufError(f"{name}: {len(data)} bytes, extents {list(extents)} of {kind.name}: expected "
+                            f"{math.prod(extents) // elements * width}, rows of whole blocks of {elements}")
+        self._add(self.tensors, name, (list(extents), kind, data))
+
     @staticmethod
     def _add(table, name, what):
         if not name or name in table:
