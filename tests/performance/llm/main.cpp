@@ -38,6 +38,7 @@ std::string json_list(const List& values) {
 /// The same as of the guest's image (guest/arch/aarch64/tests/guest/llm_bench.cpp), so that the work is the same.
 std::vector<std::uint32_t> prompt_of(std::size_t count, std::size_t vocabulary) {
   std::vector<std::uint32_t> tokens;
+  tokens.reserve(count);
   for (std::size_t i = 0; i < count; ++i) tokens.push_back(static_cast<std::uint32_t>((i * 7919 + 1) % vocabulary));
   return tokens;
 }

@@ -3,14 +3,12 @@
 // where there is none, the CPU:
 //
 //   LLM npu=cpu positions=128 ns=N cycles=N text="..."
-#include <algorithm>
 #include <array>
-#include <cstring>
 
 #include "abi/console.hpp"
+#include "archive_model.hpp"
 #include "boot_npu.hpp"
 #include "guest/arch/panic_output.hpp"
-#include "guest/kernel/archive.hpp"
 #include "guest/llm/model/step.hpp"
 #include "guest/llm/tokenizer/tokenizer.hpp"
 #include "start_all_cpus.hpp"
@@ -22,36 +20,10 @@ constexpr std::string_view kPrompt = "Once upon a time";
 constexpr std::uint32_t kPositions = 128;
 
 constinit kernel::MachineInfo machine;
-constinit kernel::Archive archive;
-
-/// The value, or the end of the machine with the reason.
-template <typename T>
-T take(std::expected<T, kernel::NamedError> value) {
-  if (!value) {
-    kernel::panic_at(kernel::here(), "{}: {}", value.error().name, value.error().detail.view());
-  }
-  return std::move(*value);
-}
-void take(const kernel::Outcome& outcome) {
-  if (!outcome) {
-    kernel::panic_at(kernel::here(), "{}: {}", outcome.error().name, outcome.error().detail.view());
-  }
-}
-
-/// The first model of the archive, in memory of its own, as the NPU wants it.
-std::unique_ptr<ml::Memory> load_model() {
-  const auto file = std::ranges::find_if(archive.files(),
-                                         [](const kernel::ArchiveFile& each) { return each.name.ends_with(".gguf"); });
-  kernel::require(file != archive.files().end(), "there is no model in the archive");
-  auto memory = take(ml::Memory::make(file->data.size()));
-  std::ranges::copy(file->data, memory->bytes().begin());
-  take(memory->enlist(npu::npu(), ml::Memory::kConstant));
-  return memory;
-}
 
 void tell(void*) {
   npu::Npu& npu = npu::npu();
-  const auto weights = load_model();
+  const auto weights = load_model(machine);
   const auto file = take(gguf::File::open(weights->bytes()));
   const auto tokenizer = take(llm::Tokenizer::make(file));
   const auto model = take(llm::Model::read(file));
@@ -80,8 +52,6 @@ void tell(void*) {
 
 extern "C" [[noreturn]] void kernel_main() {
   start_all_cpus(machine);
-  kernel::require(archive.open({arch::direct(machine.initrd.begin()), machine.initrd.size}).has_value(),
-                  "the archive is not readable");
   start_npu(find_virtio(machine));
   kernel::require(threads::spawn({.name = "llm", .cpu = 0}, tell, nullptr).has_value(), "no thread for the model");
   idle();
