@@ -12,7 +12,7 @@ import re
 import sys
 
 SOURCES = ("guest/control/src", "guest/graph/src", "guest/graph/run/src", "guest/graph/operators/src",
-           "guest/gguf/src", "guest/llm/model/src", "guest/llm/package/src", "guest/llm/sampler/src", "guest/llm/tokenizer/src",
+           "guest/gguf/src", "guest/llm/constraint/src", "guest/llm/model/src", "guest/llm/package/src", "guest/llm/sampler/src", "guest/llm/tokenizer/src",
            "guest/ml/src", "guest/shell/src", "guest/tasks/src", "tools")
 TESTS = ("guest/**/tests/*.?pp", "tools/**/tests/*.?pp", "vmm/**/tests/*.?pp", "tests/**/*.py")
 CALL = re.compile(r"\b(?:refuse|fail|send_error|bad_frame|notice)\s*\(|\b(?:refuse|fail)_\w+\(")
