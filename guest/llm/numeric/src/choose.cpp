@@ -16,9 +16,10 @@ struct IsBefore {
   }
 };
 
-/// Those with a logit that is a number, in the order of their tokens, at the beginning of `candidates`; how many.
+/// Those that may be chosen and have a logit that is a number, in the order of their tokens, at the beginning of
+/// `candidates`; how many.
 std::size_t collect(std::span<const std::byte> logits, const Rules& rules, std::span<const std::uint32_t> recent,
-                    std::span<Candidate> candidates) {
+                    std::span<Candidate> candidates, std::span<const std::uint64_t> allowed) {
   const std::size_t count = candidates.size();
   for (std::size_t i = 0; i < count; ++i) {
     float logit;
@@ -36,7 +37,8 @@ std::size_t collect(std::span<const std::byte> logits, const Rules& rules, std::
   }
   std::size_t kept = 0;
   for (std::size_t i = 0; i < count; ++i) {
-    if (candidates[i].logit > -npu::kInfinity) {  // NaN is not either
+    const bool may = allowed.empty() || (allowed[i / 64] >> (i % 64) & 1) != 0;
+    if (may && candidates[i].logit > -npu::kInfinity) {  // NaN is not either
       candidates[kept++] = candidates[i];
     }
   }
@@ -77,8 +79,8 @@ std::span<const Candidate> keep_top_p(std::span<const Candidate> candidates, std
 
 std::optional<std::uint32_t> choose(std::span<const std::byte> logits, const Rules& rules,
                                     std::span<const std::uint32_t> recent, std::span<Candidate> candidates,
-                                    std::uint64_t draw) {
-  const std::size_t count = collect(logits, rules, recent, candidates);
+                                    std::uint64_t draw, std::span<const std::uint64_t> allowed) {
+  const std::size_t count = collect(logits, rules, recent, candidates, allowed);
   if (count == 0) {
     return std::nullopt;
   }

@@ -28,12 +28,13 @@ kernel::Outcome Sampler::check(const SamplerOptions& options) {
   return {};
 }
 
-std::optional<std::uint32_t> Sampler::next(std::span<const std::byte> logits,
-                                           std::span<numeric::Candidate> candidates) {
+std::optional<std::uint32_t> Sampler::next(std::span<const std::byte> logits, std::span<numeric::Candidate> candidates,
+                                           std::span<const std::uint64_t> allowed) {
   kernel::require(logits.size() == candidates.size() * sizeof(float), "a sampler needs memory for each logit");
+  kernel::require(allowed.empty() || allowed.size() * 64 >= candidates.size(), "a sampler needs a bit for each logit");
   constexpr unsigned kUnusedBits = 64 - 53;  // a draw has 53 bits
   return numeric::choose(logits, options_.rules, std::span(recent_).first(seen_), candidates,
-                         generator_.next() >> kUnusedBits);
+                         generator_.next() >> kUnusedBits, allowed);
 }
 
 void Sampler::see(std::uint32_t token) {

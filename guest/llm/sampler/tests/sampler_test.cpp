@@ -49,6 +49,30 @@ TEST(Sampler, without_options_takes_the_best) {
   EXPECT_FALSE(Sampler({.rules = {.repetition_penalty_milli = 1001}}).is_greedy());
 }
 
+TEST(Sampler, takes_only_what_may_come) {
+  std::vector<float> logits(130);
+  for (std::size_t i = 0; i < logits.size(); ++i) {
+    logits[i] = static_cast<float>(i);
+  }
+  std::vector<numeric::Candidate> candidates(logits.size());
+  std::uint64_t allowed[] = {1U << 5, 1U << 3, 0};
+  const auto next = [&](Sampler& sampler) {
+    return sampler.next(std::as_bytes(std::span(logits)), candidates, allowed);
+  };
+  Sampler greedy{SamplerOptions{}};
+  EXPECT_EQ(next(greedy), 67U);
+  Sampler drawing({.rules = {.temperature_milli = 100'000}, .seed = 1});
+  int counts[2] = {};
+  for (int i = 0; i < 200; ++i) {
+    const std::uint32_t token = next(drawing).value();
+    ASSERT_TRUE(token == 5 || token == 67);
+    ++counts[token == 5 ? 0 : 1];
+  }
+  EXPECT_GT(std::min(counts[0], counts[1]), 30);
+  logits[5] = logits[67] = std::numeric_limits<float>::quiet_NaN();
+  EXPECT_EQ(next(greedy), std::nullopt);
+}
+
 TEST(Sampler, draws_by_the_weights) {
   Sampler sampler({.rules = {.temperature_milli = 1000}, .seed = 1});
   int counts[3] = {};

@@ -33,9 +33,10 @@ struct Candidate {
 /// @param recent      tokens that the penalty is for, each of which counts once; those that do not exist do not
 /// @param candidates  as many as there are logits; unspecified afterwards
 /// @param draw        random, below 2^53
-/// @return nothing: no logit is a number above -infinity
+/// @param allowed     a bit for each token, in words of 64, of those that may be chosen; empty: all
+/// @return nothing: no logit of a token that may be chosen is a number above -infinity
 std::optional<std::uint32_t> choose(std::span<const std::byte> logits, const Rules& rules,
                                     std::span<const std::uint32_t> recent, std::span<Candidate> candidates,
-                                    std::uint64_t draw);
+                                    std::uint64_t draw, std::span<const std::uint64_t> allowed = {});
 
 }  // namespace guest::llm::numeric

@@ -40,8 +40,10 @@ class Sampler {
   /// Chooses a token, which is not seen yet. Draws one number of the generator, whatever the options.
   /// @param logits      f32 of each token
   /// @param candidates  memory, as many as there are logits; unspecified afterwards
-  /// @return nothing: none of them is a number above -infinity
-  std::optional<std::uint32_t> next(std::span<const std::byte> logits, std::span<numeric::Candidate> candidates);
+  /// @param allowed     a bit for each token, in words of 64, of those that may come; empty: all
+  /// @return nothing: no logit of those is a number above -infinity
+  std::optional<std::uint32_t> next(std::span<const std::byte> logits, std::span<numeric::Candidate> candidates,
+                                    std::span<const std::uint64_t> allowed = {});
   /// A token of the sequence, the prompt's included.
   void see(std::uint32_t token);
 
