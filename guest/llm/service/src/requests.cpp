@@ -215,6 +215,7 @@ void Service::end_request(RequestSlot& slot, StopReason reason) {
   --slot.model->users;
   slot.model = nullptr;
   slot.prompt.reset();
+  slot.constraint.reset();
   ++totals_.finished;
   totals_.cancelled += reason == StopReason::Cancelled ? 1 : 0;
   totals_.failed += reason == StopReason::Failed ? 1 : 0;

@@ -40,6 +40,11 @@ Outcome read_model(npu::Npu& npu, const ServiceOptions& options, LoadedModel& mo
     return std::unexpected(tokenizer.error());
   }
   model.tokenizer.emplace(std::move(*tokenizer));
+  auto texts = TokenTexts::make(*model.tokenizer);
+  if (!texts) {
+    return std::unexpected(texts.error());
+  }
+  model.texts.emplace(std::move(*texts));
   const std::uint32_t vocabulary = model.model->shape().vocabulary;
   if (model.tokenizer->vocabulary().size() > vocabulary) {
     return kernel::fail("llm-bad-vocabulary", "a tokenizer of {} tokens, but the model knows {}",
@@ -71,6 +76,7 @@ void drop_model(npu::Npu& npu, LoadedModel& model) {
     model.region = abi::npu::kNoRegion;
   }
   model.candidates.reset();
+  model.texts.reset();
   model.tokenizer.reset();
   model.model.reset();
   model.gguf.reset();

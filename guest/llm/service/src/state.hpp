@@ -10,6 +10,8 @@
 
 #include "chunk_ring.hpp"
 #include "guest/gguf/file.hpp"
+#include "guest/llm/constraint/constraint.hpp"
+#include "guest/llm/constraint/token_texts.hpp"
 #include "guest/llm/model/model.hpp"
 #include "guest/llm/model/sequence.hpp"
 #include "guest/llm/model/step.hpp"
@@ -37,6 +39,7 @@ struct LoadedModel {
   std::uint32_t region = abi::npu::kNoRegion;
   std::optional<gguf::File> gguf;
   std::optional<Tokenizer> tokenizer;
+  std::optional<TokenTexts> texts;
   std::optional<Model> model;
   std::unique_ptr<Step> step;
   std::unique_ptr<numeric::Candidate[]> candidates;
@@ -92,6 +95,7 @@ struct RequestSlot {
   std::uint32_t turn_prompt = 0;
   std::optional<Sampler> sampler;
   StopWords stop_words;
+  std::unique_ptr<Constraint> constraint;  ///< null: any text
   std::unique_ptr<Sequence> own_sequence;
 
   [[nodiscard]] bool is_free() const { return status.id == 0 && own_sequence == nullptr; }

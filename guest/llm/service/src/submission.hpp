@@ -20,6 +20,7 @@ struct Service::Submission {
   std::unique_ptr<Token[]> prompt;  ///< with room for one more
   std::uint32_t prompt_tokens = 0;
   StopWords stop_words;
+  std::unique_ptr<Constraint> constraint;
   ChunkRing chunks;
 
   [[nodiscard]] bool wants_session() const { return options.session != 0 || options.keep == KeepSession::New; }

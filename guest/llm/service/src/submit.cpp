@@ -27,6 +27,20 @@ std::array<std::uint8_t, 32> sha256(std::string_view text) {
   return hash;
 }
 
+/// What the answer may be. Null: any text.
+std::expected<std::unique_ptr<Constraint>, kernel::NamedError> make_constraint(const RequestOptions& options,
+                                                                               const LoadedModel& model) {
+  if (options.pattern.empty() && options.choices.empty()) {
+    return nullptr;
+  }
+  auto automaton =
+      options.choices.empty() ? Automaton::of_pattern(options.pattern) : Automaton::of_choices(options.choices);
+  if (!automaton) {
+    return std::unexpected(automaton.error());
+  }
+  return Constraint::make(std::move(*automaton), *model.texts, model.model->shape().vocabulary);
+}
+
 }  // namespace
 
 Outcome Service::check_options(const Caller& caller, std::string_view prompt, const RequestOptions& options) const {
@@ -44,6 +58,9 @@ Outcome Service::check_options(const Caller& caller, std::string_view prompt, co
   if (options.session != 0 && options.keep == KeepSession::New) {
     return kernel::fail("llm-bad-option", "session {} and a new one, expected one of them", options.session);
   }
+  if (!options.pattern.empty() && !options.choices.empty()) {
+    return kernel::fail("llm-bad-option", "a pattern and {} choices, expected one of them", options.choices.size());
+  }
   if (prompt.size() > options_.prompt_bytes) {
     return kernel::fail("llm-prompt-too-large", "{} bytes, expected at most {}", prompt.size(), options_.prompt_bytes);
   }
@@ -57,6 +74,11 @@ Outcome Service::prepare(Submission& submission, std::string_view prompt) const 
       return added;
     }
   }
+  auto constraint = make_constraint(submission.options, *submission.model);
+  if (!constraint) {
+    return std::unexpected(constraint.error());
+  }
+  submission.constraint = std::move(*constraint);
   const std::uint32_t context = submission.model->model->shape().context;
   // Each byte is a token at most, but the space in front, which is three of them where no token is a space.
   const std::size_t room = std::min<std::size_t>(prompt.size() + 8, context);
@@ -83,7 +105,8 @@ Outcome Service::prepare(Submission& submission, std::string_view prompt) const 
 
 std::expected<RequestId, Refusal> Service::submit(const Caller& caller, std::string_view prompt,
                                                   const RequestOptions& options) {
-  Submission submission{.caller = caller, .options = options, .prompt = {}, .stop_words = {}, .chunks = {}};
+  Submission submission{
+      .caller = caller, .options = options, .prompt = {}, .stop_words = {}, .constraint = {}, .chunks = {}};
   submission.prompt_bytes = static_cast<std::uint32_t>(std::min<std::size_t>(prompt.size(), UINT32_MAX));
   submission.prompt_sha256 = sha256(prompt);
   Outcome outcome = check_options(caller, prompt, options);
@@ -241,6 +264,7 @@ void Service::place(RequestSlot& slot, Submission& submission, SessionSlot* sess
   slot.model = submission.model;  // which stays a user of it
   slot.chunks = std::move(submission.chunks);
   slot.stop_words = submission.stop_words;
+  slot.constraint = std::move(submission.constraint);
   slot.sampler.emplace(options.sampler);
   slot.max_cycles = options.max_cycles;
   slot.prompt = std::move(submission.prompt);

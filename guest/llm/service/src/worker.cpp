@@ -268,10 +268,16 @@ Outcome Service::run_step(RequestSlot& slot) {
   if (slot.fed < slot.prompt_size) {
     return {};
   }
-  slot.chosen = slot.sampler->is_greedy()
-                    ? step.best()
-                    : slot.sampler->next(step.logits(), {model.candidates.get(), model.model->shape().vocabulary});
-  return slot.chosen ? Outcome() : kernel::fail("llm-no-token", "no logit is a number above -infinity");
+  const std::span<const std::uint64_t> allowed =
+      slot.constraint == nullptr ? std::span<const std::uint64_t>() : slot.constraint->allowed();
+  // The NPU knows the best of all tokens, but not the best of some.
+  slot.chosen =
+      allowed.empty() && slot.sampler->is_greedy()
+          ? step.best()
+          : slot.sampler->next(step.logits(), {model.candidates.get(), model.model->shape().vocabulary}, allowed);
+  return slot.chosen ? Outcome()
+                     : kernel::fail("llm-no-token", "no logit{} is a number above -infinity",
+                                    allowed.empty() ? "" : " of a token that may come");
 }
 
 /// Why a request ends whose step did not go well. Nothing: it goes on.
@@ -336,17 +342,23 @@ void Service::deliver(RequestSlot& slot, std::uint64_t now_ns) {
     return;
   }
   std::array<char, Vocabulary::kMaxTokenBytes> text;
-  const bool at_begin = status.prompt_bytes == 0 && status.session_tokens == 0 && status.tokens == 0;
+  // A constraint says itself which space is not of the answer.
+  const bool at_begin =
+      slot.constraint == nullptr && status.prompt_bytes == 0 && status.session_tokens == 0 && status.tokens == 0;
   const std::size_t size = tokenizer.decode({&token, 1}, text, at_begin);
   kernel::require(size <= text.size(), "a token's text is longer than it may be");
+  const std::string_view all(text.data(), size);
+  const std::size_t skipped = slot.constraint == nullptr ? 0 : slot.constraint->take(all);
   kernel::FixedText<kMaxTokenText + 4> passed;
-  const bool stops = slot.stop_words.pass({text.data(), size}, passed);
+  const bool stops = slot.stop_words.pass(all.substr(skipped), passed);
   totals_.stream_chunks += slot.chunks.add(token, passed.view());
   ++totals_.tokens_out;
   ++status.tokens;
   note_time(slot, now_ns);
   if (stops) {
     end_request(slot, StopReason::StopWord);
+  } else if (slot.constraint != nullptr && slot.constraint->is_complete()) {
+    end_request(slot, StopReason::End);  // which is all that the model could still say
   } else if (status.tokens == status.max_tokens || slot.sequence()->size() == slot.sequence()->capacity()) {
     end_request(slot, StopReason::Length);
   } else {

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 #include "guest/kernel/bounded_array.hpp"
@@ -47,6 +48,9 @@ struct RequestOptions {
   std::uint64_t max_cycles = 0;   ///< of the NPU's model; 0: any number
   SessionId session = 0;          ///< goes on behind what is in it; 0: at the beginning
   KeepSession keep = KeepSession::No;
+  /// The answer matches it, or is one of `choices` (docs/models.md, Constraints); one of them at most. Empty: any text.
+  std::string_view pattern = {};
+  std::span<const std::string_view> choices = {};
 };
 
 enum class RequestState : std::uint8_t { Queued, Running, Finished };

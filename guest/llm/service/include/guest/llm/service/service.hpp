@@ -90,7 +90,8 @@ class Service {
 
   // ---- Requests
 
-  /// Takes a request, or refuses it: sampler-bad-option, llm-bad-stop-word, tokenizer-...;
+  /// Takes a request, or refuses it: sampler-bad-option, llm-bad-stop-word, tokenizer-..., llm-bad-pattern,
+  /// llm-bad-choice, llm-constraint-too-large;
   ///   llm-bad-option          which, what was given, what is allowed
   ///   llm-no-model            there is none of this id
   ///   llm-prompt-too-large    bytes
