@@ -55,13 +55,17 @@ inline void floats_from_halves(const Span& span) {
 }
 
 inline void blocks_from_floats(const Span& span) {
-  for (std::uint64_t i = span.begin; i < span.end; i += kBlockElements) {
+  constexpr std::uint64_t kGroupElements = kGroup * kBlockElements;
+  for (std::uint64_t i = span.begin; i < span.end; i += kGroupElements) {
+    const std::uint64_t some = span.end - i < kGroupElements ? span.end - i : kGroupElements;
     BlockGroup group;
-    quantise_block(f32(span.from) + i, 0, group, 0);
-    std::byte* const to = span.to + i / kBlockElements * abi::npu::kQ8BlockBytes;
-    *u16(to) = f32_to_f16(group.scale[0][0]);
-    __builtin_memcpy(to + 2, group.values[0][0], kBlockElements / 2);
-    __builtin_memcpy(to + 2 + kBlockElements / 2, group.values[1][0], kBlockElements / 2);
+    quantise_row(f32(span.from) + i, some / kBlockElements, 0, &group);
+    for (std::uint64_t j = 0; j < some / kBlockElements; ++j) {
+      std::byte* const to = span.to + (i / kBlockElements + j) * abi::npu::kQ8BlockBytes;
+      *u16(to) = f32_to_f16(group.scale[j][0]);
+      __builtin_memcpy(to + 2, group.values[0][j], kBlockElements / 2);
+      __builtin_memcpy(to + 2 + kBlockElements / 2, group.values[1][j], kBlockElements / 2);
+    }
   }
 }
 

@@ -1,7 +1,7 @@
 // Dot products of i8, both signed, modulo 2^32.
 #pragma once
 
-#include "wide.hpp"
+#include "fold_integers.hpp"
 
 HWY_BEFORE_NAMESPACE();
 namespace npu::simd {
@@ -113,37 +113,6 @@ struct LastStep {
     sum = add_elements(sum, load_second(from + k));
   }
   return whole != count ? add_elements(sum, load_last_second(from + whole, count - whole)) : sum;
-}
-
-using FourI32 = hn::FixedTag<std::int32_t, 4>;
-using FourInts = hn::Vec<FourI32>;
-
-/// A template, so that what is for other targets is not looked at.
-template <typename Sum>
-[[gnu::always_inline]] inline FourInts fold_ints(Sum sum) {
-  if constexpr (kPartLanes == 4) {
-    return sum;
-  } else if constexpr (kPartLanes == 8) {
-    return hn::Add(hn::LowerHalf(FourI32(), sum), hn::UpperHalf(FourI32(), sum));
-  } else {
-    const hn::Half<Ints> half;
-    const auto eight = hn::Add(hn::LowerHalf(half, sum), hn::UpperHalf(half, sum));
-    return hn::Add(hn::LowerHalf(FourI32(), eight), hn::UpperHalf(FourI32(), eight));
-  }
-}
-
-/// In each 128-bit lane: 0 + 2 and 1 + 3 of a and b, by turns.
-[[gnu::always_inline]] inline IntPart add_pairs(IntPart a, IntPart b) {
-  return hn::Add(hn::InterleaveLower(Ints(), a, b), hn::InterleaveUpper(Ints(), a, b));
-}
-
-/// The sums of four vectors' lanes.
-[[gnu::always_inline]] inline FourInts fold_ints(IntPart a, IntPart b, IntPart c, IntPart d) {
-  const hn::RepartitionToWide<Ints> wide;
-  const auto ab = hn::BitCast(wide, add_pairs(a, b));
-  const auto cd = hn::BitCast(wide, add_pairs(c, d));
-  return fold_ints(hn::Add(hn::BitCast(Ints(), hn::InterleaveLower(wide, ab, cd)),
-                           hn::BitCast(Ints(), hn::InterleaveUpper(wide, ab, cd))));
 }
 
 }  // namespace

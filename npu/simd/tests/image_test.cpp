@@ -168,6 +168,28 @@ TEST(Copies, of_numbers_at_their_limits) {
   }
 }
 
+/// Ratios to a block's scale that are halves of integers, or next to them: a product with the scale's inverse may be on
+/// their other side.
+TEST(Copies, of_halves_to_blocks) {
+  constexpr float kLargest[] = {127, 1, 3.3F, 1e-3F, 7e30F, 1.5e-36F, 1.6e-36F, 1e-40F};
+  constexpr std::uint32_t kColumns = 7 * 32;
+  expect_agreement(
+      [&] {
+        Scene scene(Opcode::Copy, {8, kColumns});
+        scene.operand({0, Type::Q8_0, 8, kColumns}).operand({1, Type::F32, 8, kColumns});
+        for (std::uint32_t row = 0; row < 8; ++row) {
+          const float scale = kLargest[row] / 127.0F;
+          for (std::uint32_t i = 0; i < kColumns; ++i) {
+            const float half = (static_cast<float>(i % 127) + 0.5F) * scale;
+            const float near = i / 32 % 3 == 0 ? half : std::nextafter(half, i / 32 % 3 == 1 ? 0.0F : kInf);
+            scene.set(1, row, i, i % 32 == 0 ? kLargest[row] : i % 2 == 0 ? near : -near);
+          }
+        }
+        return scene;
+      },
+      "halves");
+}
+
 TEST(Copies, of_every_length) {
   for (const std::uint32_t columns : {1U, 5U, 16U, 19U, 33U}) {
     for (const Type other : {Type::F16, Type::I8, Type::U8}) {
