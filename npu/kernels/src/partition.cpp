@@ -24,6 +24,8 @@ struct Grid {
 // Weights are used for several rows while they are in the cache.
 constexpr std::uint64_t kRowsTogether = 32;
 constexpr std::uint64_t kChannelsTogether = 16;
+/// Query heads that may share a key head, which is read once for all of them.
+constexpr std::uint64_t kHeadsTogether = 4;
 /// A multiple of a cache line of f32 and of a block.
 constexpr std::uint64_t kColumnsTogether = 64;
 
@@ -76,7 +78,8 @@ Grid grid_of(const Checked& command) {
     case Opcode::Attention:
       return {.rows = d[dim::kRows],
               .columns = d[dim::attention::kQueryHeads],
-              .work = (std::uint64_t{d[dim::kRows]} + d[dim::attention::kPast]) * d[dim::attention::kHeadElements] * 2};
+              .work = (std::uint64_t{d[dim::kRows]} + d[dim::attention::kPast]) * d[dim::attention::kHeadElements] * 2,
+              .multiple = kHeadsTogether};
     case Opcode::SwiGlu:
     case Opcode::Silu:
     case Opcode::Gelu:

@@ -11,11 +11,11 @@ using abi::npu::Opcode;
 using abi::npu::Reason;
 using abi::npu::Status;
 
-/// Modelled cycles of a command's first slice; from then on its time decides.
-constexpr std::uint64_t kFirstSliceCycles = 50'000;
-/// A slice that is over sooner is not worth waking helpers.
-constexpr std::uint64_t kSharedSliceCycles = 25'000;
+/// A slice that one thread is done with sooner is not worth waking helpers.
 constexpr std::chrono::microseconds kSharedSliceTime{50};
+/// What a thread takes of a shared slice at a time, at least: each share makes again what a product makes of its input
+/// once, such as blocks of integers.
+constexpr std::chrono::microseconds kShareTime{20};
 
 constexpr std::uint64_t kNsPerSecond = 1'000'000'000;
 
@@ -30,28 +30,37 @@ std::uint64_t modelled_ns(std::uint64_t cycles, std::uint64_t clock_hz) {
   return cycles / clock_hz * kNsPerSecond + rest;
 }
 
-/// Chooses how many units make a slice.
+/// Chooses how many units make a slice, and who runs them.
 class SliceSizer {
  public:
-  SliceSizer(const ::npu::Checked& command, std::uint64_t units)
-      : cycles_per_unit_(std::max<std::uint64_t>(1, command.cost.cycles / units)),
-        count_(std::max<std::uint64_t>(1, kFirstSliceCycles / cycles_per_unit_)),
-        worth_sharing_(std::min(count_, units) * cycles_per_unit_ >= kSharedSliceCycles) {}
+  SliceSizer(const ::npu::Checked& command, std::uint64_t units, const Pace& pace, unsigned threads)
+      : command_(command),
+        pace_(pace),
+        threads_(threads),
+        cycles_per_unit_(std::max<std::uint64_t>(1, command.cost.cycles / units)) {}
 
-  [[nodiscard]] std::uint64_t count() const { return count_; }
-  [[nodiscard]] bool worth_sharing() const { return worth_sharing_; }
-  /// The last one took `time`.
-  void adapt(std::chrono::nanoseconds time) {
-    worth_sharing_ = time >= kSharedSliceTime;
-    if (time > Engine::kSliceTarget) count_ = std::max<std::uint64_t>(1, count_ / 2);
-    if (time < Engine::kSliceTarget / 2 && count_ < kMostUnits) count_ *= 2;
+  struct Slice {
+    std::uint64_t units;
+    unsigned threads;  ///< 1: it is not shared
+    [[nodiscard]] bool shared() const { return threads > 1; }
+  };
+  [[nodiscard]] Slice next(std::uint64_t units_left) const {
+    const std::uint64_t together = units_in(Engine::kSliceTarget * threads_);
+    const bool pays = std::min(together, units_left) > 1 &&
+                      cycles_of(std::min(together, units_left)) >= pace_.cycles_in(command_, kSharedSliceTime);
+    const unsigned threads = pays ? threads_ : 1;
+    return {std::min(units_in(Engine::kSliceTarget * threads), units_left), threads};
   }
+  [[nodiscard]] std::uint64_t units_in(std::chrono::microseconds time) const {
+    return std::max<std::uint64_t>(1, pace_.cycles_in(command_, time) / cycles_per_unit_);
+  }
+  [[nodiscard]] std::uint64_t cycles_of(std::uint64_t units) const { return units * cycles_per_unit_; }
 
  private:
-  static constexpr std::uint64_t kMostUnits = std::uint64_t{1} << 40;
+  const ::npu::Checked& command_;
+  const Pace& pace_;
+  unsigned threads_;
   std::uint64_t cycles_per_unit_;
-  std::uint64_t count_;
-  bool worth_sharing_;  ///< by the model, then by what the last one took
 };
 
 }  // namespace
@@ -161,15 +170,17 @@ std::optional<Reason> Engine::run_slices(Job& job, const ::npu::Checked& command
   const std::uint64_t units = config_.commands.partition(command).units;
   if (units == 0) return std::nullopt;
   const ::npu::Kernel kernel = config_.commands.kernels->kernels[static_cast<std::size_t>(command.opcode)];
-  SliceSizer sizer(command, units);
+  const SliceSizer sizer(command, units, pace_, config_.options.threads);
   // Pairs with nothing but the mutex, which orders the rest: that the flag is seen soon is all that is asked of it.
   while (job.next_unit < units && !interrupt_.load(std::memory_order_relaxed)) {
-    const ::npu::Units slice{.first = job.next_unit, .count = std::min(sizer.count(), units - job.next_unit)};
+    const SliceSizer::Slice slice = sizer.next(units - job.next_unit);
+    const ::npu::Units part{.first = job.next_unit, .count = slice.units};
     const auto start = std::chrono::steady_clock::now();  // what the host takes, whatever the device's clock shows
-    const auto failure = sizer.worth_sharing() ? pool_->run(kernel, command, slice) : kernel(command, slice);
+    const auto failure =
+        slice.shared() ? pool_->run(kernel, command, part, sizer.units_in(kShareTime)) : kernel(command, part);
     if (failure) return failure;
-    sizer.adapt(std::chrono::steady_clock::now() - start);
-    job.next_unit += slice.count;
+    pace_.learn(command, sizer.cycles_of(slice.units), std::chrono::steady_clock::now() - start, slice.threads);
+    job.next_unit += slice.units;
   }
   return std::nullopt;
 }

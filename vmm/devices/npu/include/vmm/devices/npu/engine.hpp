@@ -31,6 +31,7 @@
 #include "vmm/devices/npu/clock.hpp"
 #include "vmm/devices/npu/counters.hpp"
 #include "vmm/devices/npu/job.hpp"
+#include "vmm/devices/npu/pace.hpp"
 #include "vmm/devices/npu_options/options.hpp"
 
 namespace vmm::npu {
@@ -113,6 +114,7 @@ class Engine {
   const EngineConfig config_;
   const Notifier news_;
   std::unique_ptr<WorkerPool> pool_;
+  Pace pace_;                  ///< the engine's thread
   std::uint64_t arrived_ = 0;  ///< the device's thread
 
   mutable std::mutex mutex_;                                                  ///< guards all below
