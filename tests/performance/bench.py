@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures SIS and prints a table; all figures and their samples go to build/bench/results.json.
 
-usage: bench.py [--quick] [--dry-run] [boot] [guest] [graph] [start] [ping] [throughput] [kvm] [guest-kvm] [npu]
+usage: bench.py [--quick] [--dry-run] [boot] [guest] [graph] [start] [ping] [throughput] [kvm] [guest-kvm] [npu] [llm]
 
   boot        guest instructions from reset until the control server listens (QEMU -icount shift=0,sleep=off, where
               one nanosecond of guest time is one instruction; resolution 16 instructions, the tick of the counter)
@@ -25,6 +25,9 @@ usage: bench.py [--quick] [--dry-run] [boot] [guest] [graph] [start] [ping] [thr
               reads and multiplies at best, a plain loop and Eigen; how far targets are met, and what the cost model's
               cycles take. And from an emulated guest what a job costs besides its commands, in time and in instructions
               (docs/npu-bench.md); only when named, since it takes two minutes
+  llm         language models of random weights, three shapes: tokens a second of an emulated guest, on the NPU and on its
+              CPU, beside a plain engine on this host; the time to the first token; what of a token the guest takes
+              (docs/llm-bench.md); only when named, since it takes some ten minutes and 700 MB of disk
 
 A benchmark never fails because a machine is slow: the exit code tells only whether everything could be measured.
 """
@@ -43,6 +46,7 @@ import sys
 import tempfile
 import time
 
+import llm_bench
 import npu_guest
 import npu_host
 import virtio_serial
@@ -407,6 +411,15 @@ def npu(folder, quick):
     return [*npu_host.measure(folder, quick), *times, *instructions]
 
 
+def llm(folder, quick):
+    def run(text):
+        path = folder / "llm.yaml"
+        path.write_text(text)
+        run_command([SISVMM, "run", path, "--run-dir", folder / "llm"])
+        return (folder / "llm/console.log").read_text(errors="replace")
+    return llm_bench.measure(run, quick)
+
+
 ROW = re.compile(r"^([a-z0-9-]+)" + r" +(\d+\.\d)" * 5 + r" +(\d+) +(\d+)  (\S.*)$", re.MULTILINE)
 
 
@@ -439,7 +452,7 @@ def guest_kvm(folder, quick):
 
 
 BENCHES = {"boot": boot, "guest": guest, "graph": graph, "start": start, "ping": ping, "throughput": throughput, "kvm": kvm,
-           "guest-kvm": guest_kvm, "npu": npu}
+           "guest-kvm": guest_kvm, "npu": npu, "llm": llm}
 DEFAULT = ("boot", "guest", "start", "ping", "throughput")
 
 

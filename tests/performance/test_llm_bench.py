@@ -14,6 +14,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path[:0] = [str(HERE), str(ROOT / "tools" / "models")]
 import gguf  # noqa: E402
+import llm_bench  # noqa: E402
 import random_llm  # noqa: E402
 
 PLAIN = pathlib.Path(os.environ["SIS_BUILD"]) / "tests/performance/llm/llm_plain"
@@ -141,6 +142,74 @@ class PlainEngine(unittest.TestCase):
             self.assertIn(why, done.stderr)
         self.assertIn("model.gguf", self.run_plain(data[:5000], 1, 1, 1).stderr)
         self.assertEqual(self.run_plain(data, 1, 1).returncode, 2)
+
+
+CONSOLE = """[    0.5] BENCH job npu=device best_ns=20000 median_ns=30000
+[    0.6] BENCH sample prompt=64 first_ns=5000000 ns=4000000 waited_ns=3000000 ran_ns=1000000
+[    0.6] BENCH tokens_ns 1500000 2500000
+[    0.6] BENCH said 4 5 6
+SIS-EXIT kind=shutdown code=0
+"""
+
+
+class Figures(unittest.TestCase):
+    def subject(self, shape="middle"):
+        subject = llm_bench.Subject.__new__(llm_bench.Subject)  # without a model
+        subject.shape, subject.kind, subject.path = shape, "q8_0", pathlib.Path(__file__)
+        subject.plain = [{"first_ns": 9_000_000, "tokens_ns": [1_000_000, 1_200_000], "said": [4, 5, 7]}]
+        subject.npu, subject.cpu, subject.jobs = [], [], []
+        subject.read_ns, subject.weight_bytes, subject.instructions = [500_000], 10_000_000, None
+        subject.take_guest(lambda text: CONSOLE, npu=True)
+        return subject
+
+    def results(self, subject):
+        return {result["name"]: result for result in llm_bench.results_of(subject)}
+
+    def test_the_guest_says_who_ran_what(self):
+        found = llm_bench.parse(CONSOLE)
+        self.assertEqual((found["npu"], found["job"]["best_ns"], found["instructions"]), ("device", 20000, None))
+        self.assertEqual(found["samples"][0]["said"], [4, 5, 6])
+        with self.assertRaisesRegex(RuntimeError, "run by device"):
+            self.subject().take_guest(lambda text: CONSOLE, npu=False)
+
+    def test_a_guest_that_failed_is_no_figure(self):
+        for console in (CONSOLE.replace("code=0", "code=1"), "SIS-EXIT kind=shutdown code=0\n"):
+            with self.assertRaisesRegex(RuntimeError, "did not measure"):
+                llm_bench.parse(console)
+
+    def test_instructions_are_kept_apart(self):
+        subject = self.subject()
+        console = "BENCH instructions first=9 token=8 job=7\nSIS-EXIT kind=shutdown code=0\n"
+        subject.take_guest(lambda text: console, npu=True, icount=True)
+        self.assertEqual(len(subject.npu), 1)
+        self.assertEqual([each["value"] for each in llm_bench.instruction_results([subject])], [8, 9])
+
+    def test_rates_are_of_tokens_and_targets_of_the_best(self):
+        results = self.results(self.subject())
+        self.assertAlmostEqual(results["llm_middle_q8_0_npu"]["max"], 1e9 / 1_500_000)
+        self.assertAlmostEqual(results["llm_middle_q8_0_read"]["value"], 2000)
+        target = results["llm_target_middle_q8_0_npu_to_plain"]
+        self.assertAlmostEqual(target["value"], 1 / 1.5)
+        self.assertEqual(target["target"], "at least 0.8: not met")
+        self.assertEqual(results["llm_target_middle_q8_0_peak"]["target"], "at least 1200: not met")
+        self.assertNotIn("llm_target_middle_q8_0_npu_to_cpu", results)
+
+    def test_the_cpu_is_compared_where_it_was_measured(self):
+        subject = self.subject("small")
+        subject.cpu = [{"first_ns": 1, "tokens_ns": [45_000_000], "said": []}]
+        results = self.results(subject)
+        self.assertEqual(results["llm_target_small_q8_0_npu_to_cpu"]["target"], "at least 30: met")
+        self.assertNotIn("llm_target_small_q8_0_npu_to_plain", results)
+
+    def test_a_token_is_shared_out(self):
+        results = self.results(self.subject())
+        self.assertEqual([results[f"llm_middle_q8_0_share_{part}"]["value"] for part in ("commands", "job", "guest")],
+                         [0.25, 0.5, 0.25])
+        self.assertEqual(results["llm_middle_q8_0_tokens_alike"]["value"], 2)
+
+    def test_the_scenario_has_room_for_the_model(self):
+        self.assertIn("memory: 512MiB}", llm_bench.scenario(pathlib.Path(__file__), "on"))
+        self.assertIn("icount_shift: 0", llm_bench.scenario(pathlib.Path(__file__), "on", icount=True))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
 // CPU:
 //
 //   BENCH job npu=device best_ns=N median_ns=N
-//   BENCH sample prompt=64 first_ns=N tokens=32 ns=N waited_ns=N ran_ns=N best_ns=N
+//   BENCH sample prompt=64 first_ns=N ns=N waited_ns=N ran_ns=N
+//   BENCH tokens_ns N N N ...
 //   BENCH said 17 4 4711 ...
 //   BENCH instructions first=N token=N job=N
 //
@@ -110,26 +111,28 @@ void measure_job() {
 
 void measure_sample(Subject& subject, const Plan& plan) {
   kernel::FixedText<1024> said;
+  kernel::FixedText<1024> times;
   const std::uint64_t begin_ns = arch::clock_now_ns();
   std::uint32_t token = subject.begin(plan);
   const std::uint64_t first_ns = arch::clock_now_ns();
   kernel::format_to(said, "{}", token);
-  std::uint64_t best_ns = ~std::uint64_t{0};
   std::uint64_t waited_ns = 0;
   std::uint64_t ran_ns = 0;
-  std::uint64_t last_ns = first_ns;
+  std::uint64_t sum_ns = 0;
   for (std::uint32_t i = 0; i < plan.tokens; ++i) {
+    const std::uint64_t token_begin_ns = arch::clock_now_ns();
     token = subject.next(token);
-    const std::uint64_t now_ns = arch::clock_now_ns();
-    best_ns = std::min(best_ns, now_ns - last_ns);
-    last_ns = now_ns;
+    const std::uint64_t token_ns = arch::clock_now_ns() - token_begin_ns;
     const npu::JobEnd& end = subject.step->job().end();
     waited_ns += end.ended_ns - end.submitted_ns;
     ran_ns += end.run_ns;
+    sum_ns += token_ns;
+    kernel::format_to(times, " {}", token_ns);
     kernel::format_to(said, " {}", token);
   }
-  kernel::log_error("BENCH sample prompt={} first_ns={} tokens={} ns={} waited_ns={} ran_ns={} best_ns={}", plan.prompt,
-                    first_ns - begin_ns, plan.tokens, last_ns - first_ns, waited_ns, ran_ns, best_ns);
+  kernel::log_error("BENCH sample prompt={} first_ns={} ns={} waited_ns={} ran_ns={}", plan.prompt, first_ns - begin_ns,
+                    sum_ns, waited_ns, ran_ns);
+  kernel::log_error("BENCH tokens_ns{}", times.view());
   kernel::log_error("BENCH said {}", said.view());
 }
 
