@@ -6,6 +6,7 @@ namespace guest::graph {
 /// The ports are left empty.
 void Operator::note_failure() {
   add_one(failures_);
+  firing_.goes_on_ = false;
   for (std::size_t i = 0; i < kMaxPorts; ++i) {
     firing_.inputs_.tensors[i].reset();
     firing_.outputs_.tensors[i].reset();

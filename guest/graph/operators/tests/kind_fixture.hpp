@@ -46,7 +46,7 @@ class KindFixture {
       return;
     }
     op = graph->find_operator(kId);
-    op->code().begin(now_ns);
+    op->begin(now_ns);
   }
 
   template <typename T>

@@ -224,13 +224,16 @@ kernel::Outcome Runner::start(std::uint64_t steps, RunState as) {
 void Runner::begin() {
   began_ns_ = now_ns();
   for (const Place& place : places_) {
-    place.code->code().begin(began_ns_);
+    place.code->begin(began_ns_);
   }
 }
 
 void Runner::set_state(RunState state) {
   // Release pairs with the acquire in Worker::run().
   state_.store(state, std::memory_order_release);
+  if (state == RunState::Stopping) {
+    std::ranges::for_each(places_, [](const Place& place) { place.code->code().stop(); });
+  }
   for (std::size_t i = 0; i < started_; ++i) {
     workers_[i]->wake();
   }

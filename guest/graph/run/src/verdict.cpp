@@ -16,7 +16,7 @@ bool is_full(const Channel& channel) {
 /// The channel that keeps an operator from firing: null, none does.
 const Channel* Runner::stuck_on(const Operator& of) {
   for (const Channel* const input : of.inputs()) {
-    if (input->depth() == 0) {
+    if (input->depth() == 0 && !of.goes_on()) {
       return input;
     }
   }
@@ -34,7 +34,7 @@ bool Runner::was_left_waiting(const Place& place) {
   if (of.is_source()) {
     return place.steps_left != 0 && stuck_on(of) != nullptr;
   }
-  return std::ranges::any_of(of.inputs(), [](const Channel* input) { return input->depth() != 0; });
+  return of.goes_on() || std::ranges::any_of(of.inputs(), [](const Channel* input) { return input->depth() != 0; });
 }
 
 /// Nobody can fire. Follows who waits for whom, from somebody who was left waiting: where somebody is met twice there

@@ -88,7 +88,50 @@ std::expected<std::unique_ptr<OperatorCode>, kernel::NamedError> make_code(const
   return code;
 }
 
+/// Sends three tensors for each, or, if it is told to, waits with the second time until the run is about to end.
+struct EchoCode final : OperatorCode {
+  kernel::Outcome fire(Firing& firing) override {
+    left = left == 0 ? 3 : left;
+    while (waits && left == 2 && !stopped) {
+      threads::sleep_for(1000);
+    }
+    auto tensor = firing.allocate(DType::U8, Shape{});
+    if (!tensor) {
+      return std::unexpected(tensor.error());
+    }
+    firing.send(0, std::move(*tensor));
+    if (--left != 0) {
+      firing.go_on();
+    }
+    return {};
+  }
+  void begin(std::uint64_t /*now_ns*/) override {
+    left = 0;
+    stopped = false;
+  }
+  void stop() override { stopped = true; }
+  int left = 0;
+  bool waits = false;
+  bool stopped = false;
+};
+
+constexpr ParameterSpec kEchoParameters[] = {{.name = "waits", .max = 1}};
+
+std::expected<std::unique_ptr<OperatorCode>, kernel::NamedError> make_echo(const Parameters& parameters) {
+  auto code = std::make_unique<EchoCode>();
+  code->waits = parameters.integer("waits") != 0;
+  return code;
+}
+
 constexpr OperatorKind kKinds[] = {
+    {.name = "echo",
+     .help = "",
+     .min_inputs = 1,
+     .max_inputs = 1,
+     .min_outputs = 1,
+     .max_outputs = 1,
+     .parameters = kEchoParameters,
+     .make = make_echo},
     {.name = "source", .help = "", .max_outputs = 8, .parameters = kParameters, .make = make_code},
     {.name = "pass",
      .help = "",
@@ -309,6 +352,59 @@ TEST_F(RunnerTest, stop_and_drain) {
   threads::run_until_idle();
   expect_end(RunEnd::Stopped);
   EXPECT_EQ(runner->stop().error().name, "graph-not-running");
+}
+
+TEST_F(RunnerTest, one_that_goes_on_takes_the_next_input_when_it_has_sent_all) {
+  channel(1);
+  channel(2, 1);
+  add("source", "source", {}, {1});
+  Operator& echo = add("echo", "echo", {1}, {2});
+  Operator& end = add("end", "pass", {2}, {});
+  start(10);
+  threads::run_until_idle();
+  expect_end(RunEnd::Finished);
+  EXPECT_EQ(echo.metrics().executions, 30U);
+  EXPECT_EQ(end.metrics().executions, 30U);
+  EXPECT_EQ(graph->find_channel(1)->metrics().received, 10U);
+  EXPECT_EQ(graph->find_channel(2)->metrics().high_water, 1U);
+  EXPECT_GE(echo.latency().min(), 1000U);  // of the inputs that it had
+}
+
+TEST_F(RunnerTest, one_that_cannot_go_on_is_part_of_a_deadlock) {
+  channel(1);
+  channel(2, 1);
+  channel(3, 1);
+  add("source", "source", {}, {1, 3});
+  add("echo", "echo", {1}, {2});
+  add("both", "pass", {2, 3}, {});
+  start(1);
+  threads::run_until_idle();
+  // It has nothing in its input any more, and a tensor to send; nobody will take the one before.
+  expect_end(RunEnd::Starved, "operator 'both' waits for channel 3, which 'source' will not fill");
+}
+
+TEST_F(RunnerTest, one_that_waits_for_somebody_else_is_told_to_stop) {
+  channel(1);
+  channel(2);
+  add("source", "source", {}, {1});
+  Operator& echo = add("echo", "echo", {1}, {2}, {.parameters = {{"waits", "1"}}});
+  add("end", "pass", {2}, {});
+  start(10);
+  do_in_thread([&] {
+    threads::sleep_for(kMs);
+    EXPECT_EQ(echo.metrics().executions, 2U);
+    EXPECT_TRUE(runner->stop());
+  });
+  threads::run_until_idle();
+  expect_end(RunEnd::Stopped);
+  start(10);  // nothing is left of it
+  do_in_thread([&] {
+    threads::sleep_for(kMs);
+    EXPECT_TRUE(runner->stop());
+  });
+  threads::run_until_idle();
+  expect_end(RunEnd::Stopped);
+  EXPECT_EQ(echo.metrics().executions, 4U);
 }
 
 TEST_F(RunnerTest, nothing_happens_while_it_is_paused) {

@@ -88,12 +88,20 @@ class Operator {
   [[nodiscard]] const Parameters& parameters() const { return parameters_; }
   [[nodiscard]] bool is_source() const { return inputs_.empty(); }
   [[nodiscard]] OperatorCode& code() const { return *code_; }
+  /// Its next execution needs no inputs.
+  [[nodiscard]] bool goes_on() const { return firing_.goes_on_; }
 
   [[nodiscard]] OperatorMetrics metrics() const;
   /// Processor time of each execution.
   [[nodiscard]] const kernel::Histogram& execution_time() const { return execution_time_; }
   /// From when the oldest data that an execution used came into the graph (TensorInfo::timestamp_ns) to its end.
   [[nodiscard]] const kernel::Histogram& latency() const { return latency_; }
+
+  /// A run begins.
+  void begin(std::uint64_t now_ns) {
+    firing_.goes_on_ = false;
+    code_->begin(now_ns);
+  }
 
   // ---- for the executor, in the thread that runs the operator
 
@@ -160,9 +168,11 @@ class Operator {
 // An execution is these, inline: calling each other, they and what they return took 150 of 595 instructions.
 
 [[gnu::always_inline]] inline Operator::Obstacle Operator::obstacle() const {
-  for (Channel* const input : inputs_) {
-    if (!input->has_element()) {
-      return {.channel = input, .is_full = false};
+  if (!firing_.goes_on_) {
+    for (Channel* const input : inputs_) {
+      if (!input->has_element()) {
+        return {.channel = input, .is_full = false};
+      }
     }
   }
   for (Channel* const output : outputs_) {
@@ -197,8 +207,13 @@ class Operator {
 }
 
 [[gnu::always_inline]] inline kernel::Outcome Operator::fire(std::uint64_t now_ns, Fired& fired) {
-  fired = {.oldest_ns = is_source() ? now_ns : ~std::uint64_t{0}};
-  take_inputs(fired);
+  if (firing_.goes_on_) {
+    fired = {.oldest_ns = firing_.data_from_ns_};  // that of the inputs that it had
+    firing_.goes_on_ = false;
+  } else {
+    fired = {.oldest_ns = is_source() ? now_ns : ~std::uint64_t{0}};
+    take_inputs(fired);
+  }
   firing_.now_ns_ = now_ns;
   firing_.data_from_ns_ = fired.oldest_ns;
   firing_.finished_ = false;

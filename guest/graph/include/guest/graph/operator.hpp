@@ -5,7 +5,8 @@
 //
 // An operator fires when there is a tensor in each of its input channels and room in each of its output channels that
 // blocks: it takes one of each input, computes, and sends at most one to each output. So it never waits in the middle,
-// and what it does depends on its inputs only. Sources have no inputs; they say themselves when they are ready.
+// and what it does depends on its inputs only. One that has more to send goes on: it fires again when there is room in
+// its outputs, before it takes other inputs. Sources have no inputs; they say themselves when they are ready.
 #pragma once
 
 #include <cstdint>
@@ -107,6 +108,9 @@ class OperatorCode {
   [[nodiscard]] virtual std::uint64_t ready_at(std::uint64_t /*now_ns*/) { return kNow; }
   /// A run begins: forgets what the last one left, but for what was configured.
   virtual void begin(std::uint64_t /*now_ns*/) {}
+  /// The run is about to end: a fire() that waits for somebody outside of the graph returns soon, and what it sends
+  /// does not matter. In the control loop's thread, while fire() may be under way in its own; once or more.
+  virtual void stop() {}
 };
 
 /// What an operator has and gives while it fires. One for all executions of an operator: there is much to make and to
@@ -143,6 +147,9 @@ class Firing {
   TensorRef& output(std::size_t port) { return outputs_.at(port); }
   /// Of a source: this was the last time.
   void finish() { finished_ = true; }
+  /// Of an operator with inputs: there is more to send. It fires again when there is room, and without inputs then;
+  /// its tensors are as old as those that it had. It keeps none of them: a run may end at any time.
+  void go_on() { goes_on_ = true; }
 
  private:
   friend class Operator;
@@ -167,6 +174,7 @@ class Firing {
   Ports inputs_;
   Ports outputs_;
   bool finished_ = false;
+  bool goes_on_ = false;  ///< from one execution to the next
 };
 
 inline void Firing::send(std::size_t port, TensorRef tensor) {

@@ -18,7 +18,7 @@ class GraphRunner {
   void begin() {
     finished_ = 0;
     for (Operator* const each : graph_.operators()) {
-      each->code().begin(now_ns_);
+      each->begin(now_ns_);
     }
   }
 
