@@ -346,6 +346,9 @@ class ScenarioReader final : private PropertyReader {
         return fail("tree-bad-value", "task {}: there is no server {}", i, *out_.tasks[i].server);
       }
     }
+    if (out_.llm.server && *out_.llm.server >= out_.servers.size()) {
+      return fail("tree-bad-value", "/{}: there is no server {}", std::string_view(names::kLlmNode), *out_.llm.server);
+    }
     return {};
   }
 
@@ -400,9 +403,13 @@ void BootConfig::reset() {
   static_cast<BootValues&>(*this) = {};
   servers.clear();
   tasks.clear();
+  llm.wanted = false;
   llm.public_key.reset();
   llm.allow_unsigned = false;
   llm.models.clear();
+  llm.server.reset();
+  llm.limits = {};
+  llm.classes.clear();
 }
 
 Outcome read_scenario_tree(std::span<const std::byte> tree, BootConfig& out) {

@@ -103,7 +103,7 @@ int write_tree(std::vector<std::byte>& buffer, const Scenario& scenario, const R
   tree.end();
   if (scenario.scheduler != Scheduler{} || !scenario.tasks.empty()) write_scheduler(tree, scenario);
   write_graphs(tree, scenario);
-  write_llm(tree, scenario.llm);
+  write_llm(tree, scenario.llm, scenario.scheduler.servers);
   tree.end();
   return tree.finish();
 }

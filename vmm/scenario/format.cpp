@@ -227,7 +227,9 @@ TypePtr<Scenario> make_scenario_type() {
           option("schemas", &Scenario::schemas, schemas_type(), "What tensors mean, by name, for graphs."),
           option("graphs", &Scenario::graphs, graphs_type(),
                  "Dataflow graphs. A machine that cannot build one refuses to start."),
-          option("llm", &Scenario::llm, llm_type(), "Models, and who is trusted to sign them (docs/models.md)."),
+          option("llm", &Scenario::llm, llm_type(),
+                 "Models, who is trusted to sign them (docs/models.md), and the service that runs them "
+                 "(docs/llm.md)."),
           option("steps", &Scenario::steps, list<Step>(std::make_shared<StepType>(), 0, 1000),
                  "Control requests, in this order. Without any, the machine runs until it is stopped."),
           option("expect", &Scenario::expect, expect_type(), "What must hold when the steps are done."),
@@ -236,6 +238,7 @@ TypePtr<Scenario> make_scenario_type() {
       [](Problems& problems, const std::string& /*key*/, const Node& node, Scenario& scenario) {
         check_tasks(problems, node, scenario);
         check_graphs(problems, node, scenario);
+        check_llm_server(problems, node, scenario);
       });
 }
 

@@ -6,7 +6,7 @@
 
 namespace vmm::scenario {
 
-/// Nothing where the scenario says nothing of models.
-void write_llm(TreeWriter& tree, const Llm& llm);
+/// Nothing where the scenario says nothing of models. `servers`: the scheduler's, of which llm.server is one.
+void write_llm(TreeWriter& tree, const Llm& llm, const std::vector<Server>& servers);
 
 }  // namespace vmm::scenario

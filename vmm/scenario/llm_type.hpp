@@ -1,4 +1,4 @@
-// The option llm: models, and who signs them.
+// The option llm: models, who signs them, and the limits of the service that runs them.
 #pragma once
 
 #include "types.hpp"
@@ -7,6 +7,9 @@
 namespace vmm::scenario {
 
 TypePtr<Llm> llm_type();
+
+/// That of the service is one of the scheduler's.
+void check_llm_server(Problems& problems, const Node& root, const Scenario& scenario);
 
 /// What is wrong with 64 hexadecimal digits as a public key of Ed25519; empty: nothing.
 std::string public_key_problem(const std::string& digits);

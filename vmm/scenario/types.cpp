@@ -292,6 +292,7 @@ TypePtr<T> integer(std::int64_t min, std::int64_t max) {
 }
 template TypePtr<unsigned> integer(std::int64_t, std::int64_t);
 template TypePtr<int> integer(std::int64_t, std::int64_t);
+template TypePtr<std::uint64_t> integer(std::int64_t, std::int64_t);
 
 TypePtr<bool> boolean() { return std::make_shared<BoolType>(); }
 

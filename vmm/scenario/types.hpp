@@ -73,6 +73,7 @@ TypePtr<T> integer(std::int64_t min, std::int64_t max);
 
 extern template TypePtr<unsigned> integer(std::int64_t, std::int64_t);
 extern template TypePtr<int> integer(std::int64_t, std::int64_t);
+extern template TypePtr<std::uint64_t> integer(std::int64_t, std::int64_t);
 
 TypePtr<bool> boolean();
 

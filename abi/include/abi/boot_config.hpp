@@ -150,12 +150,54 @@ inline constexpr char kAllowUnsigned[] = "allow-unsigned";  ///< empty property
 /// kItemName: NAME of the files NAME.gguf and, unless it is unsigned, NAME.sig in kModelsFolder.
 inline constexpr char kModelNode[] = "model@";
 inline constexpr char kMinRevision[] = "min-revision";  ///< u32, at least 1; absent: any
+inline constexpr char kLoad[] = "load";  ///< empty property: with the machine; absent: when it is asked for
 inline constexpr char kModelsFolder[] = "models/";
 inline constexpr char kModelEnding[] = ".gguf";
 inline constexpr char kSignatureEnding[] = ".sig";
 inline constexpr std::size_t kPublicKeyBytes = 32;
 inline constexpr std::size_t kMaxModels = 16;
 inline constexpr std::size_t kMaxModelName = 32;  ///< without folder and ending
+
+/// Limits of the service that answers requests to models, properties of /llm (docs/llm.md). u32 unless it is said;
+/// absent: the service's default. kPeriodNs, u64: that of the budgets. kTaskServer, u32: N of the server that its
+/// thread runs in; absent: best effort.
+inline constexpr char kRequests[] = "requests";
+inline constexpr char kRequestsPerOwner[] = "requests-per-owner";
+inline constexpr char kQueue[] = "queue";
+inline constexpr char kInFlight[] = "in-flight";
+inline constexpr char kStreamChunks[] = "stream-chunks";
+inline constexpr char kPromptBytes[] = "prompt-bytes";
+inline constexpr char kStepTokens[] = "step-tokens";
+inline constexpr char kSessions[] = "sessions";
+inline constexpr char kSessionBytes[] = "session-bytes";  ///< u64
+inline constexpr char kHoldPeriods[] = "hold-periods";
+inline constexpr char kTokensPerPeriod[] = "tokens-per-period";  ///< u64; 0: any number
+inline constexpr char kCyclesPerPeriod[] = "cycles-per-period";  ///< u64; 0: any number
+inline constexpr std::uint32_t kMaxRequests = 256;
+inline constexpr std::uint32_t kMinStreamChunks = 32;
+inline constexpr std::uint32_t kMaxStreamChunks = 4096;
+inline constexpr std::uint32_t kMaxPromptBytes = 256 * 1024;
+inline constexpr std::uint32_t kMaxStepTokens = 512;
+inline constexpr std::uint32_t kMaxSessions = 64;
+inline constexpr std::uint64_t kMaxSessionBytes = std::uint64_t{1} << 40;
+inline constexpr std::uint64_t kMinLlmPeriodNs = 1'000'000;
+inline constexpr std::uint64_t kMaxLlmPeriodNs = 1'000'000'000'000;
+inline constexpr std::uint32_t kMaxHoldPeriods = 64;
+inline constexpr std::uint64_t kMaxTokensPerPeriod = std::uint64_t{1} << 48;
+inline constexpr std::uint64_t kMaxCyclesPerPeriod = std::uint64_t{1} << 62;
+
+/// In /llm: a node "class@N" for each class of clients, class 0 being that of all who are in no other. kItemName, to
+/// kMaxClassName bytes; kTokensPerPeriod, kInFlight: its own limits, 0 or absent: none.
+inline constexpr char kClassNode[] = "class@";
+/// Strings one after the other, each ended by a NUL: "shell", "control", "graphs", "tasks", "token:NAME".
+inline constexpr char kMembers[] = "members";
+inline constexpr std::size_t kMaxClasses = 8;
+inline constexpr std::size_t kMaxClassName = 16;
+inline constexpr std::size_t kMaxMembers = 8;       ///< of a class
+inline constexpr std::size_t kMaxMemberBytes = 40;  ///< of each, without its NUL
+inline constexpr const char* kMemberKinds[] = {"shell", "control", "graphs", "tasks"};
+inline constexpr char kTokenMember[] = "token:";
+inline constexpr std::size_t kMaxMemberToken = 32;
 
 /// vsock ports of the test services (RFC 862, RFC 863, RFC 864).
 inline constexpr std::uint32_t kEchoPort = 7;

@@ -156,7 +156,7 @@ TreeNode with_models() {
   TreeNode& llm = root.add("llm");
   llm.set("public-key", ByteVector(32, 0xEE)).set("allow-unsigned", {});
   llm.add("model@0").set("name", text("tiny"));
-  llm.add("model@1").set("name", text("other-1.2")).set("min-revision", testing::cells({7}));
+  llm.add("model@1").set("name", text("other-1.2")).set("min-revision", testing::cells({7})).set("load", {});
   return root;
 }
 
@@ -173,8 +173,43 @@ TEST(ScenarioTree, models_are_read) {
   EXPECT_EQ(config.llm.models[0].min_revision, 0U);
   EXPECT_EQ(config.llm.models[1].name.view(), "other-1.2");
   EXPECT_EQ(config.llm.models[1].min_revision, 7U);
+  EXPECT_TRUE(!config.llm.models[0].load && config.llm.models[1].load);
+  EXPECT_TRUE(config.llm.wanted && !config.llm.server && !config.llm.limits.queue);
   ASSERT_TRUE(read_scenario_tree(TreeBlob(scenario()).bytes(), config));
-  EXPECT_TRUE(config.llm.models.empty() && !config.llm.public_key && !config.llm.allow_unsigned);
+  EXPECT_TRUE(config.llm.models.empty() && !config.llm.public_key && !config.llm.allow_unsigned && !config.llm.wanted);
+}
+
+/// A service with limits, in the second server, and two classes.
+TreeNode with_limits() {
+  TreeNode root = scheduled();
+  TreeNode& llm = root.add("llm");
+  llm.set("server", testing::cells({1})).set("in-flight", testing::cells({2})).set("queue", testing::cells({3}));
+  llm.set("period-ns", testing::cells({0, 5'000'000})).set("tokens-per-period", testing::cells({1, 0}));
+  llm.add("class@0").set("name", text("rest"));
+  llm.add("class@1")
+      .set("name", text("ours"))
+      .set("tokens-per-period", testing::cells({0, 9}))
+      .set("in-flight", testing::cells({1}))
+      .set("members", text(std::string("shell\0token:ac", 14)));
+  return root;
+}
+
+TEST(ScenarioTree, limits_of_the_llm_service_are_read) {
+  BootConfig config;
+  const Outcome outcome = read_scenario_tree(TreeBlob(with_limits()).bytes(), config);
+  ASSERT_TRUE(outcome) << describe(outcome);
+  EXPECT_EQ(config.llm.server, 1U);
+  EXPECT_EQ(config.llm.limits.in_flight, 2U);
+  EXPECT_EQ(config.llm.limits.queue, 3U);
+  EXPECT_EQ(config.llm.limits.period_ns, 5'000'000U);
+  EXPECT_EQ(config.llm.limits.tokens_per_period, std::uint64_t{1} << 32);
+  EXPECT_FALSE(config.llm.limits.cycles_per_period);
+  ASSERT_EQ(config.llm.classes.size(), 2U);
+  EXPECT_TRUE(config.llm.classes[0].members.empty());
+  EXPECT_EQ(config.llm.classes[1].tokens_per_period, 9U);
+  ASSERT_EQ(config.llm.classes[1].members.size(), 2U);
+  EXPECT_EQ(config.llm.classes[1].members[0].view(), "shell");
+  EXPECT_EQ(config.llm.classes[1].members[1].view(), "token:ac");
 }
 
 struct TreeBreakage {
@@ -270,6 +305,44 @@ const TreeBreakage kModelTreeBreakages[] = {
      "tree-bad-value: 'min-revision' of a model is 0: expected 1 to 4294967295"},
     {"too_many", add_models, "tree-bad-value: more than 16 nodes in /llm"},
 };
+class LimitsTreeBreakage : public ::testing::TestWithParam<TreeBreakage> {};
+
+TEST_P(LimitsTreeBreakage, is_refused_by_name) {
+  TreeNode root = with_limits();
+  GetParam().change(root.at("llm"));
+  EXPECT_EQ(tree_error(root), GetParam().error);
+}
+
+void set_members(TreeNode& llm, const std::string& members) {
+  llm.at("class@0").set("members", ByteVector(members.begin(), members.end()));
+}
+
+const TreeBreakage kLimitsTreeBreakages[] = {
+    {"no_such_server", [](TreeNode& r) { r.set("server", testing::cells({2})); },
+     "tree-bad-value: /llm: there is no server 2"},
+    {"none_in_flight", [](TreeNode& r) { r.set("in-flight", testing::cells({0})); },
+     "tree-bad-value: 'in-flight' of /llm is 0: expected 1 to 256"},
+    {"period_too_short", [](TreeNode& r) { r.set("period-ns", testing::cells({0, 999'999})); },
+     "tree-bad-value: 'period-ns' of /llm is 999999: expected 1000000 to 1000000000000"},
+    {"tokens_in_four_bytes", [](TreeNode& r) { r.set("tokens-per-period", testing::cells({1})); },
+     "tree-bad-value: 'tokens-per-period' of /llm (4 bytes): expected 8 bytes"},
+    {"class_without_name", [](TreeNode& r) { r.at("class@1").remove("name"); },
+     "tree-missing-property: 'name' of class 1"},
+    {"class_twice", [](TreeNode& r) { r.at("class@1").set("name", text("rest")); },
+     "tree-duplicate: two classes are 'rest'"},
+    {"class_out_of_order", [](TreeNode& r) { r.add("class@3"); },
+     "tree-unknown-node: 'class@3' in /llm, expected 'class@2'"},
+    {"member_in_two_classes", [](TreeNode& r) { set_members(r, std::string("tasks\0shell", 12)); },
+     "tree-duplicate: 'shell' is in two classes, or twice in one"},
+    {"member_of_no_kind", [](TreeNode& r) { set_members(r, std::string("guests", 7)); },
+     "tree-bad-value: 'members' of a class (7 bytes): expected 'shell', 'control', 'graphs', 'tasks' or 'token:' and 1 "
+     "to 32 visible characters"},
+    {"member_without_end", [](TreeNode& r) { set_members(r, "tasks"); },
+     "tree-bad-value: 'members' of a class (5 bytes): expected texts, each ended by a NUL"},
+};
+INSTANTIATE_TEST_SUITE_P(Limits, LimitsTreeBreakage, ::testing::ValuesIn(kLimitsTreeBreakages),
+                         [](const auto& test) { return std::string(test.param.label); });
+
 INSTANTIATE_TEST_SUITE_P(Models, ModelTreeBreakage, ::testing::ValuesIn(kModelTreeBreakages),
                          [](const auto& test) { return std::string(test.param.label); });
 

@@ -66,6 +66,24 @@ TEST(LlmKey, mistakes_are_named_with_their_place) {
   EXPECT_EQ(error_of("llm: {budget: 1}").substr(0, 47), "/a/b/s.yaml:2:7: llm: found the unknown key \"bu");
 }
 
+TEST(LlmKey, mistakes_in_limits_are_named) {
+  EXPECT_EQ(error_of("llm: {server: a}"),
+            "/a/b/s.yaml:2:15: llm.server: found \"a\", allowed: the name of one of scheduler.servers");
+  EXPECT_EQ(
+      error_of("llm: {classes: [{name: a, members: [shell]}, {name: b, members: [tasks, shell]}]}"),
+      "/a/b/s.yaml:2:73: llm.classes[1].members[1]: found \"shell\", allowed: each in one class (it is in \"a\")");
+  EXPECT_EQ(error_of("llm: {classes: [{name: a}, {name: a}]}"),
+            "/a/b/s.yaml:2:35: llm.classes[1].name: found \"a\", allowed: a name of its own (line 2 has this one)");
+  EXPECT_EQ(error_of("llm: {classes: [{name: a, members: [guests]}]}"),
+            "/a/b/s.yaml:2:37: llm.classes[0].members[0]: found \"guests\", allowed: shell, control, graphs, tasks, or "
+            "token:NAME, at most 40 bytes");
+  EXPECT_EQ(
+      error_of("llm: {period: 999us}"),
+      "/a/b/s.yaml:2:15: llm.period: found \"999us\", allowed: a duration from 1ms to 1000s, with the unit ns, us, "
+      "ms or s");
+  EXPECT_EQ(error_of("llm: {prompt_bytes: 16}").substr(0, 49), "/a/b/s.yaml:2:21: llm.prompt_bytes: found 16, all");
+}
+
 class LlmFilesTest : public ::testing::Test {
  protected:
   LlmFilesTest() { EXPECT_NE(mkdtemp(folder_.data()), nullptr); }

@@ -112,7 +112,18 @@ class Generator {
     for (std::uint64_t i = number(0, 3); i > 0; --i) {
       llm.models.push_back({.file = "/m/model" + std::to_string(i) + ".gguf"});
       if (coin()) llm.models.back().min_revision = static_cast<unsigned>(number(1, 0xffff'ffff));
+      llm.models.back().load = coin();
     }
+    llm.requests = static_cast<unsigned>(number(1, 256));
+    llm.in_flight = static_cast<unsigned>(number(1, llm.requests));
+    llm.queue = static_cast<unsigned>(number(1, llm.requests));
+    llm.requests_per_owner = static_cast<unsigned>(number(1, llm.requests));
+    llm.prompt_bytes = number(1, 256 << 10);
+    llm.session_bytes = number(0, 1 << 30);
+    llm.period = std::chrono::nanoseconds(number(1'000'000, 1'000'000'000'000));
+    llm.tokens_per_period = number(0, 1 << 20);
+    llm.cycles_per_period = number(0, std::uint64_t{1} << 62);
+    if (coin()) llm.classes = {{.name = "rest"}, {.name = "ours", .in_flight = 1, .members = {"shell", "token:a:b"}}};
     return llm;
   }
   std::chrono::milliseconds duration() {

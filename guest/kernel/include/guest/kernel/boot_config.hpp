@@ -61,13 +61,45 @@ using PackageKey = std::array<std::uint8_t, abi::boot_config::kPublicKeyBytes>;
 struct ModelConfig {
   FixedText<abi::boot_config::kMaxModelName> name;
   std::uint32_t min_revision = 0;  ///< 0: any
+  bool load = false;               ///< with the machine
 };
 
-/// Models, and who is trusted to sign them (docs/models.md).
+/// Clients of the LLM service that share limits; 0: none of their own.
+struct LlmClassConfig {
+  using Member = FixedText<abi::boot_config::kMaxMemberBytes>;
+
+  FixedText<abi::boot_config::kMaxClassName> name;
+  std::uint64_t tokens_per_period = 0;
+  std::uint32_t in_flight = 0;
+  BoundedArray<Member, abi::boot_config::kMaxMembers> members;
+};
+
+/// Limits of the LLM service (docs/llm.md). Absent: its default.
+struct LlmLimits {
+  std::optional<std::uint32_t> in_flight;
+  std::optional<std::uint32_t> queue;
+  std::optional<std::uint32_t> requests;
+  std::optional<std::uint32_t> requests_per_owner;
+  std::optional<std::uint32_t> prompt_bytes;
+  std::optional<std::uint32_t> stream_chunks;
+  std::optional<std::uint32_t> step_tokens;
+  std::optional<std::uint32_t> sessions;
+  std::optional<std::uint64_t> session_bytes;
+  std::optional<std::uint64_t> period_ns;
+  std::optional<std::uint64_t> tokens_per_period;
+  std::optional<std::uint64_t> cycles_per_period;
+  std::optional<std::uint32_t> hold_periods;
+};
+
+/// Models, who is trusted to sign them (docs/models.md), and the service that runs them.
 struct LlmConfig {
+  bool wanted = false;                   ///< the scenario says something of models: there is a service
   std::optional<PackageKey> public_key;  ///< absent: nobody
   bool allow_unsigned = false;
   BoundedArray<ModelConfig, abi::boot_config::kMaxModels> models;
+  std::optional<std::uint32_t> server;  ///< index of the one that it runs in; absent: best effort
+  LlmLimits limits;
+  BoundedArray<LlmClassConfig, abi::boot_config::kMaxClasses> classes;
 };
 
 /// Single values. Defaults are those of a boot without an initrd.
@@ -85,7 +117,7 @@ struct BootValues {
   bool manual_start = false;                                     ///< servers and tasks wait for `det on`
 };
 
-/// All of it. Some 60 KiB, most of them arguments of programs: not for stacks.
+/// All of it. Some 65 KiB, most of them arguments of programs: not for stacks.
 struct BootConfig : BootValues {
   BoundedArray<ServerConfig, abi::boot_config::kMaxServers> servers;
   BoundedArray<TaskConfig, abi::boot_config::kMaxTasks> tasks;
@@ -95,7 +127,7 @@ struct BootConfig : BootValues {
   /// read.
   void reset();
 };
-static_assert(sizeof(BootConfig) < std::size_t{64} * 1024);
+static_assert(sizeof(BootConfig) < std::size_t{68} * 1024);
 
 /// Reads a scenario tree. Every node and property must be known and of the right form. `tree` is 8-byte aligned.
 /// `out` is overwritten; on an error it holds the defaults. Errors:

@@ -239,16 +239,41 @@ struct Graph {
 struct Model {
   std::string file;                           ///< path of the model; absolute once it is loaded
   std::optional<unsigned> min_revision = {};  ///< older ones are refused; absent: any
+  bool load = true;                           ///< with the machine; else when it is asked for
   std::string place = {};                     ///< where `file` is said, for messages
   bool operator==(const Model&) const = default;
 };
 
-/// Models, and who is trusted to sign them.
+/// Clients of the LLM service that share limits; 0: none of their own.
+struct LlmClass {
+  std::string name;
+  std::uint64_t tokens_per_period = 0;
+  unsigned in_flight = 0;
+  std::vector<std::string> members = {};  ///< "shell", "control", "graphs", "tasks", "token:NAME"
+  bool operator==(const LlmClass&) const = default;
+};
+
+/// Models, who is trusted to sign them, and the limits of the service that runs them (docs/llm.md).
 struct Llm {
   std::string public_key = {};       ///< 64 hexadecimal digits; empty: nobody
   std::string public_key_file = {};  ///< while the file is read: of a file that has them; then empty
   bool allow_unsigned = false;
   std::vector<Model> models = {};
+  std::string server = {};  ///< one of the scheduler's; empty: best effort
+  unsigned in_flight = 4;
+  unsigned queue = 32;
+  unsigned requests = 64;
+  unsigned requests_per_owner = 16;
+  std::uint64_t prompt_bytes = 16ull << 10;
+  unsigned stream_chunks = 64;
+  unsigned step_tokens = 32;
+  unsigned sessions = 8;
+  std::uint64_t session_bytes = 64ull << 20;
+  std::chrono::nanoseconds period{1'000'000'000};
+  std::uint64_t tokens_per_period = 0;  ///< 0: any number
+  std::uint64_t cycles_per_period = 0;  ///< 0: any number
+  unsigned hold_periods = 8;
+  std::vector<LlmClass> classes = {};
   bool operator==(const Llm&) const = default;
 };
 
