@@ -111,6 +111,17 @@ std::expected<WaitResult, NamedError> Service::wait(OwnerId owner, RequestId id,
   }
 }
 
+RequestId Service::latest(OwnerId owner) {
+  const MutexGuard guard(mutex_);
+  RequestId last = 0;
+  for (const RequestSlot& slot : all_requests()) {
+    if (slot.status.caller.owner == owner && !slot.released) {
+      last = std::max(last, slot.status.id);
+    }
+  }
+  return last;
+}
+
 std::size_t Service::list(OwnerId owner, std::span<RequestStatus> out) {
   const MutexGuard guard(mutex_);
   std::size_t count = 0;

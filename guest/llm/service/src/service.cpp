@@ -97,7 +97,7 @@ AuditEntry model_entry(AuditOperation operation, const Caller& caller, std::stri
 std::uint64_t service_now_ns() { return threads::dispatcher().timers().clock().now_ns(); }
 
 Service::Service(npu::Npu& npu, const ServiceOptions& options, Audit& audit, kernel::WorkItem* changed)
-    : npu_(npu), options_(options), audit_(audit), changed_(changed) {
+    : npu_(npu), options_(options), audit_(audit), changed_(changed), cycle_limit_(options.cycles_per_period) {
   const TokenBudget::Options budget = {
       .limit = options.tokens_per_period, .period_ns = options.period_ns, .hold_periods = options.hold_periods};
   budget_ = TokenBudget(budget);
@@ -289,6 +289,40 @@ BudgetStatus Service::class_budget(std::uint32_t client_class) {
   kernel::require(client_class < options_.classes.size(), "the budget of a class that does not exist");
   const MutexGuard guard(mutex_);
   return status_of(class_budgets_[client_class]);
+}
+
+CycleStatus Service::cycles() {
+  const MutexGuard guard(mutex_);
+  static_cast<void>(cycles_again_at(service_now_ns()));  // the period of now
+  return {.limit = cycle_limit_, .used = cycle_limit_ == 0 ? 0 : cycles_used_};
+}
+
+Outcome Service::set_budget(const NewBudget& budget) {
+  if (budget.client_class && (*budget.client_class >= options_.classes.size() || budget.cycles_per_period)) {
+    return kernel::fail("llm-bad-option", "class {}, expected one below {}, and no cycles of it", *budget.client_class,
+                        options_.classes.size());
+  }
+  ServiceOptions wanted = options_;
+  wanted.tokens_per_period = budget.tokens_per_period.value_or(0);
+  if (Outcome checked = check(wanted); !checked) {
+    return checked;
+  }
+  const MutexGuard guard(mutex_);
+  if (budget.tokens_per_period) {
+    TokenBudget& changed = budget.client_class ? class_budgets_[*budget.client_class] : budget_;
+    changed.set_limit(*budget.tokens_per_period);
+  }
+  if (budget.cycles_per_period) {
+    const std::uint64_t now = service_now_ns();
+    static_cast<void>(cycles_again_at(now));
+    if (cycle_limit_ == 0) {  // nothing was counted off period by period
+      cycle_period_ = now / options_.period_ns;
+      cycles_used_ = 0;
+    }
+    cycle_limit_ = *budget.cycles_per_period;
+  }
+  work_.notify_one();
+  return {};
 }
 
 }  // namespace guest::llm

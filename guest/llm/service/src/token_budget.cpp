@@ -51,19 +51,15 @@ std::optional<TokenBudget::TooMany> TokenBudget::check(std::uint64_t now_ns, std
 std::uint64_t TokenBudget::reserve(std::uint64_t now_ns, std::uint64_t tokens) {
   roll(now_ns);
   const std::uint64_t end = period_ + options_.hold_periods;
-  if (options_.limit != 0) {
-    reserved_until(end) += tokens;
-  }
+  reserved_until(end) += tokens;
   return end;
 }
 
 bool TokenBudget::use(std::uint64_t now_ns, std::uint64_t end) {
   roll(now_ns);
-  if (options_.limit == 0) {
-    return true;
-  }
   if (end <= period_) {
-    return false;
+    used_ += options_.limit == 0 ? 1 : 0;
+    return options_.limit == 0;
   }
   kernel::require(reserved_until(end) > 0, "a token is used that nobody has reserved");
   --reserved_until(end);
@@ -73,7 +69,7 @@ bool TokenBudget::use(std::uint64_t now_ns, std::uint64_t end) {
 
 void TokenBudget::give_back(std::uint64_t now_ns, std::uint64_t end, std::uint64_t tokens) {
   roll(now_ns);
-  if (options_.limit == 0 || end <= period_) {
+  if (end <= period_) {
     return;
   }
   kernel::require(reserved_until(end) >= tokens, "more tokens are given back than were reserved");

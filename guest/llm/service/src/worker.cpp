@@ -103,19 +103,19 @@ std::uint64_t Service::budget_end_ns(const RequestSlot& slot) const {
 
 /// When a step may run again: now, or the beginning of a period.
 std::uint64_t Service::cycles_again_at(std::uint64_t now_ns) {
-  if (options_.cycles_per_period == 0) {
+  if (cycle_limit_ == 0) {
     return now_ns;
   }
   const std::uint64_t period = now_ns / options_.period_ns;
   const std::uint64_t passed = period - cycle_period_;
   cycle_period_ = period;
   // What was too much is of the periods that follow.
-  const bool all = passed > cycles_used_ / options_.cycles_per_period;
-  cycles_used_ = all ? 0 : cycles_used_ - passed * options_.cycles_per_period;
-  if (cycles_used_ < options_.cycles_per_period) {
+  const bool all = passed > cycles_used_ / cycle_limit_;
+  cycles_used_ = all ? 0 : cycles_used_ - passed * cycle_limit_;
+  if (cycles_used_ < cycle_limit_) {
     return now_ns;
   }
-  return (period + cycles_used_ / options_.cycles_per_period) * options_.period_ns;
+  return (period + cycles_used_ / cycle_limit_) * options_.period_ns;
 }
 
 /// Requests that run, of a class or of all. Those that nobody reads are not counted, or they would keep others waiting.

@@ -51,6 +51,19 @@ struct BudgetStatus {
   std::uint64_t reserved = 0;
 };
 
+/// Of the NPU's model.
+struct CycleStatus {
+  std::uint64_t limit = 0;  ///< in a period; 0: any number
+  std::uint64_t used = 0;   ///< more than the limit: of the periods that follow
+};
+
+/// Limits that are to be others; what is absent stays.
+struct NewBudget {
+  std::optional<std::uint32_t> client_class = {};  ///< of it, below options().classes.size(); else of the service
+  std::optional<std::uint64_t> tokens_per_period = {};
+  std::optional<std::uint64_t> cycles_per_period = {};  ///< of the service only
+};
+
 /// All calls in threads, at any time, except where it is said. A call holds the service's lock for as long as it needs
 /// to copy what it is given or gives; only load() and unload() wait for the NPU.
 class Service {
@@ -126,6 +139,8 @@ class Service {
   kernel::Outcome cancel(const Caller& caller, RequestId id);
   /// It is forgotten; one that has not finished is cancelled.
   kernel::Outcome release(const Caller& caller, RequestId id);
+  /// The owner's newest request that is not released; 0: it has none.
+  RequestId latest(OwnerId owner);
   /// The owner's requests that are not released, or with 0 everybody's, as many as fit, the oldest first. Returns how
   /// many there are.
   std::size_t list(OwnerId owner, std::span<RequestStatus> out);
@@ -137,6 +152,7 @@ class Service {
 
   // ---- What can be said of it
 
+  /// As it was made with. Budgets may be others by now.
   [[nodiscard]] const ServiceOptions& options() const { return options_; }
   StatisticsSnapshot statistics();
   /// Readers anywhere, at any time.
@@ -145,6 +161,9 @@ class Service {
   BudgetStatus budget();
   /// Below options().classes.size().
   BudgetStatus class_budget(std::uint32_t client_class);
+  CycleStatus cycles();
+  /// From now on; what requests were promised stays so. Error: llm-bad-option.
+  kernel::Outcome set_budget(const NewBudget& budget);
 
  private:
   struct Submission;
@@ -238,6 +257,7 @@ class Service {
   std::uint64_t turns_ = 0;
   TokenBudget budget_;
   std::array<TokenBudget, ServiceOptions::kMaxClasses> class_budgets_;
+  std::uint64_t cycle_limit_ = 0;
   std::uint64_t cycle_period_ = 0;
   std::uint64_t cycles_used_ = 0;  ///< beyond the limit: of the next periods
   StatisticsSnapshot totals_;

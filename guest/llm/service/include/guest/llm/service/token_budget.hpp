@@ -34,6 +34,8 @@ class TokenBudget {
   TokenBudget() = default;
   explicit TokenBudget(const Options& options) : options_(options) {}
 
+  /// Of all that is reserved from now on; what was promised stays so.
+  void set_limit(std::uint64_t limit) { options_.limit = limit; }
   /// Whether `tokens` can be reserved: if not, from when on.
   std::optional<TooMany> check(std::uint64_t now_ns, std::uint64_t tokens);
   /// Reserves what check() has just agreed to. Returns the first period that the reservation is not for any more.
