@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <charconv>
 #include <system_error>
 
@@ -49,6 +50,35 @@ bool is_choice(std::string_view choices, std::string_view value) {
   return false;
 }
 
+/// In thousandths; nothing: it is none, has more than three places, or is larger than 10^9.
+std::optional<std::uint64_t> parse_decimal(std::string_view word) {
+  const std::size_t point = std::min(word.find('.'), word.size());
+  const std::string_view places = word.substr(std::min(point + 1, word.size()));
+  std::uint64_t value = 0;
+  if (point == 0 || point > 9 || places.size() > 3 || (point < word.size() && places.empty())) {
+    return std::nullopt;
+  }
+  const auto add_digits = [&value](std::string_view digits) {
+    return std::ranges::all_of(digits, [&value](char c) {
+      value = value * 10 + static_cast<std::uint64_t>(c - '0');
+      return c >= '0' && c <= '9';
+    });
+  };
+  if (!add_digits(word.substr(0, point)) || !add_digits(places)) {
+    return std::nullopt;
+  }
+  for (std::size_t i = places.size(); i < 3; ++i) {
+    value *= 10;
+  }
+  return value;
+}
+
+/// Thousandths, with all three places.
+void write_decimal(kernel::TextOutput& output, std::uint64_t thousandths) {
+  const std::uint64_t places = thousandths % 1000;
+  kernel::format_to(output, "{}.{}{}{}", thousandths / 1000, places / 100, places / 10 % 10, places % 10);
+}
+
 std::string_view type_name(CborType type) {
   switch (type) {
     case CborType::Unsigned:
@@ -73,7 +103,7 @@ std::string_view type_name(CborType type) {
 }  // namespace
 
 std::string_view to_string(ArgumentType type) {
-  constexpr std::string_view kNames[] = {"integer", "bool", "text", "text-or-bytes", "choice", "words"};
+  constexpr std::string_view kNames[] = {"integer", "bool", "text", "text-or-bytes", "choice", "decimal", "words"};
   return kNames[static_cast<std::size_t>(type)];
 }
 
@@ -122,6 +152,22 @@ std::expected<void, Refusal> Arguments::set_number(std::size_t index, std::uint6
   return {};
 }
 
+/// Thousandths as people write them: "0.8", "1".
+std::expected<void, Refusal> Arguments::set_decimal(std::size_t index, std::string_view word) {
+  const ArgumentSpec& spec = specs_[index];
+  const auto value = parse_decimal(word);
+  if (!value || *value < spec.min || *value > spec.max) {
+    kernel::FixedText<48> range;
+    write_decimal(range, spec.min);
+    range.write(" to ");
+    write_decimal(range, spec.max);
+    return refuse(error::kBadArgument, spec.name, "{}: found '{}', allowed: {}, with at most three places", spec.name,
+                  escaped(word.substr(0, 32)), range.view());
+  }
+  slots_[index] = {.given = true, .is_bytes = false, .number = *value, .text = {}};
+  return {};
+}
+
 std::expected<void, Refusal> Arguments::set_bool(std::size_t index, bool value) {
   slots_[index] = {.given = true, .is_bytes = false, .number = value ? 1U : 0U, .text = {}};
   return {};
@@ -139,6 +185,9 @@ std::expected<void, Refusal> Arguments::set_word(std::size_t index, std::string_
                     escaped(word.substr(0, 32)));
     }
     return set_bool(index, yes);
+  }
+  if (spec.type == ArgumentType::Decimal) {
+    return set_decimal(index, word);
   }
   if (spec.type != ArgumentType::Integer) {
     return set_text(index, word);
@@ -262,13 +311,22 @@ std::expected<void, Refusal> Arguments::set_value(std::size_t index, const CborV
         return set;
       }
       break;
+    case ArgumentType::Decimal:
+      if (value.type == CborType::Unsigned) {
+        kernel::FixedText<24> digits;
+        kernel::format_to(digits, "{}", value.number);
+        return set_decimal(index, digits.view());
+      }
+      break;
     default:
       break;
   }
   if (value.type != CborType::Text) {
-    return wrong_type(spec.type == ArgumentType::TextOrBytes ? "a text or bytes" : "a text");
+    return wrong_type(spec.type == ArgumentType::TextOrBytes ? "a text or bytes"
+                      : spec.type == ArgumentType::Decimal   ? "a text with a number, or an integer"
+                                                             : "a text");
   }
-  return set_text(index, value.text());
+  return spec.type == ArgumentType::Decimal ? set_decimal(index, value.text()) : set_text(index, value.text());
 }
 
 std::expected<Arguments, Refusal> Arguments::parse_map(std::span<const ArgumentSpec> specs,

@@ -1,5 +1,6 @@
 #include "graph_arguments.hpp"
 #include "handlers.hpp"
+#include "llm_commands.hpp"
 #include "metrics.hpp"
 #include "ml_commands.hpp"
 #include "npu_commands.hpp"
@@ -273,12 +274,25 @@ constexpr Command kTable[] = {
      .arguments = {},
      .rights = Rights::Observe,
      .handler = handle_irq},
+    kLlmcancelCommand,
+    kLlmctlBudgetCommand,
+    kLlmctlListCommand,
+    kLlmctlLoadCommand,
+    kLlmctlStatusCommand,
+    kLlmctlUnloadCommand,
     {.name = "llmhash",
      .help = "the SHA-256 of a file of the boot archive",
      .details = "",
      .arguments = kLlmhash,
      .rights = Rights::Submit,
      .handler = handle_llmhash},
+    kLlminferCommand,
+    kLlmjsonCommand,
+    kLlmpollCommand,
+    kLlmreleaseCommand,
+    kLlmstatsCommand,
+    kLlmstreamCommand,
+    kLlmsummaryCommand,
     {.name = "llmverify",
      .help = "check the package of a model: its manifest and all that was signed",
      .details =

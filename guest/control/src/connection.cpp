@@ -310,7 +310,8 @@ void Connection::send_result(std::uint32_t id, std::span<const std::byte> result
   note_power_request();
 }
 
-void Connection::send_error(std::uint32_t id, std::string_view code, std::string_view message, std::string_view field) {
+void Connection::send_error(std::uint32_t id, std::string_view code, std::string_view message, std::string_view field,
+                            std::uint64_t fits_at_ns) {
   server_.counters_.count_error(code);
   audit(server_.services_, asked_, code);
   if (speaks_version0()) {
@@ -319,18 +320,24 @@ void Connection::send_error(std::uint32_t id, std::string_view code, std::string
     return send_line(line.view());
   }
   CborWriter writer = body_writer();
-  writer.map(field.empty() ? 3 : 4);
-  writer.entry("status", "error");
-  writer.entry("code", code);
-  writer.entry("message", message);
+  ResultMap map(writer);
+  map.add("status", "error");
+  map.add("code", code);
+  map.add("message", message);
   if (!field.empty()) {
-    writer.entry("field", field);
+    map.add("field", field);
   }
+  if (fits_at_ns != 0) {
+    const std::uint64_t now_ns = server_.services_.clock.now_ns();
+    map.add("fits_at_ns", fits_at_ns);
+    map.add("fits_in_ns", fits_at_ns > now_ns ? fits_at_ns - now_ns : 0);
+  }
+  map.finish();
   send(ctl::Command::Error, id, writer);
 }
 
 void Connection::send_refusal(std::uint32_t id, const Refusal& refusal) {
-  send_error(id, refusal.code, refusal.message.view(), refusal.field.view());
+  send_error(id, refusal.code, refusal.message.view(), refusal.field.view(), refusal.fits_at_ns);
 }
 
 /// The last word to the peer: an Error that answers no request, then the end.

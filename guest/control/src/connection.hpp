@@ -45,6 +45,7 @@ class Connection final : public kernel::StreamHandler {
   /// Cancels calls that wait under a grant that has ended.
   void enforce_grants();
   [[nodiscard]] Origin origin() const { return origin_; }
+  [[nodiscard]] std::uint32_t number() const { return number_; }
 
  private:
   friend class Version0;
@@ -101,7 +102,8 @@ class Connection final : public kernel::StreamHandler {
   CborWriter body_writer();
   void send_reply(std::uint32_t id, const CborWriter& body);
   void send_result(std::uint32_t id, std::span<const std::byte> result);
-  void send_error(std::uint32_t id, std::string_view code, std::string_view message, std::string_view field = {});
+  void send_error(std::uint32_t id, std::string_view code, std::string_view message, std::string_view field = {},
+                  std::uint64_t fits_at_ns = 0);
   void send_refusal(std::uint32_t id, const Refusal& refusal);
   void send(abi::control::Command command, std::uint32_t id, const CborWriter& body);
   /// The answer of version 0 to a command that was carried out.
@@ -146,7 +148,7 @@ class Connection final : public kernel::StreamHandler {
   std::unique_ptr<std::array<Pending, kMaxPendingCalls>> pending_;
   security::Grant grant_{};                    ///< valid while authenticated_
   std::optional<security::TokenError> ended_;  ///< why the grant ended, if there was one
-  std::uint32_t number_;
+  const std::uint32_t number_;
   AuditedRequest asked_{};  ///< what is being answered
   std::uint64_t deadline_ns_ = kernel::kNoDeadline;
   unsigned strikes_ = 0;

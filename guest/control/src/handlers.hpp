@@ -61,6 +61,20 @@ SIS_HANDLER(handle_watch_metrics);
 // packages.cpp
 SIS_HANDLER(handle_llmhash);
 SIS_HANDLER(handle_llmverify);
+// llm_manage.cpp, llm_request.cpp, llm_poll.cpp, llm_show.cpp: the LLM service
+SIS_HANDLER(handle_llmcancel);
+SIS_HANDLER(handle_llmctl_budget);
+SIS_HANDLER(handle_llmctl_list);
+SIS_HANDLER(handle_llmctl_load);
+SIS_HANDLER(handle_llmctl_status);
+SIS_HANDLER(handle_llmctl_unload);
+SIS_HANDLER(handle_llminfer);
+SIS_HANDLER(handle_llmjson);
+SIS_HANDLER(handle_llmpoll);
+SIS_HANDLER(handle_llmrelease);
+SIS_HANDLER(handle_llmstats);
+SIS_HANDLER(handle_llmstream);
+SIS_HANDLER(handle_llmsummary);
 // bench.cpp
 SIS_HANDLER(handle_bench);
 // npu_bench.cpp, npu_demo.cpp, npu_manage.cpp, npu_show.cpp
@@ -113,11 +127,15 @@ void render_help(kernel::TextOutput& output, const CborValue& result);
 void render_clear(kernel::TextOutput& output, const CborValue& result);
 void render_history(kernel::TextOutput& output, const CborValue& result);
 void render_infdemo(kernel::TextOutput& output, const CborValue& result);
+void render_llm_answer(kernel::TextOutput& output, const CborValue& result);
+void render_llm_end(kernel::TextOutput& output, const CborValue& result);
+void render_llmjson(kernel::TextOutput& output, const CborValue& result);
 void render_npu_bench(kernel::TextOutput& output, const CborValue& result);
 void render_nothing(kernel::TextOutput& output, const CborValue& result);
 // Of events.
 void render_audit_records(kernel::TextOutput& output, const CborValue& event);
 void render_channel_event(kernel::TextOutput& output, const CborValue& event);
+void render_llm_piece(kernel::TextOutput& output, const CborValue& event);
 void render_log_line(kernel::TextOutput& output, const CborValue& event);
 void render_trace_events(kernel::TextOutput& output, const CborValue& event);
 

@@ -13,6 +13,7 @@
 #include "guest/npu/metrics.hpp"
 #include "guest/npu/names.hpp"
 #include "guest/tasks/task_set.hpp"
+#include "llm_metrics.hpp"
 
 namespace guest::control {
 namespace {
@@ -265,6 +266,9 @@ void gather_metrics(const Services& services, const graph::Graph* only, MetricSi
   if (only == nullptr) {
     gather_kernel(services, sink);
     gather_npu(services, sink);
+    if (services.llm != nullptr) {
+      gather_llm(*services.llm, sink);
+    }
     gather_cpus(services, sink);
     gather_servers(beginnings, sink);
   }

@@ -22,6 +22,13 @@ void ServerCounters::register_all(kernel::CounterRegistry& registry) {
   }
 }
 
+namespace {
+
+/// Codes of requests to models, and of what they stand on (docs/llm.md).
+constexpr std::string_view kLlmPrefixes[] = {"llm-", "sampler-", "tokenizer-", "ml-", "npu-"};
+
+}  // namespace
+
 void ServerCounters::count_error(std::string_view code) {
   constexpr std::string_view kGraph = abi::control::error::kGraphPrefix;
   constexpr std::string_view kPackage = abi::control::error::kPackagePrefix;
@@ -29,6 +36,8 @@ void ServerCounters::count_error(std::string_view code) {
     code = kGraph.substr(0, kGraph.size() - 1);
   } else if (code.starts_with(kPackage) || code.starts_with(abi::control::error::kModelPrefix)) {
     code = kPackage.substr(0, kPackage.size() - 1);
+  } else if (std::ranges::any_of(kLlmPrefixes, [code](std::string_view prefix) { return code.starts_with(prefix); })) {
+    code = "llm";
   }
   const auto is_code = [code](const kernel::Counter& counter) {
     constexpr std::string_view kPrefix = "control_error_";
@@ -94,7 +103,11 @@ void Server::forget(Connection& connection) {
   kernel::require(slot != connections_.end(), "the control server does not know a connection that closed");
   counters_.connections_open.subtract();
   legacy_open_ -= connection.origin() == Origin::LegacySocket ? 1 : 0;
+  const std::uint32_t number = connection.number();
   slot->reset();
+  if (services_.llm != nullptr) {
+    services_.llm->close_connection(number);
+  }
 }
 
 void Server::schedule_power() {

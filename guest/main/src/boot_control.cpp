@@ -4,7 +4,6 @@
 
 #include "abi/console.hpp"
 #include "boot_config_step.hpp"
-#include "boot_models.hpp"
 #include "boot_operators.hpp"
 #include "boot_watchdog.hpp"
 #include "guest/arch/build_info.hpp"
@@ -113,7 +112,8 @@ constinit std::optional<control::Server> server;
 
 }  // namespace
 
-control::Services& start_services(const kernel::MachineInfo& info, const kernel::BootConfig& config) {
+control::Services& start_services(const kernel::MachineInfo& info, const kernel::BootConfig& config,
+                                  const llm::package::Trust& trust, control::Llm* llm) {
   static const std::span<const bench::Benchmark> benchmarks[] = {
       bench::kernel_benchmarks(),  bench::scheduler_benchmarks(), bench::thread_benchmarks(),
       bench::machine_benchmarks(), bench::graph_benchmarks(),     bench::security_benchmarks(),
@@ -137,8 +137,9 @@ control::Services& start_services(const kernel::MachineInfo& info, const kernel:
                                      .authority = authority.emplace(config.control_key, config.control_seed),
                                      .audit = audit.emplace(arch::virtual_timer()),
                                      .files = boot_archive(),
-                                     .trust = start_models(config.llm),
+                                     .trust = trust,
                                      .benchmarks = benchmarks,
+                                     .llm = llm,
                                      .version = arch::version(),
                                      .build_id = build_id.view(),
                                      .scenario = config.name.view(),

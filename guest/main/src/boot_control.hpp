@@ -9,7 +9,9 @@
 namespace guest {
 
 /// Puts together what commands work with. Once; memory, clock and interrupts are up.
-control::Services& start_services(const kernel::MachineInfo& info, const kernel::BootConfig& config);
+/// `llm`: null where there is no service.
+control::Services& start_services(const kernel::MachineInfo& info, const kernel::BootConfig& config,
+                                  const llm::package::Trust& trust, control::Llm* llm);
 
 /// The server. Without a key in the boot configuration it refuses everybody.
 control::Server& start_control_server(control::Services& services);

@@ -13,7 +13,7 @@ constinit package::Trust trust;
 
 }  // namespace
 
-const package::Trust& start_models(const kernel::LlmConfig& config) {
+package::Trust& start_models(const kernel::LlmConfig& config) {
   if (config.public_key && !package::is_valid_key(*config.public_key)) {
     kernel::FixedText<64> digits;
     package::write_hex(digits, *config.public_key);

@@ -7,6 +7,6 @@
 namespace guest {
 
 /// Of the scenario. Refuses the boot where its key is none. Once, from a thread.
-const llm::package::Trust& start_models(const kernel::LlmConfig& config);
+llm::package::Trust& start_models(const kernel::LlmConfig& config);
 
 }  // namespace guest

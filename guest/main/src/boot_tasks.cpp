@@ -25,21 +25,18 @@ constexpr std::string_view kRefused = "scheduler-refused";
 }
 
 /// A server that does not fit: what it asks for, and what there is.
-[[noreturn]] void refuse_server(const tasks::Server& server, const tasks::Refusal& refusal) {
-  if (!refusal.placement) {
-    refuse_item("server", server.name(), 0, refusal);  // it had its CPU when it was declared
-  }
-  const sched::Admission& admission = refusal.placement->admission;
+[[noreturn]] void refuse_server(std::string_view name, const sched::Placement& placement) {
+  const sched::Admission& admission = placement.admission;
   refuse_boot(kernel::fail(kRefused,
                            "server '{}' does not fit on CPU {}: it needs {} ppm, {} are promised of at most {}",
-                           kernel::escaped(server.name()), refusal.placement->cpu, admission.density,
-                           admission.admitted, admission.bound)
+                           kernel::escaped(name), placement.cpu, admission.density, admission.admitted, admission.bound)
                   .error());
 }
 
 sched::Time time(std::uint64_t ns) { return static_cast<sched::Time>(ns); }
 
-void add_server(const kernel::ServerConfig& config) {
+/// `standing`: its threads are not tasks of the set.
+void add_server(const kernel::ServerConfig& config, bool standing) {
   const auto added = tasks::task_set().add_server(
       {.name = config.name.view(),
        .parameters = {.budget = time(config.budget_ns),
@@ -47,7 +44,11 @@ void add_server(const kernel::ServerConfig& config) {
                       .deadline = time(config.deadline_ns),
                       .depletion = config.soft ? sched::Depletion::Soft : sched::Depletion::Hard,
                       .reclaim = config.reclaim},
-       .cpu = config.cpu});
+       .cpu = config.cpu,
+       .standing = standing});
+  if (!added && added.error().placement) {
+    refuse_server(config.name.view(), *added.error().placement);
+  }
   if (!added) {
     refuse_item("server", config.name.view(), config.cpu.value_or(0), added.error());
   }
@@ -102,8 +103,8 @@ void declare_tasks(const kernel::BootConfig& config) {
     return;
   }
   tasks::task_set().set_loader(process::start_user_tasks(config.unix_time_ns));
-  for (const kernel::ServerConfig& server : config.servers) {
-    add_server(server);
+  for (std::size_t i = 0; i < config.servers.size(); ++i) {
+    add_server(config.servers[i], config.llm.server == i);
   }
   for (const kernel::TaskConfig& task : config.tasks) {
     add_task(task, config);
@@ -116,7 +117,11 @@ void start_tasks(const kernel::BootConfig& config) {
   }
   if (const auto started = tasks::task_set().start(); !started) {
     if (started.error().server != nullptr) {
-      refuse_server(*started.error().server, started.error().refusal);
+      const tasks::Server& server = *started.error().server;
+      if (const auto& placement = started.error().refusal.placement) {
+        refuse_server(server.name(), *placement);
+      }
+      refuse_item("server", server.name(), 0, started.error().refusal);  // it had its CPU when it was declared
     }
     if (started.error().task != nullptr) {
       const auto& [name, detail] = started.error().why;

@@ -9,7 +9,9 @@
 #include "boot_error.hpp"
 #include "boot_graphs.hpp"
 #include "boot_interrupts.hpp"
+#include "boot_llm.hpp"
 #include "boot_memory.hpp"
+#include "boot_models.hpp"
 #include "boot_npu.hpp"
 #include "boot_operators.hpp"
 #include "boot_shell.hpp"
@@ -140,8 +142,11 @@ extern "C" [[noreturn]] void kernel_main() {
   start_npu(devices);
   start_operators();
   declare_tasks(config);
+  llm::package::Trust& trust = start_models(config.llm);
+  control::Llm* const llm = start_llm(config, trust);
   build_graphs();
-  control::Services& services = start_services(machine, config);
+  control::Services& services = start_services(machine, config, trust, llm);
+  audit_llm(services.audit);
   start_control(services, config, devices);
   kernel::log().metric("clock_resolution_ns", arch::virtual_timer().resolution_ns());
   kernel::log().metric("boot_to_shell_ns", arch::clock_now_ns());

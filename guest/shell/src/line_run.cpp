@@ -79,7 +79,7 @@ void LineRun::run_command(std::span<const std::string_view> words) {
     return refuse(arguments.error());
   }
   const bool sends_events = command_->render_event != nullptr;
-  if (sends_events && !watch_ && !arguments->has("count")) {
+  if (sends_events && !command_->ends && !watch_ && !arguments->has("count")) {
     return refuse(
         control::refuse(error::kMissingArgument, "count", "without a count it does not end: give one").error());
   }

@@ -9,6 +9,7 @@
 #include "abi/control.hpp"
 #include "boot_config_step.hpp"
 #include "boot_control.hpp"
+#include "boot_models.hpp"
 #include "boot_operators.hpp"
 #include "boot_virtio.hpp"
 #include "boot_watchdog.hpp"
@@ -83,7 +84,7 @@ extern "C" [[noreturn]] void kernel_main() {
   start_all_cpus(machine);
   const kernel::BootConfig& config = read_configuration(machine);
   start_operators();
-  start_control(start_services(machine, config), config);
+  start_control(start_services(machine, config, start_models(config.llm), nullptr), config);
   start_watchdog();
   kernel::require(threads::spawn({.name = "attack", .cpu = 1}, attack, nullptr).has_value(), "no second CPU");
   idle();

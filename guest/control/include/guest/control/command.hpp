@@ -25,6 +25,9 @@ struct Refusal {
   std::string_view code;           ///< of abi::control::error
   kernel::FixedText<32> field;     ///< the argument that is at fault; empty: none
   kernel::FixedText<192> message;  ///< what was given, what is allowed; untrusted parts escaped
+  /// When it would not have been refused, by the kernel's clock, if nobody else comes before; 0: nobody knows, or
+  /// never.
+  std::uint64_t fits_at_ns = 0;
 };
 
 /// `return refuse(error::kBadArgument, "code", "{} is too large", n);`
@@ -43,24 +46,28 @@ enum class ArgumentType : std::uint8_t {
   Text,
   TextOrBytes,  ///< in a control request either; in the shell text
   Choice,
+  /// A number with up to three digits behind the point, in thousandths: number(). In a control request a text, or an
+  /// integer, since CBOR's floating point is not taken. In the shell as it is.
+  Decimal,
   Words,  ///< text; in the shell the rest of the line's words, joined by blanks. Last argument only
 };
 
-/// "integer", "bool", "text", "text-or-bytes", "choice", "words".
+/// "integer", "bool", "text", "text-or-bytes", "choice", "decimal", "words".
 std::string_view to_string(ArgumentType type);
 
 struct ArgumentSpec {
   std::string_view name;
   ArgumentType type;
   bool required = false;
-  /// Integer: smallest and largest value. Text, TextOrBytes and Words: length in bytes.
+  /// Integer and Decimal: smallest and largest value; of a Decimal in thousandths. Text, TextOrBytes and Words: length
+  /// in bytes.
   std::uint64_t min = 0;
   std::uint64_t max = 0;
   std::string_view choices = {};  ///< Choice: "quiet|info|debug"
   std::string_view help = {};
 };
 
-inline constexpr std::size_t kMaxArguments = 14;
+inline constexpr std::size_t kMaxArguments = 20;
 
 /// The checked arguments of one call. Texts are views into what was parsed.
 class Arguments {
@@ -89,12 +96,13 @@ class Arguments {
   struct Slot {
     bool given = false;
     bool is_bytes = false;
-    std::uint64_t number = 0;  ///< Integer; Bool: 0 or 1
+    std::uint64_t number = 0;  ///< Integer, Decimal; Bool: 0 or 1
     std::string_view text;
   };
   [[nodiscard]] const Slot& slot(std::string_view name) const;
   std::expected<void, Refusal> set_text(std::size_t index, std::string_view value);
   std::expected<void, Refusal> set_number(std::size_t index, std::uint64_t value);
+  std::expected<void, Refusal> set_decimal(std::size_t index, std::string_view word);
   std::expected<void, Refusal> set_bool(std::size_t index, bool value);
   std::expected<void, Refusal> set_value(std::size_t index, const CborValue& value);
   std::expected<void, Refusal> set_word(std::size_t index, std::string_view word);
@@ -183,11 +191,13 @@ struct Command {
   Renderer render = nullptr;  ///< null: render_map()
   Where where = Where::Everywhere;
   /// Of a command that sends events before it answers: writes one of them. Such a command has an argument `count`, and
-  /// does not end by itself without it. Null: it sends none.
+  /// does not end by itself without it, unless `ends`. Null: it sends none.
   Renderer render_event = nullptr;
   /// Typed on the console without arguments it is run again and again, its result shown in place, until it is ended. It
   /// completes later, or that would be without end.
   bool watched = false;
+  /// It sends events, has no argument `count`, and ends by itself.
+  bool ends = false;
   /// What it is given is secret: the shell's history does not show lines in which it is.
   bool secret = false;
 };

@@ -65,9 +65,9 @@ struct ServerCounters {
   kernel::Counter bad_frames{"control_bad_frames"};
   kernel::Counter timeouts{"control_timeouts"};  ///< connections that did not say Hello, or took nothing, in time
   /// Errors by code, when they are made: "control_error_" and the code with '_' for '-'; those of graphs
-  /// (abi::control::error::kGraphPrefix) together, and those of packages and their models (kPackagePrefix,
-  /// kModelPrefix).
-  std::array<kernel::Counter, 21> errors{
+  /// (abi::control::error::kGraphPrefix) together, those of packages and their models (kPackagePrefix,
+  /// kModelPrefix), and those of requests to models.
+  std::array<kernel::Counter, 22> errors{
       kernel::Counter{"control_error_malformed_frame"},  kernel::Counter{"control_error_unsupported_version"},
       kernel::Counter{"control_error_unknown_command"},  kernel::Counter{"control_error_too_large"},
       kernel::Counter{"control_error_malformed_cbor"},   kernel::Counter{"control_error_unauthenticated"},
@@ -78,7 +78,7 @@ struct ServerCounters {
       kernel::Counter{"control_error_not_found"},        kernel::Counter{"control_error_busy"},
       kernel::Counter{"control_error_cancelled"},        kernel::Counter{"control_error_failed"},
       kernel::Counter{"control_error_unavailable"},      kernel::Counter{"control_error_graph"},
-      kernel::Counter{"control_error_package"},
+      kernel::Counter{"control_error_package"},          kernel::Counter{"control_error_llm"},
   };
 
   void register_all(kernel::CounterRegistry& registry);

@@ -8,6 +8,7 @@
 
 #include "guest/bench/benchmark.hpp"
 #include "guest/control/command.hpp"
+#include "guest/control/llm.hpp"
 #include "guest/kernel/archive.hpp"
 #include "guest/kernel/clock.hpp"
 #include "guest/kernel/counters.hpp"
@@ -125,6 +126,7 @@ struct Services {
   const llm::package::Trust& trust;
   /// What the command `bench` runs: lists of them.
   std::span<const std::span<const bench::Benchmark>> benchmarks;
+  Llm* llm = nullptr;  ///< null: the scenario says nothing of models, or there was no memory
   LineRunner* shell = nullptr;
   kernel::StreamListener* control_server = nullptr;
 

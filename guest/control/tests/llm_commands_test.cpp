@@ -1,0 +1,350 @@
+// Commands of the LLM service, with a real one and a small model.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "command_fixture.hpp"
+#include "guest/kernel/failing_memory/failing_memory.hpp"
+#include "guest/kernel/threads/testing/fake_cpus.hpp"
+#include "guest/kernel/work.hpp"
+#include "guest/llm/catalog/testing/packages.hpp"
+#include "guest/llm/service/audit.hpp"
+#include "guest/llm/service/owner.hpp"
+#include "guest/npu/cpu_accelerator.hpp"
+#include "npu/kernels/kernels.hpp"
+
+namespace guest::control::testing {
+namespace {
+
+namespace package = llm::package;
+
+class NoAudit final : public llm::Audit {
+ public:
+  void record(const llm::AuditEntry&) override {}
+};
+
+class LlmCaller final : public Caller {
+ public:
+  void complete(std::span<const std::byte> encoded) override {
+    answer = json::from_cbor(encoded);
+    result.assign(encoded.begin(), encoded.end());
+  }
+  void fail(const Refusal& refusal) override {
+    answer = {{"code", refusal.code}, {"message", refusal.message.view()}, {"fits_at_ns", refusal.fits_at_ns}};
+  }
+  void defer(Operation& with) override { operation = &with; }
+  bool has_room() override { return room; }
+  bool emit(std::span<const std::byte> encoded) override {
+    events.push_back(json::from_cbor(encoded));
+    return true;
+  }
+  json answer;
+  std::vector<std::byte> result;
+  std::vector<json> events;
+  bool room = true;
+  Operation* operation = nullptr;
+};
+
+class LlmCommandsTest : public CommandTest {
+ protected:
+  LlmCommandsTest() {
+    threads::start_cpus();
+    machine.trust.policy.key = package::testing::kOurs.key;
+    const std::string model = llm::testing::runnable_model();
+    files_.put_model("tiny", model, llm::testing::manifest_for("tiny", model, 3));
+    files_.put_model("bare", model);
+    files_.open(machine.files);
+    machine.services.caller.rights = security::Rights::All;
+  }
+  ~LlmCommandsTest() override {
+    pump();
+    desk_.reset();
+    catalog_.reset();
+    if (service_ != nullptr) {
+      service_->stop();
+    }
+    service_.reset();
+    EXPECT_EQ(npu_.read_counters()->regions, 0U);
+  }
+
+  void start(const llm::ServiceOptions& options = {}) {
+    service_ = std::move(*llm::Service::make(npu_, options, audit_, &waiters_.changed()));
+    catalog_ = std::make_unique<llm::Catalog>(*service_, machine.trust, machine.files);
+    desk_ = std::make_unique<Llm>(*service_, *catalog_, clients_, waiters_);
+    machine.services.llm = desk_.get();
+    ASSERT_EQ(service_->start({.name = "llm"}), kernel::Status::Ok);
+    ASSERT_EQ(ask("llmctl load", {"tiny"})["state"], "loaded");
+  }
+  /// Runs all that there is to run.
+  void pump() {
+    bool ran = true;
+    while (ran) {
+      threads::run_until_idle();
+      ran = kernel::work_queue().run_one();
+      ran = machine.work.run_one() || ran;
+    }
+  }
+  /// What the command answers, now or later.
+  json ask(std::string_view command, const std::vector<std::string_view>& words = {}) {
+    LlmCaller caller;
+    const json now = run_for(caller, command, words);
+    pump();
+    return now.is_null() ? caller.answer : now;
+  }
+  std::string refusal(std::string_view command, const std::vector<std::string_view>& words) {
+    return told(ask(command, words));
+  }
+
+  npu::CpuAccelerator npu_{::npu::scalar_kernels()};
+  NoAudit audit_;
+  llm::testing::TestArchive files_;
+  llm::Clients clients_;
+  LlmWaiters waiters_;
+  std::unique_ptr<llm::Service> service_;
+  std::unique_ptr<llm::Catalog> catalog_;
+  std::unique_ptr<Llm> desk_;
+};
+
+TEST_F(LlmCommandsTest, without_a_service_each_says_so) {
+  const std::vector<std::pair<std::string_view, std::vector<std::string_view>>> commands = {
+      {"llmctl list", {}},      {"llmctl status", {}},       {"llmctl budget", {}}, {"llmctl load", {"tiny"}},
+      {"llmstats", {}},         {"llmctl unload", {"tiny"}}, {"llmsummary", {}},    {"llmjson", {}},
+      {"llmpoll", {}},          {"llmcancel", {}},           {"llmrelease", {}},    {"llminfer", {"tiny", "x"}},
+      {"llmstream", {"a", "b"}}};
+  for (const auto& [command, words] : commands) {
+    EXPECT_EQ(told(ask(command, words)),
+              "unavailable: this machine has no LLM service: its scenario has no key 'llm', or no memory")
+        << command;
+  }
+}
+
+TEST_F(LlmCommandsTest, models_are_listed_with_what_is_known_of_them) {
+  start();
+  EXPECT_EQ(refusal("llmctl load", {"bare"}),
+            "package-unsigned: 'bare' has no signature, and the scenario does not allow that");
+  EXPECT_EQ(refusal("llmctl load", {"none"}), "llm-no-file: there is no 'models/none.gguf' in the boot archive");
+  const json models = ask("llmctl list")["models"];
+  ASSERT_EQ(models.size(), 3U);
+  EXPECT_EQ(models[0]["state"], "loaded");
+  EXPECT_EQ(models[0]["revision"], 3);
+  EXPECT_EQ(models[0]["signed"], true);
+  EXPECT_EQ(models[0]["vocabulary"], 260);
+  EXPECT_EQ(models[1]["state"], "refused");
+  EXPECT_EQ(models[1]["error"], "package-unsigned");
+  EXPECT_EQ(ask("llmctl unload", {"tiny"})["state"], "unloaded");
+  EXPECT_EQ(ask("llmctl list")["models"].back()["state"], "available");
+  EXPECT_EQ(refusal("llmctl unload", {"tiny"}), "llm-no-model: no model \"tiny\" is loaded");
+}
+
+TEST_F(LlmCommandsTest, answer_is_the_same_whole_in_pieces_and_polled) {
+  start();
+  const json whole = ask("llminfer", {"tiny", "Once", "--max_tokens", "20"});
+  EXPECT_EQ(whole["stop"], "length");
+  EXPECT_EQ(whole["tokens"], 20);
+  EXPECT_EQ(whole["finished"], true);
+  EXPECT_EQ(whole["drained"], true);
+  EXPECT_FALSE(std::string(whole["text"]).empty());
+
+  LlmCaller caller;
+  EXPECT_TRUE(run_for(caller, "llmstream", {"tiny", "Once", "--max_tokens", "20"}).is_null());
+  pump();
+  std::string text;
+  std::size_t tokens = 0;
+  for (const json& event : caller.events) {
+    text += std::string(event["text"]);
+    tokens += event["tokens"].size();
+  }
+  EXPECT_GT(caller.events.size(), 1U);
+  EXPECT_EQ(tokens, 20U);
+  EXPECT_EQ(text + caller.answer.value("text", ""), whole["text"]);
+  EXPECT_EQ(caller.answer["stop"], "length");
+
+  const json started = ask("llminfer", {"tiny", "Once", "--max_tokens", "20", "--wait", "no"});
+  EXPECT_EQ(started["model"], "tiny");
+  std::string polled;
+  for (json piece; !piece.value("finished", false) || !piece.value("drained", false);) {
+    piece = ask("llmpoll", {"0", "--max", "4"});
+    ASSERT_EQ(piece["id"], started["id"]);
+    polled += std::string(piece["text"]);
+  }
+  EXPECT_EQ(polled, whole["text"]);
+}
+
+TEST_F(LlmCommandsTest, pieces_can_be_asked_for_again_until_later_ones_were) {
+  start();
+  ask("llminfer", {"tiny", "Once", "--max_tokens", "20", "--wait=no"});
+  const json first = ask("llmpoll", {"--from", "0", "--max", "8"});
+  EXPECT_EQ(ask("llmpoll", {"--from", "0", "--max", "8"})["text"], first["text"]);
+  const std::string next = std::to_string(first["next"].get<unsigned>());
+  ask("llmpoll", {"--from", next});
+  EXPECT_EQ(ask("llmpoll", {"--from", "0"})["code"], "llm-bad-chunk");
+  EXPECT_EQ(ask("llmrelease")["id"], first["id"]);
+  EXPECT_EQ(told(ask("llmpoll")), "llm-no-request: no request of yours is there");
+}
+
+TEST_F(LlmCommandsTest, every_argument_is_checked) {
+  start();
+  const auto infer = [&](std::string_view flag, std::string_view value) {
+    return refusal("llminfer", {"tiny", "x", flag, value});
+  };
+  EXPECT_EQ(infer("--max_tokens", "0"), "bad-argument: max_tokens: found 0, allowed: an integer from 1 to 1000000");
+  EXPECT_EQ(infer("--priority", "8"), "bad-argument: priority: found 8, allowed: an integer from 0 to 7");
+  EXPECT_EQ(infer("--temperature", "hot"),
+            "bad-argument: temperature: found 'hot', allowed: 0.000 to 100.000, with at most three places");
+  EXPECT_EQ(infer("--top_p", "1.0001").substr(0, 20), "bad-argument: top_p:");
+  EXPECT_EQ(infer("--top_p", "0").substr(0, 20), "bad-argument: top_p:");
+  EXPECT_EQ(infer("--repeat_penalty", "0.05").substr(0, 29), "bad-argument: repeat_penalty:");
+  EXPECT_EQ(infer("--session", "old"), "bad-argument: session: found 'old', allowed: new, or the number of a session");
+  EXPECT_EQ(infer("--session", "77").substr(0, 14), "llm-no-session");
+  EXPECT_EQ(infer("--stop", "a||b").substr(0, 17), "llm-bad-stop-word");
+  EXPECT_EQ(infer("--stop", "1|2|3|4|5|6|7|8|9"), "bad-argument: stop: found more than 8 words, with | between them");
+  EXPECT_EQ(infer("--wait", "maybe").substr(0, 18), "bad-argument: wait");
+  EXPECT_EQ(infer("--verbose", "1").substr(0, 16), "unknown-argument");
+  EXPECT_EQ(refusal("llminfer", {"none", "x"}), "llm-no-model: no model \"none\" is loaded");
+  EXPECT_EQ(refusal("llmstream", {"tiny", "x", "--wait", "no"}).substr(0, 16), "unknown-argument");
+  EXPECT_EQ(refusal("llmpoll", {"--max", "3"}), "bad-argument: max: found 3, allowed: an integer from 4 to 256");
+}
+
+TEST_F(LlmCommandsTest, arguments_reach_the_request) {
+  start();
+  const json seeded = ask("llminfer", {"tiny", "Once", "--max_tokens=9", "--temperature=1.5", "--seed=7"});
+  EXPECT_EQ(ask("llminfer", {"tiny", "Once", "--max_tokens=9", "--temperature=1.5", "--seed=7"})["text"],
+            seeded["text"]);
+  EXPECT_NE(ask("llminfer", {"tiny", "Once", "--max_tokens=9", "--temperature=1.5", "--seed=8"})["text"],
+            seeded["text"]);
+  EXPECT_EQ(ask("llminfer", {"tiny", "Once", "--max_cycles=1"})["stop"], "budget");
+  const json session = ask("llminfer", {"tiny", "Once", "--max_tokens=3", "--session=new"});
+  const std::string number = std::to_string(session["session"].get<unsigned>());
+  const json again = ask("llminfer", {"tiny", "upon", "--max_tokens=3", "--session", number});
+  EXPECT_EQ(again["session"], session["session"]);
+  EXPECT_GT(again["session_tokens"], 3);
+}
+
+TEST_F(LlmCommandsTest, refusal_says_when_it_would_fit) {
+  start({.tokens_per_period = 10});
+  EXPECT_EQ(ask("llminfer", {"tiny", "x", "--max_tokens", "10"})["tokens"], 10);
+  LlmCaller caller;
+  const Command* const command = find_command("llminfer");
+  const std::string_view words[] = {"tiny", "x", "--max_tokens", "6"};
+  std::vector<char> scratch(64);
+  const auto arguments = Arguments::parse_words(command->arguments, words, scratch);
+  CborWriter writer(memory);
+  ResultMap result(writer);
+  const auto refused = command->handler(machine.services, *arguments, caller, result);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, "llm-over-budget");
+  EXPECT_GT(refused.error().fits_at_ns, 0U);
+  EXPECT_EQ(refused.error().fits_at_ns % 1'000'000'000, 0U);  // a period's begin
+  EXPECT_EQ(refusal("llminfer", {"tiny", "x", "--max_tokens", "11"}).substr(0, 14), "llm-never-fits");
+}
+
+TEST_F(LlmCommandsTest, budget_is_changed_by_who_may) {
+  llm::ServiceOptions options;
+  llm::ClientClass one{.tokens_per_period = 5};
+  one.name.write("ours");
+  ASSERT_TRUE(options.classes.push_back(one));
+  start(options);
+  EXPECT_EQ(ask("llmctl budget")["tokens_per_period"], 0);
+  EXPECT_EQ(ask("llmctl budget", {"--tokens_per_period", "12"})["tokens_per_period"], 12);
+  EXPECT_EQ(refusal("llmctl budget", {"--tokens_per_period", "1", "--class", "none"}),
+            "not-found: there is no class 'none' of clients");
+  EXPECT_EQ(ask("llmctl budget", {"--tokens_per_period=2", "--class=ours"})["classes"][0]["tokens_per_period"], 2);
+  EXPECT_EQ(refusal("llminfer", {"tiny", "x", "--max_tokens", "3"}).substr(0, 14), "llm-never-fits");
+  EXPECT_EQ(ask("llmctl budget", {"--cycles_per_period=1000"})["cycles_per_period"], 1000);
+  EXPECT_EQ(refusal("llmctl budget", {"--cycles_per_period=1", "--class=ours"}),
+            "bad-argument: cycles are of the whole service, and a class has none of its own");
+  EXPECT_EQ(refusal("llmctl budget", {"--class=ours"}), "missing-argument: class: of which the tokens are to change");
+  machine.services.caller.rights = security::Rights::Observe;
+  EXPECT_EQ(refusal("llmctl budget", {"--tokens_per_period=0"}), "forbidden: changing a budget needs rights of ADMIN");
+  EXPECT_EQ(ask("llmctl budget")["tokens_per_period"], 12);
+}
+
+TEST_F(LlmCommandsTest, who_waits_no_more_has_no_request) {
+  start();
+  LlmCaller caller;
+  EXPECT_TRUE(run_for(caller, "llminfer", {"tiny", "Once", "--max_tokens", "50"}).is_null());
+  EXPECT_EQ(ask("llmsummary", {})["last"].size(), 1U);
+  ASSERT_NE(caller.operation, nullptr);
+  LlmCaller other;
+  EXPECT_TRUE(run_for(other, "llminfer", {"tiny", "Once", "--max_tokens", "50"}).is_null());
+  other.operation->cancel();
+  pump();
+  EXPECT_TRUE(other.answer.is_null());
+  EXPECT_EQ(ask("llmsummary", {})["last"].size(), 1U);
+}
+
+TEST_F(LlmCommandsTest, requests_of_a_connection_go_with_it) {
+  start();
+  machine.services.caller.connection = 7;
+  const json id = ask("llminfer", {"tiny", "Once", "--wait=no"})["id"];
+  machine.services.caller.connection = 8;
+  EXPECT_EQ(ask("llmpoll", {std::to_string(id.get<unsigned>())})["code"], "llm-no-request");
+  ask("llminfer", {"tiny", "Once", "--wait=no"});
+  desk_->close_connection(7);
+  EXPECT_EQ(service_->list(0, {}), 1U);
+  EXPECT_EQ(service_->latest(llm::owner_id(llm::OwnerKind::Connection, 7)), 0U);
+  EXPECT_NE(service_->latest(llm::owner_id(llm::OwnerKind::Connection, 8)), 0U);
+}
+
+TEST_F(LlmCommandsTest, slow_reader_gets_all_of_it) {
+  start({.stream_chunks = 32});
+  LlmCaller caller;
+  caller.room = false;
+  EXPECT_TRUE(run_for(caller, "llmstream", {"tiny", "Once", "--max_tokens", "60"}).is_null());
+  pump();
+  EXPECT_TRUE(caller.events.empty());
+  EXPECT_EQ(ask("llmctl status")["running"], 1);
+  caller.room = true;
+  caller.operation->on_room();
+  pump();
+  EXPECT_EQ(caller.answer["tokens"], 60);
+}
+
+TEST_F(LlmCommandsTest, without_memory_each_says_so_and_works_when_there_is_some) {
+  start();
+  const auto said = [&](std::string_view command, const std::vector<std::string_view>& words) {
+    std::vector<std::string> all;
+    json answer;
+    kernel::fail_each_allocation([&] { answer = ask(command, words); }, [&] { all.push_back(told(answer)); });
+    EXPECT_FALSE(answer.contains("code")) << answer;
+    return all;
+  };
+  using ::testing::Contains;
+  using ::testing::HasSubstr;
+  const auto infer = said("llminfer", {"tiny", "Once", "--max_tokens", "3"});
+  EXPECT_THAT(infer, Contains("busy: no memory to wait for an answer"));
+  EXPECT_THAT(infer, Contains(HasSubstr("busy: no memory for what request ")));
+  EXPECT_THAT(said("llmpoll", {}), Contains("busy: no memory for an answer"));
+  EXPECT_THAT(said("llmsummary", {}), Contains("busy: no memory for the requests"));
+}
+
+TEST_F(LlmCommandsTest, connections_that_are_noted_have_an_end) {
+  start();
+  for (std::uint32_t number = 1; number <= 256; ++number) {
+    ASSERT_TRUE(desk_->note_connection(number));
+  }
+  machine.services.caller.connection = 300;
+  EXPECT_EQ(refusal("llminfer", {"tiny", "x"}), "busy: too many connections have submitted something");
+  desk_->close_connection(7);
+  EXPECT_EQ(ask("llminfer", {"tiny", "x", "--max_tokens=1"})["tokens"], 1);
+}
+
+TEST_F(LlmCommandsTest, statistics_are_one_line_of_json_too) {
+  start();
+  ask("llminfer", {"tiny", "Once", "--max_tokens", "5"});
+  const json stats = ask("llmstats");
+  EXPECT_EQ(stats["tokens_out"], 5);
+  EXPECT_EQ(stats["infer"]["count"], 1);
+  EXPECT_FALSE(stats["infer"].contains("p50_ns"));  // of one sample
+  const json line = ask("llmjson");
+  EXPECT_EQ(text.find('\n'), text.size() - 1);
+  EXPECT_EQ(json::parse(text), line);
+  EXPECT_EQ(line["tokens_out"], 5);
+}
+
+}  // namespace
+}  // namespace guest::control::testing
