@@ -191,6 +191,9 @@ void Connection::check_grant() {
   }
   authenticated_ = false;
   ended_ = rights.error();
+  if (server_.services_.llm != nullptr) {
+    server_.services_.llm->close_connection(number_);
+  }
   if (!closing_) {
     set_deadline(kHelloTimeoutNs);
   }

@@ -153,6 +153,9 @@ control::Llm* start_llm(const kernel::BootConfig& config, llm::package::Trust& t
   }
   name_clients(config.llm);
   parts.emplace(service, trust, clients, *waiters);
+  if (std::ranges::none_of(config.llm.models, &kernel::ModelConfig::load)) {
+    return &parts->desk;
+  }
   BootLoad load{.models = {config.llm.models.begin(), config.llm.models.size()}, .catalog = parts->catalog};
   wait_for(load);
   return &parts->desk;

@@ -10,11 +10,15 @@ void LlmAudit::record(const llm::AuditEntry& entry) {
   if (entry.caller.owner != llm::owner_id(llm::OwnerKind::Kernel) || entry.operation != llm::AuditOperation::Load) {
     return;
   }
-  const kernel::SpinGuard guard(lock_);
-  if (count_ < waiting_.size()) {
-    waiting_[count_++] = entry.status == llm::AuditEntry::kOk ? std::string_view() : entry.decision;
+  bool is_attached = false;
+  {
+    const kernel::SpinGuard guard(lock_);
+    if (count_ < waiting_.size()) {
+      waiting_[count_++] = entry.status == llm::AuditEntry::kOk ? std::string_view() : entry.decision;
+    }
+    is_attached = log_ != nullptr;
   }
-  if (log_ != nullptr) {
+  if (is_attached) {
     kernel::work_queue().raise(item_);
   }
 }
