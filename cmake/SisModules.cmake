@@ -8,6 +8,8 @@
 # FLOATING_POINT: a module of the guest that may use FP registers, which only threads may. What it shares with other
 # modules as inline functions would carry them there, so it may have none (check_own_code.cmake).
 
+include(SisPrecompiledHeaders)
+
 add_library(sis_flags INTERFACE)
 target_compile_options(sis_flags INTERFACE
   $<$<COMPILE_LANGUAGE:C,CXX>:-Wall -Wextra -Werror -Wconversion -Wshadow -Wcast-align -Wcast-qual
@@ -33,7 +35,8 @@ if(SIS_GUEST)
 else()
   set(CMAKE_POSITION_INDEPENDENT_CODE ON)
   # Lines for backtraces; all that a debugger knows takes a third of an optimised build's time.
-  target_compile_options(sis_flags INTERFACE -fstack-protector-strong $<IF:$<CONFIG:Debug>,-g,-g1>
+  target_compile_options(sis_flags INTERFACE -fstack-protector-strong
+    $<IF:$<AND:$<CONFIG:Debug>,$<NOT:$<BOOL:${SIS_PRECOMPILED_HEADERS}>>>,-g,-g1>
     "-ffile-prefix-map=${CMAKE_SOURCE_DIR}/="
     $<$<NOT:$<BOOL:${SIS_SANITIZE}>>:-U_FORTIFY_SOURCE>
     $<$<NOT:$<BOOL:${SIS_SANITIZE}>>:-D_FORTIFY_SOURCE=2>)
@@ -52,6 +55,10 @@ else()
       # Links a test in a quarter of the time that GNU ld takes.
       target_link_options(sis_flags INTERFACE -fuse-ld=lld)
     endif()
+  endif()
+  if(SIS_PRECOMPILED_HEADERS)
+    # Modules and programs must have the same flags to share them, and all modules end in programs.
+    target_compile_options(sis_flags INTERFACE -fPIE)
   endif()
   if(SIS_STATIC)
     add_link_options($<$<LINK_LANGUAGE:CXX>:-static-pie>)
@@ -72,6 +79,7 @@ function(sis_module NAME)
     add_library(${NAME} STATIC ${M_SOURCES})
     target_include_directories(${NAME} PUBLIC include PRIVATE .)
     target_link_libraries(${NAME} PUBLIC ${M_DEPENDS} PRIVATE sis_flags ${M_PRIVATE_DEPENDS})
+    sis_use_precompiled(${NAME} sis_headers)
   else()
     add_library(${NAME} INTERFACE)
     target_include_directories(${NAME} INTERFACE include)
@@ -92,7 +100,12 @@ endfunction()
 if(SIS_TESTS AND NOT SIS_GUEST)
   enable_testing()
   find_package(GTest REQUIRED)
+  # GoogleTest would include <cxxabi.h> to print type names; its namespace alias `abi` collides with ours.
+  add_library(sis_googletest INTERFACE)
+  target_compile_definitions(sis_googletest INTERFACE GTEST_HAS_CXXABI_H_=0)
+  target_link_libraries(sis_googletest INTERFACE GTest::gtest_main GTest::gmock)
 endif()
+sis_precompile_headers()
 
 function(sis_test NAME)
   if(NOT SIS_TESTS OR SIS_GUEST)
@@ -100,9 +113,8 @@ function(sis_test NAME)
   endif()
   cmake_parse_arguments(T "" "" "SOURCES;DEPENDS" ${ARGN})
   add_executable(${NAME} ${T_SOURCES})
-  # GoogleTest would include <cxxabi.h> to print type names; its namespace alias `abi` collides with ours.
-  target_compile_definitions(${NAME} PRIVATE GTEST_HAS_CXXABI_H_=0)
-  target_link_libraries(${NAME} PRIVATE sis_flags ${T_DEPENDS} GTest::gtest_main GTest::gmock)
+  target_link_libraries(${NAME} PRIVATE sis_flags ${T_DEPENDS} sis_googletest)
+  sis_use_precompiled(${NAME} sis_test_headers)
   add_test(NAME ${NAME} COMMAND ${NAME} --gtest_brief=1)
   set_tests_properties(${NAME} PROPERTIES TIMEOUT 300 LABELS unit)
 endfunction()
@@ -114,6 +126,7 @@ function(sis_fuzzer NAME)
   cmake_parse_arguments(F "" "CORPUS" "SOURCES;DEPENDS" ${ARGN})
   add_executable(${NAME} ${F_SOURCES})
   target_link_libraries(${NAME} PRIVATE sis_flags ${F_DEPENDS} -fsanitize=fuzzer)
+  sis_use_precompiled(${NAME} sis_headers)
   set(corpus "")
   if(F_CORPUS)
     set(corpus "${CMAKE_CURRENT_SOURCE_DIR}/${F_CORPUS}")
