@@ -3,6 +3,7 @@
 #include "control.hpp"
 #include "image.hpp"
 #include "image_source.hpp"
+#include "llm_generate.hpp"
 #include "mlp_classifier.hpp"
 #include "npu_classifier.hpp"
 #include "npu_gemm.hpp"
@@ -119,6 +120,14 @@ constexpr OperatorKind kKinds[] = {
      .max_outputs = 1,
      .parameters = kNpuGemmParameters,
      .make = make_npu_gemm},
+    {.name = "llm.generate",
+     .help = "what a language model says to a text: its tokens, and their text",
+     .min_inputs = 1,
+     .max_inputs = 1,
+     .min_outputs = 1,
+     .max_outputs = 2,
+     .parameters = kLlmGenerateParameters,
+     .make = make_llm_generate},
     // ---- routes
     {.name = "window",
      .help = "several inputs, one after the other, as one output",

@@ -131,7 +131,7 @@ TEST(BuiltinKinds, are_complete_and_described) {
       EXPECT_TRUE(has_range) << kind.name << " " << parameter.name;
     }
   }
-  EXPECT_EQ(names.size(), 21U);
+  EXPECT_EQ(names.size(), 22U);
 }
 
 /// The text between two marks of a page; none where one is missing.

@@ -5,7 +5,7 @@
 #include <regex>
 #include <set>
 
-#include "service_fixture.hpp"
+#include "guest/llm/service/testing/bench.hpp"
 
 namespace guest::llm {
 namespace {

@@ -3,7 +3,7 @@
 
 #include <map>
 
-#include "service_fixture.hpp"
+#include "guest/llm/service/testing/bench.hpp"
 
 namespace guest::llm {
 namespace {

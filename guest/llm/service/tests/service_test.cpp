@@ -6,7 +6,7 @@
 #include <set>
 
 #include "guest/kernel/failing_memory/failing_memory.hpp"
-#include "service_fixture.hpp"
+#include "guest/llm/service/testing/bench.hpp"
 
 namespace guest::llm {
 namespace {

@@ -1,7 +1,7 @@
 // Sequences that stay between requests.
 #include <gtest/gtest.h>
 
-#include "service_fixture.hpp"
+#include "guest/llm/service/testing/bench.hpp"
 
 namespace guest::llm {
 namespace {

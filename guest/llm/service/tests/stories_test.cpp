@@ -4,8 +4,8 @@
 #include <fstream>
 #include <iterator>
 
+#include "guest/llm/service/testing/bench.hpp"
 #include "npu/simd/kernels.hpp"
-#include "service_fixture.hpp"
 
 namespace guest::llm {
 namespace {

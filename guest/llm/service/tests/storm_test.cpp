@@ -4,7 +4,7 @@
 #include <map>
 #include <random>
 
-#include "service_fixture.hpp"
+#include "guest/llm/service/testing/bench.hpp"
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer)

@@ -10,6 +10,10 @@
 
 #include "guest/kernel/log.hpp"
 
+namespace guest::llm {
+class Service;
+}
+
 namespace guest::graph {
 
 /// Files that stay where they are and as they are, such as those of the boot archive.
@@ -66,6 +70,8 @@ struct OperatorServices {
   LogLines* log_lines = nullptr;
   MetricText* metrics = nullptr;
   ProcessorTime* processor = nullptr;
+  llm::Service* llm = nullptr;
+  std::uint32_t llm_class = 0;  ///< that graphs are of, of the service's clients
 };
 
 /// Before the first graph, and in tests between graphs.
