@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <fstream>
 #include <iterator>
 #include <ostream>
 #include <vector>
 
+#include "tools/audit_file.hpp"
 #include "tools/batch.hpp"
 #include "tools/follow.hpp"
 #include "tools/graph_file.hpp"
@@ -169,6 +171,29 @@ ExitCode run(const Context& context, const GraphImport& command) {
   }
   const json made = {{"graph", requests->graph}, {"requests", requests->requests.size()}};
   context.out << (context.options.json ? json_line(made) : table(made));
+  return ExitCode::Ok;
+}
+
+ExitCode run(const Context& context, const AuditVerify& command) {
+  std::error_code ignored;
+  std::ifstream file(command.file, std::ios::binary);
+  const bool opened = file.is_open() && !std::filesystem::is_directory(command.file, ignored);
+  const auto verified = opened ? verify_audit(file) : std::expected<AuditSummary, AuditProblem>();
+  if (!opened || file.bad()) {
+    return report(
+        context,
+        {.exit_code = ExitCode::Usage, .kind = "usage", .message = "cannot read the file " + printable(command.file)});
+  }
+  if (!verified) {
+    const AuditProblem& problem = verified.error();
+    return report(context, {.exit_code = ExitCode::Refused,
+                            .kind = problem.kind,
+                            .message = printable(command.file) + ", line " + std::to_string(problem.line) + ": " +
+                                       problem.kind + ": " + problem.message});
+  }
+  const json summary = {{"records", verified->records}, {"starts", verified->starts}, {"first", verified->first},
+                        {"last", verified->last},       {"hash", verified->hash},     {"end", verified->end}};
+  context.out << (context.options.json ? json_line(summary) : table(summary));
   return ExitCode::Ok;
 }
 

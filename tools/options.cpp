@@ -27,7 +27,9 @@ constexpr char kDescription[] =
 constexpr char kFooter[] =
     "Exit status:\n"
     "  0  the guest did what was asked\n"
-    "  1  the guest, or its monitor, refused, or a shell command failed; the reason is printed\n"
+    "  1  the guest, or its monitor, refused, or a shell command failed; `audit verify` found a line that is not as "
+    "it\n"
+    "     was written; the reason is printed\n"
     "  2  wrong arguments, or several machines run and none was named\n"
     "  3  cannot connect: no such machine, connection refused, or no permission; the message says which\n"
     "  4  no reply: none in time, or the connection was lost before one came\n"
@@ -133,26 +135,40 @@ constexpr GuestName kGuestNames[] = {
     {.name = "sched", .help = "Print servers and tasks"},
     {.name = "token", .help = "Tokens: new, list, revoke"},
     {.name = "trace", .help = "Record events, and print them"},
-    {.name = "watch", .help = "Print what happens until Ctrl-C: log, trace, channel"},
+    {.name = "watch", .help = "Print what happens until Ctrl-C: audit, log, trace, channel, metrics"},
 };
+
+/// What is said behind the help of a command.
+std::string more_help(std::string_view name) {
+  if (name == "audit") {
+    return "\n\naudit verify FILE                  checks the hashes of a run's audit.jsonl, or of a saved\n"
+           "                                   answer of `sisctl --json audit`; asks no machine";
+  }
+  if (name == "graph") {
+    return "\n\ngraph feed GRAPH OPERATOR TEXT|@FILE [--end]   gives a control-source a tensor\n"
+           "graph export NAME [--json|--dot]   prints a graph as JSON, or for Graphviz\n"
+           "graph import FILE                  makes the graph of such JSON, or nothing\n"
+           "The guest's own are listed by `sisctl shell help`.";
+  }
+  return {};
+}
 
 void add_guest_commands(CLI::App& app) {
   for (const auto& [name, help] : kGuestNames) {
     auto* const command = app.add_subcommand(name, help);
     command->footer(std::string("Arguments follow in the order in which `sisctl shell help ") + name +
-                    "` lists them, or as --name VALUE. Options of\nsisctl come before the command." +
-                    (std::string(name) == "graph"
-                         ? "\n\ngraph feed GRAPH OPERATOR TEXT|@FILE [--end]   gives a control-source a tensor\n"
-                           "graph export NAME [--json|--dot]   prints a graph as JSON, or for Graphviz\n"
-                           "graph import FILE                  makes the graph of such JSON, or nothing\n"
-                           "The guest's own are listed by `sisctl shell help`."
-                         : ""));
+                    "` lists them, or as --name VALUE. Options of\nsisctl come before the command." + more_help(name));
     command->fallthrough(false)->prefix_command();
   }
 }
 
-/// graph export and graph import are more than a request.
-std::optional<decltype(Options::command)> graph_command(const std::vector<std::string>& words, std::string& problem) {
+/// graph export, graph import and audit verify are more than a request, or none.
+std::optional<decltype(Options::command)> own_command(const std::vector<std::string>& words, std::string& problem) {
+  if (words[0] == "audit" && words[1] == "verify") {
+    if (words.size() == 3) return AuditVerify{.file = words[2]};
+    problem = "audit verify: expected FILE";
+  }
+  if (words[0] != "graph") return std::nullopt;
   if (words[1] == "import") {
     if (words.size() == 3) return GraphImport{.file = words[2]};
     problem = "graph import: expected FILE";
@@ -316,9 +332,9 @@ Parsed finish(const CLI::App& app, Options options, Raw raw) {
       return {.options = {}, .text = app.get_subcommand(name)->help(), .exit_code = ExitCode::Ok};
     }
     std::string problem;
-    const auto graph = words[0] == "graph" && words.size() > 1 ? graph_command(words, problem) : std::nullopt;
+    const auto own = words.size() > 1 ? own_command(words, problem) : std::nullopt;
     if (!problem.empty()) return usage_error(problem);
-    options.command = graph ? *graph : GuestCommand{.words = std::move(words)};
+    options.command = own ? *own : GuestCommand{.words = std::move(words)};
   }
   if (app.got_subcommand("shutdown")) options.command = raw.shutdown;
   if (app.got_subcommand("top")) {

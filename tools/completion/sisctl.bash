@@ -83,6 +83,7 @@ _sisctl() {
       else
         words='--count --interval_ms'
         [ "${COMP_WORDS[at + 1]}" = log ] && words+=' --last --level'
+        [ "${COMP_WORDS[at + 1]}" = audit ] && words='--count --from'
       fi
       ;;
     graph)
@@ -98,7 +99,14 @@ _sisctl() {
     ai_bench) words='--model --count --help' ;;
     infdemo) words='--model --number --help' ;;
     mldemo) words='--count --model --help' ;;
-    audit | bench | counters | ctlhex | cpus | irq | mem | npudemo | pmu | ps | sched) words=--help ;;
+    audit)
+      if ((COMP_CWORD == at + 1)); then
+        words='verify --help'
+      elif [ "${COMP_WORDS[at + 1]}" = verify ]; then
+        mapfile -t COMPREPLY < <(compgen -f -- "$current")
+      fi
+      ;;
+    bench | counters | ctlhex | cpus | irq | mem | npudemo | pmu | ps | sched) words=--help ;;
   esac
   [ -n "$words" ] && mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
 }

@@ -217,5 +217,11 @@ TEST(Options, graph_import_takes_a_file) {
   EXPECT_EQ(usage_of({"graph", "import", "f", "g"}), "sisctl: graph import: expected FILE\nTry `sisctl --help`.\n");
 }
 
+TEST(Options, audit_verify_takes_a_file_and_audit_alone_goes_to_the_guest) {
+  EXPECT_EQ(std::get<AuditVerify>(parse({"audit", "verify", "f.jsonl"}).options.command).file, "f.jsonl");
+  EXPECT_EQ(usage_of({"audit", "verify"}), "sisctl: audit verify: expected FILE\nTry `sisctl --help`.\n");
+  EXPECT_EQ(std::get<GuestCommand>(parse({"audit", "5"}).options.command).words.size(), 2U);
+}
+
 }  // namespace
 }  // namespace sisctl

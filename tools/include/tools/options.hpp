@@ -13,7 +13,7 @@ namespace sisctl {
 /// Exit codes, as the help text states them.
 enum class ExitCode : int {
   Ok = 0,
-  Refused = 1,        ///< the guest refused
+  Refused = 1,        ///< the guest refused, or a file is not what it should be
   Usage = 2,          ///< wrong arguments
   CannotConnect = 3,  ///< no such machine, refused, no permission
   NoReply = 4,        ///< none in time, or the connection was lost first
@@ -51,6 +51,10 @@ struct GraphExport {
 struct GraphImport {
   std::string file;
 };
+/// Whether an audit log that was written down is what the machine recorded.
+struct AuditVerify {
+  std::string file;
+};
 /// Requests in a file, a line each.
 struct Batch {
   std::string file;  ///< "-": the standard input
@@ -78,8 +82,8 @@ struct Options {
   std::string token;        ///< instead of a key, in hexadecimal or @FILE; empty: none
   bool json = false;
   std::chrono::milliseconds timeout{10'000};  ///< for the connection, and for each reply
-  std::variant<Ping, Info, Shell, Shutdown, Call, Top, List, Snapshot, GuestCommand, GraphExport, GraphImport, Batch,
-               Metrics>
+  std::variant<Ping, Info, Shell, Shutdown, Call, Top, List, Snapshot, GuestCommand, GraphExport, GraphImport,
+               AuditVerify, Batch, Metrics>
       command;
 };
 
