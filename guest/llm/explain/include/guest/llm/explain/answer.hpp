@@ -1,0 +1,50 @@
+// What sis-explain said: with names for labels, and each statement held against the figures (docs/explain.md, Answers).
+//
+// The answer is a model's: any text. Nothing in it is believed.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "guest/kernel/bounded_array.hpp"
+#include "guest/kernel/format.hpp"
+#include "guest/llm/explain/figures.hpp"
+#include "guest/llm/explain/quantity.hpp"
+
+namespace guest::llm::explain {
+
+/// The name of what a label means: 'smooth', channel 7; of nothing the label itself.
+void write_name(kernel::TextOutput& out, const Figures& figures, std::string_view label);
+
+/// With names: "o1 is slower" becomes "'smooth' is slower", c2 "channel 7". Other bytes as they are; labels of nothing
+/// stay.
+void write_answer(kernel::TextOutput& out, const Figures& figures, std::string_view answer);
+
+/// A name, a number or a claim of the answer.
+struct Statement {
+  std::string_view text;  ///< part of the answer: "71%", "is the bottleneck", "o9"
+  bool supported = false;
+  /// Whose figure it rests on: a label in the answer ("o1"), "audit", "npu", "llm"; empty: of no one thing.
+  std::string_view subject = {};
+  std::string_view figure = {};             ///< its name, "busy_permille"; empty: no figure says this
+  std::optional<std::uint64_t> value = {};  ///< of that figure, exact
+};
+
+inline constexpr std::size_t kMaxStatements = 24;
+
+struct Check {
+  kernel::BoundedArray<Statement, kMaxStatements> statements;
+  bool complete = true;  ///< false: there were more
+  /// That there is something, and that all of it is supported.
+  [[nodiscard]] bool holds() const;
+};
+
+/// The statements of `answer`, to which they refer, in its order:
+///   a label       supported if there is such an item
+///   a number      supported if the figure that the words beside it name has it, as prompts show it
+///   a claim       "is the bottleneck", "no server is over budget", ...: supported if no figure says otherwise
+Check check_answer(const Figures& figures, std::string_view answer);
+
+}  // namespace guest::llm::explain
