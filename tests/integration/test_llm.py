@@ -5,21 +5,15 @@ Stories need the models of ../shared/models beside the repository, where that is
 of random numbers, made here, has nothing to say, but says the same everywhere.
 """
 
-import os
 import pathlib
-import random
 import re
-import sys
 import tempfile
 import unittest
 
 import harness
-
-sys.path.insert(0, str(harness.ROOT / "tools" / "models"))
-import gguf  # noqa: E402
+from gguf_models import MODELS, gguf, random_model
 
 IMAGE = harness.KERNEL.parent / "llm_test.Image"
-MODELS = pathlib.Path(os.environ.get("SIS_SHARED_MODELS", harness.ROOT.parent / "shared" / "models"))
 # What comes into the boot archive as a file is what an operator reads.
 SCENARIO = """apiVersion: sis/v1
 machine: {{cpus: 1, memory: 256MiB}}
@@ -38,44 +32,6 @@ STORY = ("Once upon a time, there was a little girl named Lily. She loved to pla
          "park.\" Lily was sad and didn't know what to do. She said, \"I want to play with")
 ENDS = {"f32": " your ball, but I can't find", "q8_0": ' my ball." Her mom said, "I want'}
 TOLD = re.compile(r'LLM npu=(\w+) positions=(\d+) ns=\d+ cycles=\d+ text="(.*)"')
-
-
-def random_model(kind):
-    """A file of two layers that knows bytes alone."""
-    embedding, heads, key_heads, feed_forward, context = 64, 4, 2, 96, 128
-    numbers = random.Random(1)
-    tokens = ["<unk>", "<s>", "</s>"] + [f"<0x{byte:02X}>" for byte in range(256)] + ["\u2581"]
-    file = gguf.Writer()
-    file.put("general.architecture", "llama")
-    for key, value in {"context_length": context, "embedding_length": embedding, "feed_forward_length": feed_forward,
-                       "block_count": 2, "attention.head_count": heads, "attention.head_count_kv": key_heads,
-                       "attention.layer_norm_rms_epsilon": 1e-5}.items():
-        file.put(f"llama.{key}", value)
-    file.put("tokenizer.ggml.model", "llama")
-    file.put_array("tokenizer.ggml.tokens", tokens, gguf.Kind.STRING)
-    file.put_array("tokenizer.ggml.scores", [0.0] * len(tokens), gguf.Kind.F32)
-    file.put_array("tokenizer.ggml.token_type", [2, 3, 3] + [6] * 256 + [1], gguf.Kind.I32)
-    file.put("tokenizer.ggml.bos_token_id", 1)
-    file.put("tokenizer.ggml.eos_token_id", 2)
-
-    def put(name, rows, columns):
-        file.put_tensor(name, [columns, rows], kind, [numbers.gauss(0, 0.2) for _ in range(rows * columns)])
-
-    def put_norm(name):
-        file.put_tensor(name, [embedding], gguf.Type.F32, [1.0] * embedding)
-
-    put("token_embd.weight", len(tokens), embedding)
-    put_norm("output_norm.weight")
-    keys = embedding // heads * key_heads
-    for layer in range(2):
-        put_norm(f"blk.{layer}.attn_norm.weight")
-        put_norm(f"blk.{layer}.ffn_norm.weight")
-        for name, rows, columns in (("attn_q", embedding, embedding), ("attn_k", keys, embedding),
-                                    ("attn_v", keys, embedding), ("attn_output", embedding, embedding),
-                                    ("ffn_gate", feed_forward, embedding), ("ffn_up", feed_forward, embedding),
-                                    ("ffn_down", embedding, feed_forward)):
-            put(f"blk.{layer}.{name}.weight", rows, columns)
-    return file
 
 
 class Told(harness.MachineTest):
