@@ -1,4 +1,4 @@
-// Copy between types; of one type, and between i32 and f32, the scalar kernel does it.
+// Copy between types, and the rows of a table as f32; of one type, and between i32 and f32, the scalar kernel does it.
 #pragma once
 
 #include "part.hpp"
@@ -133,6 +133,33 @@ struct AffineBytes {
   std::int32_t offset;
 };
 
+/// Between i8 and u8.
+inline void flip_bytes(const Span& span) {
+  const MemI8* const from = i8(span.from);
+  MemI8* const to = i8(span.to);
+  std::uint64_t i = span.begin;
+  for (; i + kManyBytes <= span.end; i += kManyBytes) {
+    hn::StoreU(hn::Xor(hn::LoadU(ManyBytes(), from + i), hn::Set(ManyBytes(), -128)), ManyBytes(), to + i);
+  }
+  for (; i < span.end; ++i) {
+    to[i] = static_cast<std::int8_t>(from[i] ^ -128);
+  }
+}
+
+/// As f32, of any type that a table may have.
+inline void floats_from(Type type, const Span& span) {
+  if (type == Type::F16) {
+    floats_from_halves(span);
+  } else if (type == Type::Q8_0) {
+    floats_from_blocks<Type::Q8_0>(span);
+  } else if (type == Type::Q4_0) {
+    floats_from_blocks<Type::Q4_0>(span);
+  } else {
+    const std::uint64_t at = span.begin * sizeof(float);
+    __builtin_memcpy(span.to + at, span.from + at, (span.end - span.begin) * sizeof(float));
+  }
+}
+
 [[gnu::always_inline]] inline bool is_byte(Type type) { return type == Type::I8 || type == Type::U8; }
 
 inline void copy_from_f32(const Checked& command, const Span& span) {
@@ -148,34 +175,49 @@ inline void copy_from_f32(const Checked& command, const Span& span) {
 
 inline void copy_to_f32(const Checked& command, const Span& span) {
   const Type from = command.operands[abi::npu::operand::kInput].type;
-  if (from == Type::F16) {
-    floats_from_halves(span);
-  } else if (from == Type::Q8_0) {
-    floats_from_blocks<Type::Q8_0>(span);
-  } else if (from == Type::Q4_0) {
-    floats_from_blocks<Type::Q4_0>(span);
-  } else {
+  if (is_byte(from)) {
     AffineBytes(command, from).restore(span);
+  } else {
+    floats_from(from, span);
   }
 }
 
 Outcome copy(const Checked& command, Units units) {
   const Operand& output = command.operands[abi::npu::operand::kOutput];
   const Operand& input = command.operands[abi::npu::operand::kInput];
-  const bool integers =
-      output.type == Type::I32 || input.type == Type::I32 || (is_byte(output.type) && is_byte(input.type));
-  if (output.type == input.type || integers) {
+  if (output.type == input.type || output.type == Type::I32 || input.type == Type::I32) {
     return scalar::copy(command, units);
   }
   each_row(command, units, [&] [[gnu::always_inline]] (std::uint64_t row, std::uint64_t begin, std::uint64_t end) {
     const Span span = {row_of(output, row), row_of(input, row), begin, end};
-    if (input.type == Type::F32) {
+    if (is_byte(input.type) && is_byte(output.type)) {
+      flip_bytes(span);
+    } else if (input.type == Type::F32) {
       copy_from_f32(command, span);
     } else {
       copy_to_f32(command, span);
     }
   });
   return std::nullopt;
+}
+
+Outcome embed_rows(const Checked& command, Units units) {
+  namespace operand = abi::npu::operand;
+  namespace dim = abi::npu::dim::embed;
+  const Operand& table = command.operands[operand::kTable];
+  const MemI32* const ids = i32(command.operands[operand::kIds].data);
+  Outcome outcome;
+  each_row(command, units, [&] [[gnu::always_inline]] (std::uint64_t row, std::uint64_t, std::uint64_t) {
+    // One below 0 is above all others as an unsigned number.
+    const auto id = static_cast<std::uint32_t>(fetch_index(ids + row));
+    if (id >= command.dims[dim::kVocabulary]) {
+      outcome = abi::npu::Reason::IndexRange;
+      return;
+    }
+    std::byte* const to = row_of(command.operands[operand::kOutput], row);
+    floats_from(table.type, {to, row_of(table, id), 0, command.dims[dim::kElements]});
+  });
+  return outcome;
 }
 
 }  // namespace

@@ -134,11 +134,40 @@ Outcome max_pool(const Checked& command, Units units) {
   return std::nullopt;
 }
 
-/// AvgPool of f32; of i8 there is a division for each element, and the scalar kernel does it.
+/// The largest window of i8 whose sums are numbers of f32, and its quotients far enough from the next integer: a
+/// quotient below 2^24 of two integers never rounds up to one.
+inline constexpr std::uint64_t kMostTaps = 65536;
+
+/// The mean to the nearest, ties away from 0.
+inline void average_integers(const Checked& command, Units units) {
+  const Operand& output = command.operands[abi::npu::operand::kOutput];
+  const std::uint64_t channels = command.dims[image::kChannels];
+  const auto min = hn::Set(Ints(), static_cast<std::int32_t>(command.params[abi::npu::param::kMin]));
+  const auto max = hn::Set(Ints(), static_cast<std::int32_t>(command.params[abi::npu::param::kMax]));
+  each_channels(
+      command, units, [&] [[gnu::always_inline]] (const Window& window, std::uint64_t channel, std::uint64_t count) {
+        auto sum = hn::Zero(Ints());
+        std::int32_t taps = 0;
+        visit_taps(command, window, [&] [[gnu::always_inline]] (std::byte * row, std::uint64_t x, std::uint64_t) {
+          sum = hn::Add(sum, load_ints(i8(row) + x * channels, channel, count, 1));
+          taps += 1;
+        });
+        const auto half = hn::Set(Ints(), taps / 2);
+        const auto away = hn::IfThenElse(hn::Gt(sum, hn::Zero(Ints())), hn::Add(sum, half), hn::Sub(sum, half));
+        const auto ratio = hn::Div(hn::ConvertTo(Floats(), away), hn::Set(Floats(), static_cast<float>(taps)));
+        const auto bounded = hn::Min(hn::Max(hn::ConvertTo(Ints(), ratio), min), max);
+        store_bytes(hn::DemoteTo(Bytes(), bounded), pixel_of<MemI8>(output, window, channels) + channel, count);
+      });
+}
+
 Outcome avg_pool(const Checked& command, Units units) {
   const Operand& output = command.operands[abi::npu::operand::kOutput];
   if (output.type == Type::I8) {
-    return scalar::avg_pool(command, units);
+    if (std::uint64_t{command.dims[image::kKernelHeight]} * command.dims[image::kKernelWidth] > kMostTaps) {
+      return scalar::avg_pool(command, units);
+    }
+    average_integers(command, units);
+    return std::nullopt;
   }
   const std::uint64_t channels = command.dims[image::kChannels];
   each_channels(

@@ -9,13 +9,6 @@ HWY_BEFORE_NAMESPACE();
 namespace npu::simd {
 namespace {
 
-using Doubles = hn::CappedTag<double, kLanes / 2>;
-using DoublePart = hn::Vec<Doubles>;
-/// As many f32 as a vector of binary64 has.
-using FewFloats = hn::Rebind<float, Doubles>;
-inline constexpr unsigned kDoubleLanes = kPartLanes / 2;
-inline constexpr unsigned kDoubleParts = kLanes / kDoubleLanes;
-
 /// Elements [index, index + kDoubleLanes) of `count`; 0 behind them.
 [[gnu::always_inline]] inline DoublePart load_doubles(const MemF32* from, std::uint64_t index, std::uint64_t count) {
   if (index + kDoubleLanes <= count) {

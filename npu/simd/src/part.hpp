@@ -102,6 +102,10 @@ template <typename Function>
   }
 }
 
+/// Whole vectors of bytes.
+using ManyBytes = hn::Repartition<std::int8_t, Ints>;
+inline constexpr std::uint64_t kManyBytes = kPartLanes * sizeof(std::int32_t);
+
 using Bytes = hn::Rebind<std::int8_t, Ints>;
 using BytePart = hn::Vec<Bytes>;
 

@@ -27,6 +27,13 @@ using IntPart = hn::Vec<Ints>;
 inline constexpr unsigned kPartLanes = HWY_LANES(float) < kLanes ? HWY_LANES(float) : kLanes;
 inline constexpr unsigned kParts = kLanes / kPartLanes;
 
+using Doubles = hn::CappedTag<double, kLanes / 2>;
+using DoublePart = hn::Vec<Doubles>;
+/// As many f32 as a vector of binary64 has.
+using FewFloats = hn::Rebind<float, Doubles>;
+inline constexpr unsigned kDoubleLanes = kPartLanes / 2;
+inline constexpr unsigned kDoubleParts = kLanes / kDoubleLanes;
+
 using Four = hn::FixedTag<float, 4>;
 using FourFloats = hn::Vec<Four>;
 

@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "agree.hpp"
+#include "npu/kernels/real.hpp"
 
 namespace npu::testing {
 namespace {
@@ -75,6 +76,40 @@ TEST(Rope, of_heads_of_every_size) {
         expect_agreement([&] { return rope(rotated + rest, rotated, flags); }, std::to_string(rotated));
       }
     }
+  }
+}
+
+/// Turned, (1, 0) is the cosine and the sine.
+TEST(Rope, has_the_angles_of_the_scalar_functions) {
+  constexpr std::uint32_t kRows = 600;
+  constexpr std::uint32_t kPairs = 70;
+  for (const float base : {10000.0F, 500000.0F, 1e-38F, 3e38F}) {
+    Scene scene(Opcode::Rope, {kRows, 1, 2 * kPairs, 2 * kPairs});
+    scene.f(0, base).f(1, 0.75F).operand({0, Type::F32, kRows, 2 * kPairs}).operand({1, Type::F32, kRows, 2 * kPairs});
+    scene.operand({2, Type::I32, 1, kRows});
+    for (std::uint32_t row = 0; row < kRows; ++row) {
+      scene.set(2, 0, row, static_cast<std::int32_t>(row < 300 ? row : scene.random()));
+      for (std::uint32_t i = 0; i < kPairs; ++i) {
+        scene.set(1, row, 2 * i, 1.0F);
+        scene.set(1, row, 2 * i + 1, 0.0F);
+      }
+    }
+    run(scene, simd_kernels());
+    const double logarithm = npu::logarithm(static_cast<double>(base));
+    std::uint32_t wrong = 0;
+    for (std::uint32_t row = 0; row < kRows; ++row) {
+      for (std::uint32_t i = 0; i < kPairs; ++i) {
+        const double position = scene.get<std::int32_t>(2, 0, row);
+        const SineCosine turn =
+            sine_cosine(position * 0.75 * exponential(-static_cast<double>(i) / kPairs * logarithm));
+        const auto same = [&](std::uint32_t column, double wanted) {
+          const auto found = scene.get<float>(0, row, column);
+          return found == static_cast<float>(wanted) || (std::isnan(found) && std::isnan(wanted));
+        };
+        wrong += same(2 * i, turn.cosine) && same(2 * i + 1, turn.sine) ? 0 : 1;
+      }
+    }
+    EXPECT_EQ(wrong, 0U) << "base " << base;
   }
 }
 

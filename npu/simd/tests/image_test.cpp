@@ -128,6 +128,37 @@ TEST(Pools, of_every_shape) {
   }
 }
 
+/// Windows around the largest one whose means are made by vectors, with sums as large as they can be.
+TEST(Pools, of_large_windows) {
+  for (const std::uint32_t side : {256U, 257U}) {
+    const auto make = [&] {
+      Scene scene = pool(Opcode::AvgPool, Type::I8, {side, side, 3, 3, side, 1, 1, 0});
+      for (std::uint32_t row = 0; row < side; ++row) {
+        for (std::uint32_t x = 0; x < side; ++x) {
+          scene.set<std::int8_t>(1, row, 3 * x, -128);
+          scene.set<std::int8_t>(1, row, 3 * x + 1, (row + x) % 2 == 0 ? 2 : 1);  // the mean is next to 1.5
+        }
+      }
+      return std::move(scene.i(2, -128).i(3, 127));
+    };
+    expect_agreement(make, std::to_string(side));
+  }
+}
+
+/// Each mean of nine elements, and of those of them that are inside.
+TEST(Pools, of_every_mean) {
+  const auto make = [] {
+    Scene scene = pool(Opcode::AvgPool, Type::I8, {3, 3, 1024, 1024, 3, 1, 1, 1});
+    for (std::uint32_t row = 0; row < 3; ++row) {
+      for (std::uint32_t i = 0; i < 3 * 1024; ++i) {
+        scene.set(1, row, i, static_cast<std::int8_t>((i % 1024 + row * 3 + i / 1024) / 9 - 57));
+      }
+    }
+    return std::move(scene.i(2, -128).i(3, 127));
+  };
+  expect_agreement(make, "means");
+}
+
 TEST(Pools, of_numbers_that_are_none) {
   for (const Opcode opcode : {Opcode::MaxPool, Opcode::AvgPool}) {
     expect_agreement(

@@ -158,6 +158,78 @@ TEST(ArgMax, of_every_length) {
   }
 }
 
+TEST(ArgMax, of_bytes) {
+  for (const std::uint32_t columns : {1U, 15U, 16U, 63U, 64U, 65U, 200U}) {
+    const auto make = [&] {
+      Scene scene(Opcode::ArgMax, {5, columns});
+      scene.operand({0, Type::I32, 1, 5}).operand({1, Type::I8, 5, columns, 4});
+      for (std::uint32_t i = 0; i < columns; ++i) {
+        scene.set<std::int8_t>(1, 1, i, i % 3 == 1 ? 2 : -2);  // equal ones
+        scene.set<std::int8_t>(1, 2, i, -128);
+        scene.set<std::int8_t>(1, 3, i, i + 1 == columns ? 127 : 126);
+        scene.set<std::int8_t>(1, 4, i, i == columns / 2 ? -127 : -128);
+      }
+      return scene;
+    };
+    expect_agreement(make, name_of(Opcode::ArgMax, columns));
+  }
+}
+
+TEST(TopK, of_every_length) {
+  for (const std::uint32_t columns : kLengths) {
+    for (const std::uint32_t top : {1U, 3U, 40U}) {
+      const auto make = [&] {
+        Scene scene(Opcode::TopK, {7, columns, top});
+        scene.operand({0, Type::F32, 7, top, 4}).operand({1, Type::F32, 7, columns, 4});
+        scene.operand({2, Type::I32, 7, top, 8});
+        for (std::uint32_t i = 0; i < columns; ++i) {
+          scene.set<float>(1, 1, i, static_cast<float>(i));  // each is better than those before
+          scene.set<float>(1, 2, i, i % 5 < 2 ? 2.0F : -kInf);
+          scene.set<float>(1, 3, i, std::nanf(""));
+          scene.set<float>(1, 4, i, i % 7 == 3 ? -kInf : std::nanf(""));
+          scene.set<float>(1, 5, i, i % 2 == 0 ? -0.0F : 0.0F);
+          scene.set<float>(1, 6, i, i < top ? std::nanf("") : -3.0F);
+        }
+        return scene;
+      };
+      if (top <= columns) {
+        expect_agreement(make, name_of(Opcode::TopK, columns));
+      }
+    }
+  }
+}
+
+TEST(EmbedRows, of_every_type) {
+  for (const Type table : {Type::F32, Type::F16, Type::Q8_0, Type::Q4_0}) {
+    for (const std::uint32_t columns : {32U, 160U, 35U}) {
+      if (columns % 32 != 0 && table != Type::F32 && table != Type::F16) {
+        continue;
+      }
+      const auto make = [&] {
+        Scene scene(Opcode::EmbedRows, {5, 3, columns});
+        scene.operand({0, Type::F32, 5, columns, 4}).operand({1, table, 3, columns, 4}).operand({2, Type::I32, 1, 5});
+        for (std::uint32_t row = 0; row < 5; ++row) {
+          scene.set<std::int32_t>(2, 0, row, static_cast<std::int32_t>((2 * row + 1) % 3));
+        }
+        return scene;
+      };
+      expect_agreement(make, name_of(Opcode::EmbedRows, columns));
+    }
+  }
+}
+
+TEST(EmbedRows, end_at_an_id_that_is_not_in_the_table) {
+  for (const std::int32_t id : {-1, 3}) {
+    Scene scene(Opcode::EmbedRows, {2, 3, 32});
+    scene.operand({0, Type::F32, 2, 32}).operand({1, Type::F32, 3, 32}).operand({2, Type::I32, 1, 2});
+    scene.set<std::int32_t>(2, 0, 0, 2);
+    scene.set<std::int32_t>(2, 0, 1, id);
+    const auto checked = scene.check();
+    EXPECT_EQ(simd_kernels().kernels[static_cast<unsigned>(Opcode::EmbedRows)](*checked, {.first = 0, .count = 1}),
+              abi::npu::Reason::IndexRange);
+  }
+}
+
 TEST(Softmax, of_every_length) {
   for (const std::uint32_t columns : kLengths) {
     for (const float scale : {1.0F, -40.0F, 0.0F}) {
