@@ -1,10 +1,13 @@
 """What sis-explain is asked about a situation, in many wordings, and the one answer that is right.
 
+Answers name each figure that they rest on. Where the question says whose figures matter, they come before what follows
+from them; else first comes the one that was found.
+
 Of figures that look the same in a prompt the first one listed counts. The last wordings of each kind, HELD_OUT_WORDINGS
 of them, are never trained with.
 """
 
-from situation import count, duration, percent, two_digits
+from situation import context, two_digits
 
 HELD_OUT_WORDINGS = 2
 GUESSES = 10  # refused hellos that may be guessing, if they are also more than the accepted ones
@@ -29,174 +32,152 @@ def largest(values):
     return best
 
 
-def pressure(c, number):
-    """What a channel's figures say of its reader."""
-    if c.hits == 0:
-        return f"its input c{number + 1} was never too full."
-    return f"its input c{number + 1} {'lost' if c.drops else 'stalled'} {count(c.hits)} times."
+class Cited:
+    """The figures of a situation as a prompt has them, by their words."""
+
+    def __init__(self, situation):
+        words = context(situation).split()
+        self.figures = dict(zip(words[0::2], words[1::2]))
+
+    def __call__(self, whose, *words):
+        return ", ".join(f"{whose}.{word} {self.figures[f'{whose}.{word}']}" for word in words)
+
+    def hits(self, whose):
+        """How often a channel was full: it has one of two words for it."""
+        return self(whose, "lost" if f"{whose}.lost" in self.figures else "stalled")
 
 
-def feeding(situation, op):
-    return "it is a source." if op.input < 0 else pressure(situation.channels[op.input], op.input)
+def with_input(cited, whose):
+    """What an operator reads, and how full that was."""
+    read = cited.figures[f"{whose}.input"]
+    return cited(whose, "input") + ("" if read == "-" else ", " + cited.hits(read))
 
 
-def bottleneck(s, _):
+def bottleneck(s, cited, _):
     at = largest([o.busy_permille for o in s.operators])
     if at is None:
         return "no operator runs."
-    op = s.operators[at]
-    return f"o{at + 1} is the bottleneck: busy {percent(op.busy_permille)}, {duration(op.run_ns)} a run; {feeding(s, op)}"
+    return f"o{at + 1} is the bottleneck: {cited(f'o{at + 1}', 'busy', 'run')}, {with_input(cited, f'o{at + 1}')}."
 
 
-def slowest(s, _):
+def slowest(s, cited, _):
     at = largest([tenths(o.run_ns) for o in s.operators])
     if at is None:
         return "no operator runs."
-    op = s.operators[at]
-    return f"o{at + 1} is the slowest: {duration(op.run_ns)} a run, at most {duration(op.max_ns)}."
+    return f"o{at + 1} is the slowest: {cited(f'o{at + 1}', 'run', 'max')}."
 
 
-def limit_of(number, op):
-    """What an operator's limit says of it."""
-    if op.limit_ns == 0:
-        return f"o{number + 1} has no limit."
-    if op.over == 0:
-        return f"o{number + 1} is within its limit {duration(op.limit_ns)}, at most {duration(op.max_ns)}."
-    return f"o{number + 1} is over its limit {duration(op.limit_ns)}, {count(op.over)} times, at most {duration(op.max_ns)}."
-
-
-def compare(s, places):
-    a, b = (s.operators[p] for p in places)
+def compare(s, cited, places):
     first, second = (f"o{p + 1}" for p in places)
-    if shown(tenths(a.run_ns)) > shown(tenths(b.run_ns)):
-        return f"{first} is slower: {duration(a.run_ns)} a run, {second} {duration(b.run_ns)}; {limit_of(places[0], a)}"
-    return f"no, {first} is not slower: {duration(a.run_ns)} a run, {second} {duration(b.run_ns)}."
+    a, b = (shown(tenths(s.operators[p].run_ns)) for p in places)
+    figures = f"{cited(first, 'run')}, {cited(second, 'run')}"
+    if a > b:
+        return f"{figures}: {first} is slower, {cited(first, 'limit', 'over')}."
+    return f"{figures}: {first} is not slower."
 
 
-def cause(number, s):
+def cause(s, cited, at):
     """Why a server missed deadlines."""
-    text = f"s{number + 1} missed {count(s.misses)} of {count(s.jobs)}: "
-    if s.over:
-        return text + f"{count(s.over)} jobs took more than its budget {duration(s.budget_ns)}, throttled {count(s.throttles)} times."
-    return text + f"no job took more than its budget {duration(s.budget_ns)}, but the worst took {duration(s.worst_ns)}."
+    figures = cited(f"s{at + 1}", "missed", "jobs", "over", "budget", "worst")
+    return figures + (": jobs took more than the budget." if s.servers[at].over else ": no job took more than the budget.")
 
 
-def any_deadline(s, _):
+def any_deadline(s, cited, _):
     at = largest([x.misses for x in s.servers])
-    return "no deadline was missed." if at is None else cause(at, s.servers[at])
+    return "no deadline was missed." if at is None else cause(s, cited, at)
 
 
-def server_deadline(s, places):
-    server = s.servers[places[0]]
-    if server.misses == 0:
-        return f"no, s{places[0] + 1} missed none of {count(server.jobs)}, the worst took {duration(server.worst_ns)}."
-    return cause(places[0], server)
+def server_deadline(s, cited, places):
+    whose = f"s{places[0] + 1}"
+    if s.servers[places[0]].misses:
+        return cause(s, cited, places[0])
+    return f"{cited(whose, 'missed', 'jobs', 'worst')}: {whose} missed none."
 
 
-def excess(number, s):
-    return (f"s{number + 1} is over budget: {count(s.over)} of {count(s.jobs)} jobs took more than {duration(s.budget_ns)}, "
-            f"throttled {count(s.throttles)} times.")
-
-
-def any_budget(s, _):
+def any_budget(s, cited, _):
     at = largest([x.over for x in s.servers])
-    return "no server is over budget." if at is None else excess(at, s.servers[at])
+    if at is None:
+        return "no server is over budget."
+    return f"s{at + 1} is over budget: {cited(f's{at + 1}', 'over', 'jobs', 'budget', 'throttled')}."
 
 
-def server_budget(s, places):
-    server = s.servers[places[0]]
-    if server.over == 0:
-        return f"no, s{places[0] + 1} is within its budget {duration(server.budget_ns)}, 0 of {count(server.jobs)} jobs."
-    return excess(places[0], server)
+def server_budget(s, cited, places):
+    whose = f"s{places[0] + 1}"
+    stance = "over budget" if s.servers[places[0]].over else "within its budget"
+    return f"{cited(whose, 'over', 'jobs', 'budget')}: {whose} is {stance}."
 
 
-def saturation(number, c):
-    what = "lost" if c.drops else "stalled"
-    return f"c{number + 1} is saturated: it {what} {count(c.hits)} times, at most {count(c.top)} of {count(c.capacity)}."
-
-
-def any_channel(s, _):
+def any_channel(s, cited, _):
     at = largest([c.hits for c in s.channels])
-    return "no channel is saturated." if at is None else saturation(at, s.channels[at])
+    if at is None:
+        return "no channel is saturated."
+    return f"c{at + 1} is saturated: {cited.hits(f'c{at + 1}')}, {cited(f'c{at + 1}', 'top', 'room')}."
 
 
-def channel(s, places):
-    c = s.channels[places[0]]
-    if c.hits == 0:
-        return f"no, c{places[0] + 1} is not saturated: at most {count(c.top)} of {count(c.capacity)}."
-    return saturation(places[0], c)
+def channel(s, cited, places):
+    whose = f"c{places[0] + 1}"
+    stance = "is saturated" if s.channels[places[0]].hits else "is not saturated"
+    return f"{cited.hits(whose)}, {cited(whose, 'top', 'room')}: {whose} {stance}."
 
 
-def lost(s, _):
+def lost(s, cited, _):
     at = largest([c.hits if c.drops else 0 for c in s.channels])
     if at is None:
         return "no channel lost tensors."
-    c = s.channels[at]
-    return f"c{at + 1} lost {count(c.hits)} times: its reader o{c.reader + 1} takes {duration(s.operators[c.reader].run_ns)} a run."
+    return f"c{at + 1} lost tensors: {cited(f'c{at + 1}', 'lost', 'reader')}, {cited(f'o{s.channels[at].reader + 1}', 'run')}."
 
 
-def guessing(s, _):
-    accepted, refused, links = s.audit
-    figures = f"{count(refused)} refused, {count(accepted)} accepted, {count(links)} links."
-    if refused >= GUESSES and shown(refused) > shown(accepted):
-        return "yes, it looks like token guessing: " + figures
-    return "no, it does not look like token guessing: " + figures
+def guessing(s, cited, _):
+    accepted, refused, _ = s.audit
+    looks = refused >= GUESSES and shown(refused) > shown(accepted)
+    return cited("audit", "refused", "accepted", "links") + (": it looks" if looks else ": it does not look") + " like token guessing."
 
 
-def change(s, _):
+def change(s, cited, _):
     """The first that helps: a budget, the reader of a channel that is full, an operator over its limit."""
     at = largest([x.over for x in s.servers])
     if at is not None:
-        server = s.servers[at]
-        return f"raise the budget {duration(server.budget_ns)} of s{at + 1}: {count(server.over)} jobs took more."
+        return f"{cited(f's{at + 1}', 'over', 'budget')}: raise the budget of s{at + 1}."
     at = largest([c.hits for c in s.channels])
     if at is not None:
-        c = s.channels[at]
-        what = "lost" if c.drops else "stalled"
-        return f"make o{c.reader + 1} faster: its input c{at + 1} {what} {count(c.hits)} times."
+        return f"{cited.hits(f'c{at + 1}')}, {cited(f'c{at + 1}', 'reader')}: make o{s.channels[at].reader + 1} faster."
     at = largest([o.over for o in s.operators])
     if at is not None:
-        op = s.operators[at]
-        return f"make o{at + 1} faster: it is over its limit {duration(op.limit_ns)}, {count(op.over)} times."
+        return f"{cited(f'o{at + 1}', 'over', 'limit')}: make o{at + 1} faster."
     return "nothing: no budget, channel or limit is exceeded."
 
 
-def any_limit(s, _):
+def any_limit(s, cited, _):
     at = largest([o.over for o in s.operators])
-    return "no operator is over its limit." if at is None else limit_of(at, s.operators[at])
+    if at is None:
+        return "no operator is over its limit."
+    return f"o{at + 1} is over its limit: {cited(f'o{at + 1}', 'over', 'limit', 'max')}."
 
 
-def one_limit(s, places):
-    return limit_of(places[0], s.operators[places[0]])
-
-
-def time_of(s, places):
+def one_limit(s, cited, places):
     op = s.operators[places[0]]
-    return (f"o{places[0] + 1} takes {duration(op.run_ns)} a run, at most {duration(op.max_ns)}, "
-            f"busy {percent(op.busy_permille)}; {feeding(s, op)}")
+    stance = "is over its limit" if op.over else "is within its limit" if op.limit_ns else "has no limit"
+    return f"{cited(f'o{places[0] + 1}', 'limit', 'over', 'max')}: o{places[0] + 1} {stance}."
 
 
-def throttles(s, places):
-    server = s.servers[places[0]]
-    return (f"s{places[0] + 1} was throttled {count(server.throttles)} times: "
-            f"budget {duration(server.budget_ns)}, period {duration(server.period_ns)}.")
+def time_of(s, cited, places):
+    whose = f"o{places[0] + 1}"
+    return f"{cited(whose, 'run', 'max', 'busy')}, {with_input(cited, whose)}."
 
 
-def npu(s, _):
-    if not s.npu:
-        return "there is no npu."
-    jobs, missed, top = map(count, s.npu)
-    return f"the npu missed {missed} of {jobs}, at most {top} at a time." if s.npu[1] else f"no, the npu missed none of {jobs}."
+def throttles(s, cited, places):
+    return cited(f"s{places[0] + 1}", "throttled", "budget", "period") + "."
 
 
-def llm(s, _):
-    if not s.llm:
-        return "there is no llm."
-    asked, refused, missed = map(count, s.llm)
-    return f"the llm refused {refused} of {asked} and missed {missed}."
+def npu(s, cited, _):
+    return cited("npu", "missed", "jobs", "top") + "." if s.npu else "there is no npu."
 
 
-def other(_, __):
+def llm(s, cited, _):
+    return cited("llm", "refused", "missed", "asked") + "." if s.llm else "there is no llm."
+
+
+def other(*_):
     return "the figures do not say."
 
 
@@ -302,4 +283,4 @@ def ask(chance, situation, kind, new_wording=False):
         return None
     choices = wordings[-HELD_OUT_WORDINGS:] if new_wording else wordings[:-HELD_OUT_WORDINGS]
     labels = [f"{name}{place + 1}" for name, place in zip(names, places)]
-    return chance.choice(choices).format(*labels), answer(situation, places)
+    return chance.choice(choices).format(*labels), answer(situation, Cited(situation), places)

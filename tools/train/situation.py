@@ -1,7 +1,6 @@
-"""Situations of the kernel as sis-explain is asked about them: figures, and the lines that a prompt shows of them.
+"""Situations of the kernel as sis-explain is asked about them: figures, and the text that a prompt shows of them.
 
-docs/explain.md has the format. guest/llm/explain writes the same bytes in the kernel; tests/models/explain_prompts.txt
-holds both to it. Names are no part of a prompt: operators, channels and servers are o1, c1, s1 ... there, in the order
+docs/explain.md has the format. guest/llm/explain writes the same bytes in the kernel, which its tests hold both to. Names are no part of a prompt: operators, channels and servers are o1, c1, s1 ... there, in the order
 in which they are listed, and whoever asks puts names for them afterwards.
 """
 
@@ -93,8 +92,8 @@ class Situation:
 
 
 def line(who, **figures):
-    """A figure is its word behind whose it is, and what it is: no figure has to be sought by the line that it is in."""
-    return "\n" + " ".join(f"{who}.{word} {value}" for word, value in figures.items())
+    """Each figure with whose it is: " o1.busy 71% o1.run 2.1ms ..."."""
+    return "".join(f" {who}.{word} {value}" for word, value in figures.items())
 
 
 def operator_line(number, op):
@@ -128,7 +127,7 @@ def context(situation):
 
 
 def prompt(situation, question):
-    return f"{context(situation)}\n? {question}\n="
+    return f"{context(situation)} ? {question} ="
 
 
 def structure(situation):

@@ -5,7 +5,7 @@
     c WRITER READER TOP CAPACITY DROPS HITS
     s BUDGET PERIOD JOBS OVER MISSES THROTTLES WORST
     a, n, l ...                             audit, NPU, LLM
-    f TEXT                                  the lines of the prompt, with \\n for line feeds
+    f TEXT                                  the prompt up to the question, but for its first blank
     q TEXT                                  a question as a person asks it: operators are called op-1 ..., servers task.1 ...
     p TEXT                                  as the prompt has it
     r TEXT                                  the answer that is right
@@ -40,7 +40,7 @@ def lines_of(s):
     for letter, values in (("a", s.audit), ("n", s.npu), ("l", s.llm)):
         if values:
             yield " ".join([letter] + [str(v) for v in values])
-    yield "f " + situation.context(s).replace("\n", "\\n")
+    yield "f" + situation.context(s)
 
 
 def main():

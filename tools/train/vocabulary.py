@@ -1,7 +1,6 @@
 """The tokens of sis-explain, and text to tokens as guest/llm/tokenizer does it for SentencePiece models.
 
-Each word of questions and answers is one token, as is each number with its unit, and a label at the beginning of a
-line. What they are merged from are tokens, too, and so are all bytes: any text has tokens.
+Each word of questions and answers is one token, as is each number with its unit, and a figure's word with whose it is. What they are merged from are tokens, too, and so are all bytes: any text has tokens.
 """
 
 import re
@@ -13,19 +12,16 @@ SPACE = "\u2581"
 UNKNOWN, BEGIN, END = range(3)
 BYTES = 3  # the token of byte 0
 FILLERS = "please can you tell me now well so".split()
-LINES = ["\n?", "\n="]
+SIGNS = [SPACE + sign for sign in "?=-"]
 FIELDS = {"o": "busy run max limit over input", "c": "writer reader top room lost stalled",
           "s": "budget period jobs over missed throttled worst", "audit": "accepted refused links", "npu": "jobs missed top",
           "llm": "asked refused missed"}
 
 
 def fields():
-    """The words before figures; the first of a line begins with its line feed."""
-    made = []
-    for whose in labels() + ["audit", "npu", "llm"]:
-        words_of = FIELDS[whose if whose in FIELDS else whose[0]].split()
-        made += [("\n" if i == 0 else SPACE) + f"{whose}.{word}" for i, word in enumerate(words_of)]
-    return made
+    """The words before figures."""
+    return [f"{SPACE}{whose}.{word}" for whose in labels() + ["audit", "npu", "llm"]
+            for word in FIELDS[whose if whose in FIELDS else whose[0]].split()]
 
 
 def labels():
@@ -59,10 +55,9 @@ def words():
 # What the answers are made of, for their words alone.
 ANSWERS = {kind: [] for kind in questions.KINDS}
 ANSWERS["other"] = [
-    "no operator runs is the bottleneck busy a run it is a source its input was never too full stalled lost times slowest at "
-    "most has no limit is within its limit over not slower missed of jobs took more than its budget throttled but the worst "
-    "took no deadline was missed none server channel saturated tensors reader takes yes it looks like token guessing does look "
-    "refused accepted links raise the make faster nothing or exceeded there npu time llm and figures do say"
+    "no operator runs is the bottleneck slowest slower not jobs took more than the budget job deadline was missed none server over "
+    "within its channel saturated lost tensors it looks like token guessing does look raise of make faster nothing or limit "
+    "exceeded has there npu llm figures do say"
 ]
 
 
@@ -97,14 +92,14 @@ def best_pair(texts):
 def build():
     """[(text, type, score)] as the model file has them; docs/models.md has the types."""
     ranked = number_pieces()
-    wanted = words() + LINES + fields() + [SPACE + label for label in labels()] + [SPACE + "-"]
+    wanted = words() + SIGNS + fields() + [SPACE + label for label in labels()]
     texts = [list(w) for w in wanted]
     for piece in ("us", "ms"):
         texts = [merge_all(t, piece) for t in texts]
     while (pair := best_pair(texts)) is not None:
         ranked.append(pair)
         texts = [merge_all(t, pair) for t in texts]
-    single = [SPACE, "\n"] + list("abcdefghijklmnopqrstuvwxyz0123456789.,:;%-?=kM")
+    single = [SPACE] + list("abcdefghijklmnopqrstuvwxyz0123456789.,:;%-?=kM")
     single = list(dict.fromkeys(single))
     tokens = [("<unk>", 2, 0.0), ("<s>", 3, 0.0), ("</s>", 3, 0.0)]
     tokens += [(f"<0x{b:02X}>", 6, 0.0) for b in range(256)]
@@ -114,8 +109,8 @@ def build():
 
 
 class Tokenizer:
-    """As guest/llm/tokenizer, of kind llama without a space prefix. No token has a space or line feed but at its front, so
-    a text is tokenised piece by piece from one of these to the next, which is remembered."""
+    """As guest/llm/tokenizer, of kind llama without a space prefix. No token has a space but at its front, so a text
+    is tokenised piece by piece from one to the next, which is remembered."""
 
     def __init__(self, tokens):
         self.tokens = tokens
@@ -141,7 +136,7 @@ class Tokenizer:
 
     def encode(self, text):
         out = []
-        for piece in re.findall(r"[\u2581\n]?[^\u2581\n]+|[\u2581\n]", text.replace(" ", SPACE)):
+        for piece in re.findall(r"\u2581?[^\u2581]+|\u2581", text.replace(" ", SPACE)):
             if piece not in self.known:
                 self.known[piece] = self.piece(piece)
             out += self.known[piece]

@@ -53,10 +53,6 @@ bool is_not_slower(const Figures& figures, std::optional<Item> item, std::string
   return other != nullptr && as_shown(op->run_ns, Unit::Nanoseconds) <= as_shown(other->run_ns, Unit::Nanoseconds);
 }
 
-bool is_source(const Figures& figures, std::optional<Item> item, std::string_view) {
-  const Operator* op = operator_of(figures, item);
-  return op != nullptr && !op->input;
-}
 bool has_no_limit(const Figures& figures, std::optional<Item> item, std::string_view) {
   const Operator* op = operator_of(figures, item);
   return op != nullptr && op->limit_ns == 0;
@@ -80,15 +76,16 @@ bool is_within_budget(const Figures& figures, std::optional<Item> item, std::str
 }
 bool missed_none(const Figures& figures, std::optional<Item> item, std::string_view) {
   const Server* server = server_of(figures, item);
-  if (server != nullptr) {
-    return server->misses == 0;
-  }
-  return item && item->kind == Kind::Npu && figures.npu && figures.npu->misses == 0;
+  return server != nullptr && server->misses == 0;
 }
 
 bool is_saturated(const Figures& figures, std::optional<Item> item, std::string_view) {
   const Channel* channel = channel_of(figures, item);
   return channel != nullptr && channel->hits > 0;
+}
+bool lost_tensors(const Figures& figures, std::optional<Item> item, std::string_view) {
+  const Channel* channel = channel_of(figures, item);
+  return channel != nullptr && channel->drops && channel->hits > 0;
 }
 bool is_not_saturated(const Figures& figures, std::optional<Item> item, std::string_view) {
   const Channel* channel = channel_of(figures, item);
@@ -104,6 +101,9 @@ bool no_miss(const Figures& figures, std::optional<Item>, std::string_view) {
 }
 bool no_overrun(const Figures& figures, std::optional<Item>, std::string_view) {
   return std::ranges::all_of(figures.servers, [](const Server& server) { return server.over == 0; });
+}
+bool any_overrun(const Figures& figures, std::optional<Item> item, std::string_view answer) {
+  return !no_overrun(figures, item, answer);
 }
 bool none_saturated(const Figures& figures, std::optional<Item>, std::string_view) {
   return std::ranges::all_of(figures.channels, [](const Channel& channel) { return channel.hits == 0; });
@@ -131,24 +131,25 @@ constexpr Claim kClaims[] = {
     {"is the slowest", "run_ns", is_slowest},
     {"is slower", "run_ns", is_slower},
     {"is not slower", "run_ns", is_not_slower},
-    {"it is a source", "input", is_source},
     {"has no limit", "limit_ns", has_no_limit},
     {"is within its limit", "over", is_within_limit},
-    {"over its limit", "over", is_over_limit},
+    {"is over its limit", "over", is_over_limit},
     {"is over budget", "over", is_over_budget},
     {"is within its budget", "over", is_within_budget},
     {"missed none", "misses", missed_none},
-    {"no job took more than its budget", "over", is_within_budget},
+    {"jobs took more than the budget", "over", is_over_budget},
+    {"no job took more than the budget", "over", is_within_budget},
     {"is saturated", "hits", is_saturated},
     {"is not saturated", "hits", is_not_saturated},
-    {"was never too full", "hits", is_not_saturated},
+    {"lost tensors", "hits", lost_tensors},
+    {"raise the budget of", "over", any_overrun},
+    {"nothing: no budget, channel or limit is exceeded", "over, hits", nothing_exceeded},
     {"no operator runs", "operators", no_operator},
     {"no operator is over its limit", "over", no_limit_exceeded},
     {"no deadline was missed", "misses", no_miss},
     {"no server is over budget", "over", no_overrun},
     {"no channel is saturated", "hits", none_saturated},
     {"no channel lost tensors", "hits", none_lost},
-    {"no budget, channel or limit is exceeded", "over, hits", nothing_exceeded},
     {"it looks like token guessing", "refused, accepted", is_guessing},
     {"it does not look like token guessing", "refused, accepted", is_not_guessing},
     {"there is no npu", "npu", no_npu},

@@ -59,13 +59,6 @@ void add_item(Situation& to, char letter, const std::vector<std::uint64_t>& v) {
   }
 }
 
-std::string with_line_feeds(std::string text) {
-  for (std::size_t at = 0; (at = text.find("\\n", at)) != std::string::npos;) {
-    text.replace(at, 2, "\n");
-  }
-  return text;
-}
-
 std::vector<Situation> read_situations() {
   std::ifstream file(SIS_SITUATIONS);
   EXPECT_TRUE(file) << SIS_SITUATIONS;
@@ -84,7 +77,7 @@ std::vector<Situation> read_situations() {
       }
       add_item(made.back(), letter, values);
     } else if (letter == 'f') {
-      made.back().lines = with_line_feeds(rest);
+      made.back().lines = " " + rest;
     } else if (letter == 'q') {
       made.back().asked.push_back({.question = rest, .shown = {}, .answer = {}});
     } else if (letter == 'p') {
@@ -118,7 +111,7 @@ TEST(Prompts, have_the_bytes_that_the_model_was_trained_with) {
     for (const Asked& asked : situation.asked) {
       Text text;
       write_prompt(text, situation.figures, asked.question);
-      EXPECT_EQ(text.view(), situation.lines + "\n? " + asked.shown + "\n=");
+      EXPECT_EQ(text.view(), situation.lines + " ? " + asked.shown + " =");
       EXPECT_LE(text.view().size(), kMaxPrompt);
     }
   }
@@ -212,16 +205,21 @@ TEST(Questions, that_are_long_are_cut_at_a_word) {
 
 TEST(Answers, show_names) {
   Text text;
-  write_answer(text, small(), "o2 is slower: 2.0us a run, o1 1.0us; its input c1 lost 3 times by s1 and o9.");
-  EXPECT_EQ(text.view(), "'b' is slower: 2.0us a run, 'a' 1.0us; its input channel 7 lost 3 times by 'a' and o9.");
+  write_answer(text, small(),
+               "o2.run 2.0us, o1.run 1.0us: o2 is slower, o2.limit -; c1.lost 3, s1 and o9, o9.run 1.0us.");
+  EXPECT_EQ(
+      text.view(),
+      "'b' a run takes 2.0us, 'a' a run takes 1.0us: 'b' is slower, limit -; channel 7 tensors lost 3, 'a' and o9, "
+      "o9.run 1.0us.");
 }
 
 TEST(Answers, that_no_figure_supports_do_not_hold) {
   const Figures f = small();
-  for (const char* wrong : {"o1 is slower: 1.0us a run, o2 2.0us.", "o9 is the bottleneck.", "o1 is the slowest.",
-                            "o1 is over its limit.", "no channel lost tensors.", "s1 is over budget.", "yes", "",
-                            "c1 lost 3 times: its reader o1 takes 1.0us a run.", "yes, it looks like token guessing",
-                            "there is no llm. 7", "o3 takes 3.0us a run; its input c1 lost 3 times."}) {
+  for (const char* wrong :
+       {"o1.run 1.0us, o2.run 2.0us: o1 is slower.", "o9 is the bottleneck.", "o1 is the slowest.",
+        "o1 is over its limit.", "no channel lost tensors.", "s1 is over budget.", "yes", "", "c1.lost 3, c1.reader o1",
+        "c1.stalled 3", "it looks like token guessing", "there is no llm. 7", "o3.input c1", "o9.run 1.0us",
+        "llm.asked 0", "o1.run", "o1.walk 1.0us", "o1.limit 0.0us"}) {
     EXPECT_FALSE(check_answer(f, wrong).holds()) << wrong;
   }
 }
@@ -239,14 +237,19 @@ TEST(Answers, hold_only_while_the_figures_are_so) {
 }
 
 TEST(Answers, say_on_which_figure_they_rest) {
-  const Check check = check_answer(small(), "o2 is slower: 2.0us a run, o1 1.0us.");
-  ASSERT_EQ(check.statements.size(), 5U);
-  EXPECT_TRUE(check.holds());
-  EXPECT_EQ(check.statements[1].text, "is slower");
-  EXPECT_EQ(check.statements[2].subject, "o2");
-  EXPECT_EQ(check.statements[2].figure, "run_ns");
-  EXPECT_EQ(check.statements[2].value, 2000U);
-  EXPECT_EQ(check.statements[4].subject, "o1");
+  const std::string_view answer = "o2.run 2.0us, o1.run 1.1us: o2 is slower.";
+  const Check check = check_answer(small(), answer);
+  ASSERT_EQ(check.statements.size(), 4U);
+  EXPECT_FALSE(check.holds());
+  EXPECT_EQ(check.statements[0].text, "o2.run 2.0us");
+  EXPECT_EQ(check.statements[0].subject, "o2");
+  EXPECT_EQ(check.statements[0].figure, "run_ns");
+  EXPECT_EQ(check.statements[0].value, 2000U);
+  EXPECT_TRUE(check.statements[0].supported);
+  EXPECT_FALSE(check.statements[1].supported);
+  EXPECT_EQ(check.statements[1].shown.view(), "1.0us");
+  EXPECT_EQ(check.statements[3].text, "is slower");
+  EXPECT_TRUE(check.statements[3].supported);
 }
 
 }  // namespace

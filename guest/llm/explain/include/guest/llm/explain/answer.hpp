@@ -18,18 +18,19 @@ namespace guest::llm::explain {
 /// The name of what a label means: 'smooth', channel 7; of nothing the label itself.
 void write_name(kernel::TextOutput& out, const Figures& figures, std::string_view label);
 
-/// With names: "o1 is slower" becomes "'smooth' is slower", c2 "channel 7". Other bytes as they are; labels of nothing
-/// stay.
+/// With names: "o1 is slower, o1.limit 12us" becomes "'smooth' is slower, limit 12us", c2 "channel 7". Other bytes are
+/// as they are; what means nothing stays.
 void write_answer(kernel::TextOutput& out, const Figures& figures, std::string_view answer);
 
-/// A name, a number or a claim of the answer.
+/// A name, a figure or a claim of the answer.
 struct Statement {
-  std::string_view text;  ///< part of the answer: "71%", "is the bottleneck", "o9"
+  std::string_view text;  ///< part of the answer: "o1.busy 71%", "is the bottleneck", "o9"
   bool supported = false;
-  /// Whose figure it rests on: a label in the answer ("o1"), "audit", "npu", "llm"; empty: of no one thing.
+  /// Whose it is: a label of the answer ("o1"), "audit", "npu", "llm"; empty: of no one thing.
   std::string_view subject = {};
-  std::string_view figure = {};             ///< its name, "busy_permille"; empty: no figure says this
-  std::optional<std::uint64_t> value = {};  ///< of that figure, exact
+  std::string_view figure = {};             ///< what it rests on, as in Figures: "busy_permille"; empty: there is none
+  std::optional<std::uint64_t> value = {};  ///< of that figure, exact; a claim may rest on several
+  QuantityText shown = {};                  ///< as the prompt has it
 };
 
 inline constexpr std::size_t kMaxStatements = 24;
@@ -42,9 +43,9 @@ struct Check {
 };
 
 /// The statements of `answer`, to which they refer, in its order:
-///   a label       supported if there is such an item
-///   a number      supported if the figure that the words beside it name has it, as prompts show it
-///   a claim       "is the bottleneck", "no server is over budget", ...: supported if no figure says otherwise
+///   a label      supported if there is such an item
+///   a figure     its word and what is behind it: supported if the prompt has it so. A number alone never is
+///   a claim      "is the bottleneck", "no server is over budget", ...: supported if no figure says otherwise
 Check check_answer(const Figures& figures, std::string_view answer);
 
 }  // namespace guest::llm::explain
