@@ -41,6 +41,7 @@ std::expected<std::uint32_t, Refusal> RegionTable::add(std::span<std::byte> memo
   place.accelerator_handle.store(abi::npu::kNoRegion, std::memory_order_relaxed);
   place.handle = place.uses << kPlaceBits | static_cast<std::uint32_t>(&place - places_.data());
   ++count_;
+  ++version_;
   return place.handle;
 }
 
@@ -69,6 +70,7 @@ std::expected<void, Refusal> RegionTable::remove(std::uint32_t handle) {
     place.handle = abi::npu::kNoRegion;
     place.region = {};
     --count_;
+    ++version_;
   }
   return fine;
 }
@@ -83,6 +85,12 @@ void RegionTable::hold(std::span<const abi::npu::Command> commands, RegionSet& h
       }
     }
   }
+}
+
+void RegionTable::hold(const RegionSet& regions) {
+  regions.for_each([this](std::size_t place) {
+    places_[place].holders.fetch_add(1, std::memory_order_relaxed);  // as above
+  });
 }
 
 void RegionTable::release(const RegionSet& regions) {

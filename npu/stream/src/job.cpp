@@ -24,13 +24,12 @@ void add(Cost& sum, const Cost& each) {
   sum.bytes_written = saturating_add(sum.bytes_written, each.bytes_written);
 }
 
-/// The job's own limit where it is lower than the device's.
+}  // namespace
+
 std::uint64_t cycle_limit(const JobHeader& header, const JobLimits& limits) {
   return header.cycle_limit != 0 && header.cycle_limit < limits.max_cycles ? header.cycle_limit.value()
                                                                            : limits.max_cycles;
 }
-
-}  // namespace
 
 std::uint32_t JobFault::stream_offset() const {
   return command == abi::npu::kNoCommand

@@ -77,6 +77,27 @@ TEST(Step, with_keys_of_f16_is_close) {
   });
 }
 
+// Steps of one token behind each other differ in a few fields of their commands, and nothing else is written anew.
+TEST(Step, of_one_token_follows_its_sequence) {
+  in_thread([] {
+    Runner runner(file_of({}));
+    const auto reals = runner.sequence({.context = 12});
+    const auto halves = runner.sequence({.half_precision = true});
+    const auto shorter = runner.sequence({.context = 10, .half_precision = true});
+    std::vector<float> of_reals;
+    std::vector<float> of_halves;
+    std::vector<float> of_shorter;
+    for (const std::uint32_t token : kTokens) {
+      of_reals = runner.run(*reals, {token});
+      of_halves = runner.run(*halves, {token});
+      of_shorter = runner.run(*shorter, {token});
+    }
+    EXPECT_EQ(of_shorter, of_halves);
+    EXPECT_EQ(runner.run(*runner.sequence({.half_precision = true}), kTokens), of_halves);
+    EXPECT_EQ(runner.run(*runner.sequence(), kTokens), of_reals);
+  });
+}
+
 TEST(Step, forgets_what_a_sequence_is_cut_by) {
   in_thread([] {
     Runner runner(file_of({}));

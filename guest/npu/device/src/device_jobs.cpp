@@ -34,11 +34,7 @@ Time DeviceAccelerator::nanoseconds(std::uint64_t cycles) const {
 Outcome DeviceAccelerator::submit(Job& job) {
   begin(job);
   hold_regions(job);
-  const HeldRegions held(regions_, regions(job));
-  const auto cost = ::npu::measure_job(header(job), commands(job), held, model_, limits_);
-  // What the driver would refuse the device refuses too, and says why.
-  Demand demand{
-      .job = job, .cycles = cost ? cost->cycles : 0, .bytes = cost ? cost->bytes_read + cost->bytes_written : 0};
+  Demand demand = measure(job);
   Outcome taken = enqueue(demand);
   if (!taken) {
     regions_.release(regions(job));
@@ -47,31 +43,93 @@ Outcome DeviceAccelerator::submit(Job& job) {
   return taken;
 }
 
+/// Those that the job names: what it named before, if nothing has changed since.
 void DeviceAccelerator::hold_regions(Job& job) {
+  auto& known = Npu::known(job);
+  std::uint64_t version = 0;
+  {
+    const kernel::SpinGuard guard(lock_);
+    version = regions_.version();
+    if (known.table == &regions_ && known.version == version) {
+      regions(job) = known.named;
+      regions_.hold(known.named);
+      return;
+    }
+  }
   regions(job) = {};
   for (auto left = commands(job); !left.empty(); left = left.subspan(std::min(kCommandsAtOnce, left.size()))) {
     const kernel::SpinGuard guard(lock_);
     regions_.hold(left.first(std::min(kCommandsAtOnce, left.size())), regions(job));
   }
+  // A table that has changed meanwhile has another version by now.
+  known.table = &regions_;
+  known.version = version;
+  known.named = regions(job);
+  for (std::uint32_t i = 0; i < commands(job).size(); ++i) {
+    known.commands[i].translated = false;
+  }
 }
 
-/// Writes the commands as the device is to see them.
+/// What the job costs by the model: the sum of its commands', of which those that have changed are looked at.
+DeviceAccelerator::Demand DeviceAccelerator::measure(Job& job) {
+  Demand demand{.job = job};
+  // What the driver would refuse the device refuses too, and says why.
+  if (!::npu::check_job_header(header(job), limits_)) {
+    return demand;
+  }
+  const HeldRegions held(regions_, regions(job));
+  const auto stream = commands(job);
+  const std::uint64_t most = ::npu::cycle_limit(header(job), limits_);
+  std::uint64_t cycles = 0;
+  std::uint64_t bytes = 0;
+  for (std::uint32_t i = 0; i < stream.size(); ++i) {
+    auto& each = known(job).commands[i];
+    if (!each.measured) {
+      const auto command = ::npu::check_command(stream[i], held, model_);
+      if (!command) {
+        return demand;
+      }
+      // Neither sum overflows: both are bounded by the cycles that a command may have, and those of a job.
+      each.cycles = command->cost.cycles;
+      each.bytes = command->cost.bytes_read + command->cost.bytes_written;
+      each.measured = true;
+    }
+    cycles += each.cycles;
+    bytes += each.bytes;
+    if (cycles > most) {
+      return demand;
+    }
+  }
+  demand.cycles = cycles;
+  demand.bytes = bytes;
+  return demand;
+}
+
+/// Writes the commands as the device is to see them, those that it does not have yet.
 void DeviceAccelerator::translate(Demand& demand) {
   {
     const kernel::SpinGuard guard(lock_);
     demand.epoch = epoch_;
   }
+  auto& known = Npu::known(demand.job);
+  const bool same_handles = known.epoch == demand.epoch;
+  known.epoch = demand.epoch;
   const HeldRegions held(regions_, regions(demand.job));
+  const auto stream = commands(demand.job);
   std::byte* to = block(demand.job).commands.data();
-  for (Command command : commands(demand.job)) {
+  for (std::uint32_t i = 0; i < stream.size(); ++i, to += sizeof(Command)) {
+    if (same_handles && known.commands[i].translated) {
+      continue;
+    }
+    Command command = stream[i];
     for (abi::npu::TensorRef& operand : command.operands) {
       if (operand.region != abi::npu::kNoRegion) {
-        const bool known = held.find(operand.region) != nullptr;
-        operand.region = known ? regions_.accelerator_handle(RegionTable::place_of(operand.region)) : kNobody;
+        const bool there = held.find(operand.region) != nullptr;
+        operand.region = there ? regions_.accelerator_handle(RegionTable::place_of(operand.region)) : kNobody;
       }
     }
     std::memcpy(to, &command, sizeof(command));
-    to += sizeof(command);
+    known.commands[i].translated = true;
   }
 }
 

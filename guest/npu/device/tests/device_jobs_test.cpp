@@ -121,6 +121,96 @@ TEST_F(DeviceJobs, a_handle_that_there_is_not_names_nothing_at_the_device) {
   });
 }
 
+// What the driver found out about a job's commands it keeps: what was changed since must not be taken from there.
+TEST_F(DeviceJobs, a_job_that_comes_again_is_what_it_has_become) {
+  in_thread([&] {
+    Numbers in;
+    Numbers out;
+    const std::uint32_t in_handle = driver->register_region(in.bytes(), kReadWrite).value();
+    const std::uint32_t out_handle = driver->register_region(out.bytes(), kReadWrite).value();
+    const auto job = make_job();
+    (void)job->add(doubling(in_handle, out_handle));
+    (void)job->add(doubling(in_handle, out_handle));
+    const auto bytes_of_run = [&] {
+      const std::uint64_t before = metrics().bytes.value();
+      EXPECT_TRUE(driver->run(*job));
+      return metrics().bytes.value() - before;
+    };
+    constexpr std::uint64_t kBytes = 3 * 64 * sizeof(float);
+    EXPECT_EQ(bytes_of_run(), 2 * kBytes);
+    EXPECT_EQ(bytes_of_run(), 2 * kBytes);
+    job->set_operand(1, 0, out_handle, 64);
+    job->set_dim(1, abi::npu::dim::kColumns, 16);
+    EXPECT_EQ(bytes_of_run(), kBytes + kBytes / 4);
+    EXPECT_EQ(device.commands[0].operands[0].offset, 0U);
+    EXPECT_EQ(device.commands[1].operands[0].offset, 64U);
+    EXPECT_EQ(device.commands[1].dims[abi::npu::dim::kColumns], 16U);
+    job->commands()[0].dims[abi::npu::dim::kColumns] = 32;
+    EXPECT_EQ(bytes_of_run(), kBytes / 2 + kBytes / 4);
+    EXPECT_EQ(device.commands[0].dims[abi::npu::dim::kColumns], 32U);
+    job->clear();
+    (void)job->add(doubling(out_handle, in_handle));
+    EXPECT_EQ(bytes_of_run(), kBytes);
+    EXPECT_NE(device.commands[0].operands[0].region, device.commands[0].operands[1].region);
+  });
+}
+
+TEST_F(DeviceJobs, a_job_that_comes_again_holds_the_regions_that_it_names_now) {
+  device.holds_jobs = true;
+  in_thread([&] {
+    Numbers numbers[3];
+    std::uint32_t handles[3];
+    for (unsigned i = 0; i < 3; ++i) handles[i] = driver->register_region(numbers[i].bytes(), kReadWrite).value();
+    const auto job = make_job();
+    (void)job->add(doubling(handles[0], handles[1]));
+    const auto run = [&] {
+      ASSERT_TRUE(driver->submit(*job));
+      threads::sleep_for(1'000);
+    };
+    const auto end = [&] {
+      device.finish_first();
+      (void)job->wait();
+    };
+    run();
+    end();
+    job->set_operand(0, 0, handles[2], 0);
+    run();
+    EXPECT_EQ(device.regions.at(device.commands[0].operands[0].region).address.value(),
+              raw(memory.map().address(numbers[2].bytes().data())));
+    EXPECT_TRUE(driver->release_region(handles[1])) << "it names it no more";
+    EXPECT_FALSE(driver->release_region(handles[2]));
+    EXPECT_FALSE(driver->release_region(handles[0]));
+    end();
+    run();
+    EXPECT_FALSE(driver->release_region(handles[0])) << "nothing was changed";
+    end();
+    // Another region is where it was, with another handle.
+    ASSERT_TRUE(driver->release_region(handles[0]));
+    const std::uint32_t other = driver->register_region(numbers[0].bytes(), kReadWrite).value();
+    ASSERT_EQ(RegionTable::place_of(other), RegionTable::place_of(handles[0]));
+    run();
+    EXPECT_EQ(device.commands[0].operands[1].region, ~0U);
+    end();
+  });
+}
+
+TEST_F(DeviceJobs, a_job_that_comes_again_after_a_reset_has_the_new_handles) {
+  in_thread([&] {
+    Numbers in;
+    Numbers out;
+    const std::uint32_t in_handle = driver->register_region(in.bytes(), kReadWrite).value();
+    const std::uint32_t out_handle = driver->register_region(out.bytes(), kReadWrite).value();
+    const auto job = make_job();
+    (void)job->add(doubling(in_handle, out_handle));
+    ASSERT_TRUE(driver->run(*job));
+    const std::uint32_t before = device.commands[0].operands[0].region;
+    ASSERT_TRUE(driver->reset());
+    ASSERT_TRUE(driver->run(*job));
+    EXPECT_NE(device.commands[0].operands[0].region, before);
+    EXPECT_TRUE(device.regions.contains(device.commands[0].operands[0].region));
+  });
+}
+
 TEST_F(DeviceJobs, own_deadlines_count_from_the_submission) {
   device.holds_jobs = true;
   std::vector<std::unique_ptr<Job>> jobs;

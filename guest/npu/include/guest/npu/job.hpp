@@ -61,10 +61,14 @@ class Job {
 
   JobOptions options;
 
-  /// Appends a command. OutOfRange: no room. Not in flight, as the next two.
+  /// Appends a command. OutOfRange: no room. Not in flight, as the next ones.
   kernel::Status add(const abi::npu::Command& command);
   void clear();
   [[nodiscard]] std::span<abi::npu::Command> commands();
+  /// Where an operand of a command lies, and one of its dimensions. What was found out about the others at the last
+  /// submission stays known, so that a job that is submitted again and again is looked at only where it changed.
+  void set_operand(std::uint32_t command, unsigned operand, std::uint32_t region, std::uint64_t offset);
+  void set_dim(std::uint32_t command, unsigned dim, std::uint32_t value);
 
   [[nodiscard]] bool in_flight() const { return in_flight_.load(std::memory_order_acquire); }
   /// Waits until it is in flight no more, until `until_ns` of the clock at the latest, or until the thread is asked to
@@ -88,6 +92,22 @@ class Job {
   static_assert(sizeof(abi::npu::JobHeader) == sizeof(Line) && sizeof(abi::npu::JobResult) == sizeof(Line));
   [[nodiscard]] std::size_t block_lines() const { return 2 + room_ * kCommandLines; }
 
+  /// What the accelerator has found out about the stream, if it is one that keeps this: there is only one then.
+  struct Known {
+    struct Command {
+      std::uint64_t cycles = 0;  ///< by the model
+      std::uint64_t bytes = 0;   ///< that it reads and writes
+      bool measured = false;     ///< the two above
+      bool translated = false;   ///< the block has it as it is
+    };
+    const RegionTable* table = nullptr;  ///< the accelerator's, whose are the next two and `translated`; null: nobody's
+    std::uint64_t version = 0;           ///< of the table
+    RegionSet named;
+    std::uint32_t epoch = 0;  ///< of the accelerator, for `translated` and `measured`
+    std::unique_ptr<Command[]> commands;
+  };
+  void forget_all();
+
   std::unique_ptr<abi::npu::Command[]> commands_;
   std::unique_ptr<Line[]> block_;
   std::uint32_t count_ = 0;
@@ -99,6 +119,7 @@ class Job {
   std::atomic<bool> abort_{false};
   abi::npu::JobHeader header_{};
   RegionSet regions_;  ///< that its commands name
+  Known known_;
 
   kernel::SpinLock lock_{"npu job", kernel::LockRank::Wait};
   bool ended_ = true;  ///< before in_flight_ says so: waiters may be woken no more

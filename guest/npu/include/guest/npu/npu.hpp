@@ -82,6 +82,7 @@ class Npu {
   static abi::npu::JobHeader& header(Job& job) { return job.header_; }
   static RegionSet& regions(Job& job) { return job.regions_; }
   static std::atomic<bool>& abort_flag(Job& job) { return job.abort_; }
+  static Job::Known& known(Job& job) { return job.known_; }
   static std::span<const abi::npu::Command> commands(const Job& job) { return {job.commands_.get(), job.count_}; }
 
   /// An idle job is in flight from here on, and has a header: an id of its own, origin and priority of the running

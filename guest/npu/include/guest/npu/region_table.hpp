@@ -61,6 +61,10 @@ class RegionTable {
 
   /// Those that `commands` name stay until release(), and are added to `held`. Handles that there are not are left out.
   void hold(std::span<const abi::npu::Command> commands, RegionSet& held);
+  /// Those of a set that hold() made when the table had the version that it has now.
+  void hold(const RegionSet& regions);
+  /// Another one each time that a region comes, goes, or is called otherwise by the accelerator.
+  [[nodiscard]] std::uint64_t version() const { return version_; }
   /// From any context.
   void release(const RegionSet& regions);
 
@@ -75,6 +79,7 @@ class RegionTable {
   void set_accelerator_handle(std::size_t place, std::uint32_t handle) {
     // Relaxed, as above: who submits a job and who resets the accelerator exclude each other.
     places_[place].accelerator_handle.store(handle, std::memory_order_relaxed);
+    ++version_;
   }
   /// Calls `visit(place)` for each region.
   template <typename Visit>
@@ -106,6 +111,7 @@ class RegionTable {
 
   std::uint32_t most_;
   std::uint32_t count_ = 0;
+  std::uint64_t version_ = 1;
   std::array<Place, kMaxRegions> places_;
 };
 

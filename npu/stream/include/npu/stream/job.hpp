@@ -24,6 +24,9 @@ struct JobFault {
   [[nodiscard]] std::uint32_t stream_offset() const;
 };
 
+/// The most cycles that a job with this header may have: its own limit where it is lower than the device's.
+std::uint64_t cycle_limit(const abi::npu::JobHeader& header, const JobLimits& limits);
+
 /// The header alone: what can be said before memory for the commands is found.
 std::expected<void, JobFault> check_job_header(const abi::npu::JobHeader& header, const JobLimits& limits);
 

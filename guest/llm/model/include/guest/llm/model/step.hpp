@@ -61,10 +61,25 @@ class Step {
     std::uint64_t bytes;
   };
   struct Build;
+  /// An operand that lies in the sequence.
+  struct Cached {
+    std::uint32_t command;
+    std::uint8_t operand;
+    std::uint8_t which;  ///< keys (0) or values (1)
+    bool at_end;         ///< behind what the sequence has, else where it begins
+  };
+  static constexpr std::uint32_t kCachedPerLayer = 6;
+  /// What the job's stream was made for. A step of as many tokens differs in where the sequence lies and how long it
+  /// is.
+  struct Made {
+    std::uint32_t tokens = 0;  ///< 0: for nothing
+    abi::npu::Type type{};     ///< of the sequence
+  };
 
   Step(npu::Npu& npu, const Model& model, std::uint32_t weights, std::uint32_t tokens)
       : npu_(npu), model_(model), weights_(weights), max_tokens_(tokens) {}
   static Places place(const Shape& shape, std::uint64_t tokens);
+  void make_stream(const Sequence& sequence, std::uint32_t tokens);
   kernel::Outcome check(const Sequence& sequence, std::span<const std::uint32_t> tokens) const;
 
   npu::Npu& npu_;
@@ -74,6 +89,9 @@ class Step {
   Places places_{};
   std::unique_ptr<ml::Memory> memory_;
   std::unique_ptr<npu::Job> job_;
+  Made made_;
+  std::unique_ptr<Cached[]> cached_;             ///< [layers, kCachedPerLayer]
+  std::unique_ptr<std::uint32_t[]> attentions_;  ///< [layers]: the command
 };
 
 }  // namespace guest::llm

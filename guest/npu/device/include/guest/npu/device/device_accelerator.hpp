@@ -114,6 +114,7 @@ class DeviceAccelerator final : public Npu {
 
   // Jobs (device_jobs.cpp).
   void hold_regions(Job& job);
+  Demand measure(Job& job);
   void translate(Demand& demand);
   kernel::Outcome enqueue(Demand& demand);
   Taken try_enqueue(Demand& demand, Account*& account, std::uint64_t& until_ns);
