@@ -5,6 +5,7 @@
 #include "ml_commands.hpp"
 #include "npu_commands.hpp"
 #include "security_commands.hpp"
+#include "upload_commands.hpp"
 #include "watch_arguments.hpp"
 
 namespace guest::control {
@@ -274,6 +275,9 @@ constexpr Command kTable[] = {
      .arguments = {},
      .rights = Rights::Observe,
      .handler = handle_irq},
+    kLlmUploadCommand,
+    kLlmUploadDataCommand,
+    kLlmUploadEndCommand,
     kLlmcancelCommand,
     kLlmctlBudgetCommand,
     kLlmctlListCommand,

@@ -61,6 +61,10 @@ SIS_HANDLER(handle_watch_metrics);
 // packages.cpp
 SIS_HANDLER(handle_llmhash);
 SIS_HANDLER(handle_llmverify);
+// uploads.cpp
+SIS_HANDLER(handle_llm_upload);
+SIS_HANDLER(handle_llm_upload_data);
+SIS_HANDLER(handle_llm_upload_end);
 // llm_manage.cpp, llm_request.cpp, llm_poll.cpp, llm_show.cpp: the LLM service
 SIS_HANDLER(handle_llmcancel);
 SIS_HANDLER(handle_llmctl_budget);

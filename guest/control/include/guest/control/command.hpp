@@ -200,6 +200,8 @@ struct Command {
   bool ends = false;
   /// What it is given is secret: the shell's history does not show lines in which it is.
   bool secret = false;
+  /// It goes on with a call that leaves a record in the audit log itself: done, it leaves none of its own.
+  bool part_of_call = false;
 };
 
 /// The command of that name, or null.
