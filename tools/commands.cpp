@@ -4,6 +4,7 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <iostream>
 #include <iterator>
 #include <ostream>
 #include <vector>
@@ -13,6 +14,8 @@
 #include "tools/follow.hpp"
 #include "tools/graph_file.hpp"
 #include "tools/guest_words.hpp"
+#include "tools/llm_answer.hpp"
+#include "tools/load_package.hpp"
 #include "tools/metrics.hpp"
 #include "tools/session.hpp"
 #include "tools/statistics.hpp"
@@ -105,6 +108,10 @@ std::string readable(const std::string& op, const json& result) {
       {"audit", "records", {"sequence", "time_ns",      "event",    "caller",   "connection", "token",        "subject",
                             "op",       "code",         "status",   "rights",   "bytes",      "model",        "request",
                             "tokens",   "submitted_ns", "began_ns", "ended_ns", "fits_at_ns", "prompt_sha256"}},
+      {"llmctl list",
+       "models",
+       {"id", "state", "bytes", "signed", "revision", "quantisation", "context", "name", "error"}},
+      {"llmsummary", "last", {"id", "model", "state", "stop", "tokens", "took_ns"}},
       {"token list",
        "tokens",
        {"id", "rights", "expires_unix_ns", "made_here", "revoked", "uses", "made_with", "name"}}};
@@ -117,6 +124,18 @@ std::string readable(const std::string& op, const json& result) {
 
 ExitCode run(const Context& context, const Info&) { return call_and_print(context, "info", json::object()); }
 
+/// Puts what comes from the standard input where "-" says so.
+Outcome<void> read_stdin_argument(const GuestCommand& command, Request& request) {
+  const auto found = command.stdin_argument.empty() ? request.args.end() : request.args.find(command.stdin_argument);
+  if (found == request.args.end() || *found != "-") return {};
+  auto bytes = read_bytes(std::cin, command.stdin_argument + ": the standard input");
+  if (!bytes) return std::unexpected(bytes.error());
+  // A line that was typed or echoed ends with a line feed, which is no part of it.
+  if (auto& all = bytes->get_binary(); !all.empty() && all.back() == '\n') all.pop_back();
+  *found = std::move(*bytes);
+  return {};
+}
+
 /// The guest says which arguments its command has: no list of them is here, to be out of date.
 ExitCode run(const Context& context, const GuestCommand& command) {
   auto session = Session::open(context.options);
@@ -124,9 +143,12 @@ ExitCode run(const Context& context, const GuestCommand& command) {
   auto request =
       request_of(command.words, [&](const std::string& name) { return session->call("help", {{"command", name}}); });
   if (!request) return report(context, request.error());
+  if (auto read = read_stdin_argument(command, *request); !read) return report(context, read.error());
   if (sends_events(*request)) return follow(context, *session, *request);
-  const auto result = session->call(request->op, request->args);
+  auto result = session->call(request->op, request->args);
+  if (result && asks_model(*request)) result = whole_answer(*session, std::move(*result));
   if (!result) return report(context, result.error());
+  if (asks_model(*request)) return print_answer(context, *result);
   context.out << (context.options.json ? json_line(*result) : readable(request->op, *result));
   return ExitCode::Ok;
 }
@@ -173,6 +195,8 @@ ExitCode run(const Context& context, const GraphImport& command) {
   context.out << (context.options.json ? json_line(made) : table(made));
   return ExitCode::Ok;
 }
+
+ExitCode run(const Context& context, const LoadPackage& command) { return run_load_package(context, command); }
 
 ExitCode run(const Context& context, const AuditVerify& command) {
   std::error_code ignored;

@@ -1,9 +1,10 @@
 #include "tools/follow.hpp"
 
 #include <algorithm>
-#include <csignal>
 #include <ostream>
 
+#include "tools/interruptible.hpp"
+#include "tools/llm_answer.hpp"
 #include "tools/text.hpp"
 
 namespace sisctl {
@@ -15,25 +16,6 @@ using nlohmann::json;
 constexpr std::chrono::milliseconds kLookEvery{100};
 /// Of a tensor's bytes.
 constexpr std::size_t kShownBytes = 32;
-
-volatile std::sig_atomic_t interrupted = 0;
-
-/// While it lives Ctrl-C only sets `interrupted`; the second one ends the program as usual.
-class Interruptible {
- public:
-  Interruptible() {
-    struct sigaction action = {};
-    action.sa_handler = [](int) { interrupted = 1; };
-    action.sa_flags = static_cast<int>(SA_RESETHAND);
-    ::sigaction(SIGINT, &action, &before_);
-  }
-  ~Interruptible() { ::sigaction(SIGINT, &before_, nullptr); }
-  Interruptible(const Interruptible&) = delete;
-  Interruptible& operator=(const Interruptible&) = delete;
-
- private:
-  struct sigaction before_ = {};
-};
 
 std::string hex(const json::binary_t& bytes, std::size_t most) {
   constexpr char kDigits[] = "0123456789abcdef";
@@ -83,7 +65,7 @@ std::string tensor_text(const json& tensor) {
 
 }  // namespace
 
-bool sends_events(const Request& request) { return request.op.starts_with("watch "); }
+bool sends_events(const Request& request) { return request.op.starts_with("watch ") || request.op == "llmstream"; }
 
 json with_hex(const json& value) {
   if (value.is_binary()) return hex(value.get_binary(), value.get_binary().size());
@@ -96,6 +78,8 @@ json with_hex(const json& value) {
 std::string event_text(const json& event) {
   std::string out;
   const bool is_line = event.contains("line") && event["line"].is_string();
+  // Of a model's answer: one piece goes on from the other.
+  if (event.contains("text") && event["text"].is_string()) return printable(event["text"].get<std::string>());
   // What is lost of a log is counted in bytes.
   if (event.contains("lost")) out = "(" + value_text(event["lost"]) + (is_line ? " bytes lost)\n" : " lost)\n");
   json rest = event;
@@ -110,17 +94,21 @@ std::string event_text(const json& event) {
 
 ExitCode follow(const Context& context, Session& session, const Request& request) {
   const Interruptible interruptible;
+  // That ends by itself, so an end before is none of it.
+  const bool is_answer = request.op == "llmstream";
   const auto id = session.subscribe(request.op, request.args);
   if (!id) return report(context, id.error());
   for (;;) {
     const auto next = session.next(*id, kLookEvery);
     if (!next) return report(context, next.error());
-    if (interrupted != 0) {
+    if (Interruptible::interrupted()) {
       const auto cancelled = session.cancel(*id);
-      return cancelled ? ExitCode::Ok : report(context, cancelled.error());
+      if (!cancelled) return report(context, cancelled.error());
+      return is_answer ? kInterrupted : ExitCode::Ok;
     }
     if (!*next) continue;
     const auto& [is_event, body, dropped] = **next;
+    if (!is_event && is_answer) return print_answer(context, body);
     if (context.options.json) {
       context.out << json_line(with_hex(body)) << std::flush;
     } else if (is_event) {

@@ -21,17 +21,7 @@ std::unexpected<Failure> usage(const std::string& message) {
 /// What "@FILE" stands for.
 Outcome<json> bytes_of(const std::string& name, const std::string& path) {
   std::ifstream file(path, std::ios::binary);
-  std::vector<std::uint8_t> bytes(abi::control::kMaxPayloadBytes + 1);
-  file.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));  // bytes are bytes
-  const auto size = static_cast<std::size_t>(file.gcount());
-  if (!file.eof()) {
-    return usage(name + ": " +
-                 (size == bytes.size() ? "'" + printable(path) + "' is longer than " +
-                                             std::to_string(abi::control::kMaxPayloadBytes) + " bytes"
-                                       : "cannot read '" + printable(path) + "'"));
-  }
-  bytes.resize(size);
-  return json::binary(std::move(bytes));
+  return read_bytes(file, name + ": '" + printable(path) + "'");
 }
 
 /// A word as the guest wants it. Ranges and choices are the guest's to check.
@@ -135,13 +125,21 @@ class Words {
     return usage("'" + printable(word) + "' is one argument too many: '" + op_ + "' has " + names_of(specs_));
   }
 
+  /// Of names with '_' people write '-', as of other programs' options.
+  [[nodiscard]] auto find(std::string name) const {
+    auto spec = std::ranges::find(specs_, name, &Spec::name);
+    if (spec != specs_.end()) return spec;
+    std::ranges::replace(name, '-', '_');
+    return std::ranges::find(specs_, name, &Spec::name);
+  }
+
   [[nodiscard]] bool is_flag(const std::string& name) const {
-    const auto spec = std::ranges::find(specs_, name, &Spec::name);
+    const auto spec = find(name);
     return spec != specs_.end() && spec->type == "bool";
   }
 
   Outcome<void> set_named(const std::string& name, const std::string& word) {
-    const auto spec = std::ranges::find(specs_, name, &Spec::name);
+    const auto spec = find(name);
     if (spec == specs_.end()) {
       return usage("--" + printable(name) + ": '" + op_ + "' has no such argument, allowed: " + names_of(specs_));
     }
@@ -155,6 +153,19 @@ class Words {
 };
 
 }  // namespace
+
+Outcome<json> read_bytes(std::istream& input, const std::string& what) {
+  std::vector<std::uint8_t> bytes(abi::control::kMaxPayloadBytes + 1);
+  input.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));  // bytes are bytes
+  const auto size = static_cast<std::size_t>(input.gcount());
+  if (!input.eof()) {
+    return usage(what + (size == bytes.size()
+                             ? " is longer than " + std::to_string(abi::control::kMaxPayloadBytes) + " bytes"
+                             : " cannot be read"));
+  }
+  bytes.resize(size);
+  return json::binary(std::move(bytes));
+}
 
 Outcome<Request> request_of(const std::vector<std::string>& words, const AskHelp& ask_help) {
   std::size_t used = std::min<std::size_t>(words.size(), 2);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "tools/json_input.hpp"
+#include "tools/llm_words.hpp"
 #include "tools/text.hpp"
 
 namespace sisctl {
@@ -34,7 +35,8 @@ constexpr char kFooter[] =
     "  3  cannot connect: no such machine, connection refused, or no permission; the message says which\n"
     "  4  no reply: none in time, or the connection was lost before one came\n"
     "  5  the peer broke the protocol\n"
-    "  130  interrupted, as a shell shows it: Ctrl-C ends `top` on a terminal, q ends it with 0; `watch` ends with 0\n"
+    "  130  interrupted, as a shell shows it: Ctrl-C ends `top` on a terminal, q ends it with 0; `watch` ends with 0;\n"
+    "       of `llm` what the guest has not done is ended\n"
     "\n"
     "Files:\n"
     "  A machine's run directory holds vsock.sock, to which sisctl connects, and control.key (mode 0600), under which\n"
@@ -52,6 +54,8 @@ constexpr char kFooter[] =
 
 /// Memory is written to a disk.
 constexpr std::chrono::milliseconds kSnapshotTimeout = std::chrono::minutes(10);
+/// A model says what it says token by token.
+constexpr std::chrono::milliseconds kModelTimeout = std::chrono::minutes(10);
 constexpr std::chrono::milliseconds kMaxTimeout = std::chrono::hours(24);
 /// So many calls of a connection may wait in the guest (docs/control-protocol.md).
 constexpr std::size_t kMaxPipeline = 32;
@@ -126,6 +130,7 @@ constexpr GuestName kGuestNames[] = {
      .help = "Dataflow graphs: create, add-channel, add-operator, start, wait, show, stats, export, ..."},
     {.name = "infdemo", .help = "Run one inference, layer by layer"},
     {.name = "irq", .help = "Print the interrupts"},
+    {.name = "llm", .help = "Models and requests to them: load, load-pkg, list, infer, stream, poll, cancel, ..."},
     {.name = "mem", .help = "Print pages and heap"},
     {.name = "mldemo", .help = "Run a network over many images, and count what it knows"},
     {.name = "npu", .help = "The NPU: status, jobs, counters, bench, power, reset"},
@@ -137,6 +142,20 @@ constexpr GuestName kGuestNames[] = {
     {.name = "trace", .help = "Record events, and print them"},
     {.name = "watch", .help = "Print what happens until Ctrl-C: audit, log, trace, channel, metrics"},
 };
+
+constexpr char kLlmFooter[] =
+    "llm load-pkg FILE [--manifest FILE] [--id ID]   brings a model and its manifest, which is NAME.sig beside "
+    "NAME.gguf\n"
+    "                                               unless given; the guest verifies and loads it. How far it is is\n"
+    "                                               shown on a terminal\n"
+    "llm infer [--stream] MODEL PROMPT ...          asks a model; --stream prints the answer as it comes. PROMPT -:\n"
+    "                                               the standard input, without a line feed at its end; @FILE: a file\n"
+    "llm load, unload, list, status, budget, stream, poll, cancel, release, stats, summary, json, audit, hash, verify\n"
+    "                                               the guest's llmctl load, ..., llmstream, ...; audit is its audit\n"
+    "\n"
+    "Arguments follow in the order in which `sisctl shell help llminfer` lists them, or as --name VALUE. Of sisctl's\n"
+    "options --json may come behind the action, too. What a model has to say is waited for 10 minutes, unless\n"
+    "--timeout is given; Ctrl-C ends the request.";
 
 /// What is said behind the help of a command.
 std::string more_help(std::string_view name) {
@@ -156,6 +175,11 @@ std::string more_help(std::string_view name) {
 void add_guest_commands(CLI::App& app) {
   for (const auto& [name, help] : kGuestNames) {
     auto* const command = app.add_subcommand(name, help);
+    if (std::string_view(name) == "llm") {
+      command->footer(kLlmFooter);
+      command->fallthrough(false)->prefix_command();
+      continue;
+    }
     command->footer(std::string("Arguments follow in the order in which `sisctl shell help ") + name +
                     "` lists them, or as --name VALUE. Options of\nsisctl come before the command." + more_help(name));
     command->fallthrough(false)->prefix_command();
@@ -330,6 +354,12 @@ Parsed finish(const CLI::App& app, Options options, Raw raw) {
     const auto options_end = std::ranges::find(words, "--");
     if (is_help(raw.words) || std::find(words.begin(), options_end, "--help") != options_end) {
       return {.options = {}, .text = app.get_subcommand(name)->help(), .exit_code = ExitCode::Ok};
+    }
+    if (words[0] == "llm") {
+      if (const auto read = read_llm_words(raw.words, options, raw.timeout.empty() ? kModelTimeout : options.timeout);
+          !read)
+        return usage_error(read.error());
+      continue;
     }
     std::string problem;
     const auto own = words.size() > 1 ? own_command(words, problem) : std::nullopt;

@@ -59,6 +59,8 @@ class Bash(harness.MachineTest):
         self.assertEqual(self.complete("snapshot", "s"), ["saved"])
         self.assertEqual(self.complete("graph", "import", "some"), ["some.key"])
         self.assertEqual(self.complete("graph", "export", "g", "--d"), ["--dot"])
+        self.assertEqual(self.complete("llm", "load-pkg", "some"), ["some.key"])
+        self.assertEqual(self.complete("llm", "load-pkg", "--m"), ["--manifest"])
         self.assertEqual(self.complete("det", "re"), ["reset", "remove"])
         self.assertEqual(self.complete("det", "admit", "re"), [])
         self.assertEqual(self.complete("shell", "--js"), [])
@@ -91,6 +93,13 @@ class Bash(harness.MachineTest):
         self.assertEqual({word for word in self.complete("npu", "") if not word.startswith("-")}, npu)
         self.assertIn(npu, zsh)
         self.assertEqual(self.complete("npu", "power", "g"), ["gated"])
+        llm = {word for word in self.complete("llm", "") if not word.startswith("-")}
+        told = re.search(r"allowed: (.*)", harness.run(harness.SISCTL, "llm").stderr)[1]
+        self.assertEqual(llm, set(told.split()))
+        self.assertIn(llm, zsh)
+        infer = json.loads(machine.ctl("--json", "call", "help", "--args", '{"command": "llminfer"}').stdout)["arguments"]
+        offered = {word for word in self.complete("llm", "infer", "--") if word not in ("--stream", "--json")}
+        self.assertEqual(offered, {"--" + each["name"].replace("_", "-") for each in infer})
 
 
 @unittest.skipUnless(shutil.which("zsh"), "there is no zsh here")

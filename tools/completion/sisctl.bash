@@ -47,7 +47,7 @@ _sisctl() {
   esac
   case $command in
     '') words="ping info shell shutdown top call batch metrics snapshot ai_bench audit bench counters cpus"
-      words+=" ctladmin ctlembed ctlhex ctlkey ctlsubmit det graph infdemo irq mem mldemo npu npudemo pmu ps sched token trace watch ls"
+      words+=" ctladmin ctlembed ctlhex ctlkey ctlsubmit det graph infdemo irq llm mem mldemo npu npudemo pmu ps sched token trace watch ls"
       words+=" $options --version" ;;
     ping) words="-n --count --payload $options" ;;
     info | top | ls) words=$options ;;
@@ -84,6 +84,20 @@ _sisctl() {
         words='--count --interval_ms'
         [ "${COMP_WORDS[at + 1]}" = log ] && words+=' --last --level'
         [ "${COMP_WORDS[at + 1]}" = audit ] && words='--count --from'
+      fi
+      ;;
+    llm)
+      if ((COMP_CWORD == at + 1)); then
+        words='audit budget cancel hash infer json list load load-pkg poll release stats status stream summary unload verify --help'
+      elif [ "${COMP_WORDS[at + 1]}" = load-pkg ]; then
+        mapfile -t COMPREPLY < <(compgen -f -- "$current")
+        [[ $current == -* ]] && words='--manifest --id --json'
+      elif [[ ${COMP_WORDS[at + 1]} == infer || ${COMP_WORDS[at + 1]} == stream ]]; then
+        words='--model --prompt --max-tokens --priority --deadline-ms --max-cycles --temperature --top-k --top-p --min-p'
+        words+=' --repeat-penalty --repeat-window --seed --stop --session --json'
+        [ "${COMP_WORDS[at + 1]}" = infer ] && words+=' --stream --wait'
+      elif [ "${COMP_WORDS[at + 1]}" = budget ]; then
+        words='--tokens-per-period --cycles-per-period --class --json'
       fi
       ;;
     graph)

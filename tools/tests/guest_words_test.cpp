@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <fstream>
 #include <map>
+#include <sstream>
 
 namespace sisctl {
 namespace {
@@ -170,6 +171,27 @@ TEST_F(GuestWords, a_guest_that_does_not_describe_its_command_breaks_the_protoco
     EXPECT_EQ(made.error().exit_code, ExitCode::Protocol);
     EXPECT_EQ(made.error().message, "the guest does not say which arguments 'mem' has");
   }
+}
+
+TEST_F(GuestWords, underscores_of_names_may_be_dashes) {
+  EXPECT_EQ(args({"det", "admit", "--budget-us", "7", "--reclaim"}),
+            (json{{"action", "admit"}, {"budget_us", 7}, {"reclaim", true}}));
+  EXPECT_EQ(args({"det", "--budget-us=7"}), (json{{"budget_us", 7}}));
+  EXPECT_EQ(usage({"det", "--budget-us=7", "--budget_us=7"}), "budget_us is given twice");
+  EXPECT_EQ(usage({"det", "--budget-ms=7"}),
+            "--budget-ms: 'det' has no such argument, allowed: action, name, budget_us, reclaim");
+}
+
+TEST(ReadBytes, all_of_it_and_no_more_than_a_request_has) {
+  const auto read = [](const std::string& text) {
+    std::istringstream input(text);
+    const auto bytes = read_bytes(input, "prompt");
+    return bytes ? std::to_string(bytes->get_binary().size()) : bytes.error().message;
+  };
+  EXPECT_EQ(read(""), "0");
+  EXPECT_EQ(read("\xff\n"), "2");
+  EXPECT_EQ(read(std::string(65'536, 'x')), "65536");
+  EXPECT_EQ(read(std::string(65'537, 'x')), "prompt is longer than 65536 bytes");
 }
 
 }  // namespace

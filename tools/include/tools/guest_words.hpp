@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <istream>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -22,5 +23,8 @@ using AskHelp = std::function<Outcome<nlohmann::json>(const std::string& name)>;
 /// or --name=VALUE; --name alone is the yes of a bool, and @FILE the bytes of a file where the guest takes bytes. What
 /// is wrong with them is a usage error; that there is no such command is the guest's refusal.
 Outcome<Request> request_of(const std::vector<std::string>& words, const AskHelp& ask_help);
+
+/// All of `input`, as bytes: at most as much as a request may be long. `what` names it in errors.
+Outcome<nlohmann::json> read_bytes(std::istream& input, const std::string& what);
 
 }  // namespace sisctl

@@ -43,6 +43,14 @@ struct List {};
 /// Any command of the guest's, in words.
 struct GuestCommand {
   std::vector<std::string> words;  ///< at least one
+  /// Of this argument "-" means what comes from the standard input; empty: of none.
+  std::string stdin_argument = {};
+};
+/// A package of a model, for the guest to load.
+struct LoadPackage {
+  std::string file;
+  std::string manifest = {};  ///< empty: NAME.sig beside NAME.gguf, if there is one
+  std::string id = {};        ///< empty: what the manifest says, or without one NAME
 };
 struct GraphExport {
   std::string graph;
@@ -83,7 +91,7 @@ struct Options {
   bool json = false;
   std::chrono::milliseconds timeout{10'000};  ///< for the connection, and for each reply
   std::variant<Ping, Info, Shell, Shutdown, Call, Top, List, Snapshot, GuestCommand, GraphExport, GraphImport,
-               AuditVerify, Batch, Metrics>
+               LoadPackage, AuditVerify, Batch, Metrics>
       command;
 };
 
