@@ -361,12 +361,11 @@ void Connection::send_done(std::string_view line) {
 }
 
 void Connection::send_line(std::string_view line) {
-  std::array<std::byte, kMaxErrorLine + 1> bytes;
-  const std::size_t size = std::min(line.size(), kMaxErrorLine);
-  std::ranges::transform(line.substr(0, size), bytes.begin(),
-                         [](char c) { return std::byte(c >= ' ' && c <= '~' ? c : '?'); });
-  bytes[size] = std::byte{'\n'};
-  queue(std::span(bytes).first(size + 1));
+  kernel::require(line.size() <= kMaxVersion0Line, "an answer of version 0 is longer than a line may be");
+  std::array<std::byte, kMaxVersion0Line + 1> bytes;
+  std::ranges::transform(line, bytes.begin(), [](char c) { return std::byte(c >= ' ' && c <= '~' ? c : '?'); });
+  bytes[line.size()] = std::byte{'\n'};
+  queue(std::span(bytes).first(line.size() + 1));
 }
 
 void Connection::queue(std::span<const std::byte> answer) {

@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 
 #include "connection.hpp"
 #include "graph_common.hpp"
+#include "version0_parts.hpp"
 
 namespace guest::control {
 
@@ -16,83 +16,34 @@ using kernel::format_to;
 
 namespace {
 
-/// Version 0 has one graph, without a name.
-constexpr std::string_view kGraph = "v0";
 constexpr std::size_t kTokenBytes = sizeof(std::uint64_t);
 constexpr std::size_t kMaxLine = 128;  ///< of an "OK", without its end
 
 }  // namespace
 
-/// The payload of a frame, taken from the front. Whoever takes has seen that it is there.
-class Version0::Fields {
- public:
-  explicit Fields(std::span<const std::byte> bytes) : bytes_(bytes) {}
-  [[nodiscard]] std::size_t size() const { return bytes_.size(); }
-  std::uint8_t u8() { return take<std::uint8_t>(); }
-  std::uint16_t u16() { return take<abi::Le16>(); }
-  std::uint32_t u32() { return take<abi::Le32>(); }
-  std::uint64_t u64() { return take<abi::Le64>(); }
-
- private:
-  template <typename T>
-  T take() {
-    std::array<std::byte, sizeof(T)> raw{};
-    kernel::require(bytes_.size() >= raw.size(), "a field of version 0 is read that was not checked");
-    std::copy_n(bytes_.begin(), raw.size(), raw.begin());
-    bytes_ = bytes_.subspan(raw.size());
-    return std::bit_cast<T>(raw);
-  }
-
-  std::span<const std::byte> bytes_;
-};
-
-/// The words of a command, as the shell would have them.
-class Version0::Words {
- public:
-  enum class Of : std::uint8_t { Graph, Schema };
-  explicit Words(Of of = Of::Graph) {
-    if (of == Of::Graph) {
-      add("graph", kGraph);
-    }
-  }
-  Words(const Words&) = delete;
-  Words& operator=(const Words&) = delete;
-  template <typename T>
-  void add(std::string_view argument, const T& value) {
-    kernel::require(size_ < texts_.size(), "a command of version 0 has more arguments");
-    kernel::FixedText<kMaxWord>& text = texts_[size_];
-    format_to(text, "--{}={}", argument, value);
-    views_[size_++] = text.view();
-  }
-  [[nodiscard]] std::span<const std::string_view> views() const { return std::span(views_).first(size_); }
-
- private:
-  static constexpr std::size_t kMaxWord = 64;  ///< the longest: "--out_schema=" and a name of 32 bytes
-  std::array<kernel::FixedText<kMaxWord>, kMaxArguments> texts_;
-  std::array<std::string_view, kMaxArguments> views_;
-  std::size_t size_ = 0;
-};
-
 struct Version0::Entry {
   LegacyCommand command;
   std::string_view name;
   ctl::Rights rights;
-  std::size_t argument_bytes = 0;
-  Done (Version0::*handler)(Fields) = nullptr;  ///< null: this kernel has no LLM service
+  Done (Version0::*handler)(Fields);
+  std::size_t least_bytes;  ///< of the arguments
+  std::size_t most_bytes;
+  std::size_t step = 1;  ///< lengths between differ by this
 };
 
 constexpr Version0::Entry Version0::kEntries[] = {
-    {LegacyCommand::CreateGraph, "CreateGraph", ctl::Rights::Admin, 0, &Version0::create_graph},
-    {LegacyCommand::AddChannel, "AddChannel", ctl::Rights::Admin, 2, &Version0::add_channel},
-    {LegacyCommand::AddOperator, "AddOperator", ctl::Rights::Admin, 10, &Version0::add_operator},
-    {LegacyCommand::StartGraph, "StartGraph", ctl::Rights::Submit, 4, &Version0::start_graph},
-    {LegacyCommand::AddOperatorTyped, "AddOperatorTyped", ctl::Rights::Admin, 18, &Version0::add_operator_typed},
-    {LegacyCommand::EnableDeterministic, "EnableDeterministic", ctl::Rights::Admin, 24,
-     &Version0::enable_deterministic},
-    {LegacyCommand::LlmLoad, "LlmLoad", ctl::Rights::Admin},
-    {LegacyCommand::LlmInferStart, "LlmInferStart", ctl::Rights::Submit},
-    {LegacyCommand::LlmInferPoll, "LlmInferPoll", ctl::Rights::Submit},
-    {LegacyCommand::LlmCancel, "LlmCancel", ctl::Rights::Submit},
+    {LegacyCommand::CreateGraph, "CreateGraph", ctl::Rights::Admin, &Version0::create_graph, 0, 0},
+    {LegacyCommand::AddChannel, "AddChannel", ctl::Rights::Admin, &Version0::add_channel, 2, 2},
+    {LegacyCommand::AddOperator, "AddOperator", ctl::Rights::Admin, &Version0::add_operator, 10, 10},
+    {LegacyCommand::StartGraph, "StartGraph", ctl::Rights::Submit, &Version0::start_graph, 4, 4},
+    {LegacyCommand::AddOperatorTyped, "AddOperatorTyped", ctl::Rights::Admin, &Version0::add_operator_typed, 18, 18},
+    {LegacyCommand::EnableDeterministic, "EnableDeterministic", ctl::Rights::Admin, &Version0::enable_deterministic, 24,
+     24},
+    {LegacyCommand::LlmLoad, "LlmLoad", ctl::Rights::Admin, &Version0::llm_load, 0, 8, 8},
+    {LegacyCommand::LlmInferStart, "LlmInferStart", ctl::Rights::Submit, &Version0::llm_infer_start, 2,
+     ctl::kMaxPayloadBytes},
+    {LegacyCommand::LlmInferPoll, "LlmInferPoll", ctl::Rights::Submit, &Version0::llm_infer_poll, 4, 6, 2},
+    {LegacyCommand::LlmCancel, "LlmCancel", ctl::Rights::Submit, &Version0::llm_cancel, 4, 4},
 };
 
 const Version0::Entry* Version0::find(std::uint8_t command) {
@@ -102,6 +53,20 @@ const Version0::Entry* Version0::find(std::uint8_t command) {
 }
 
 // ---- frames and answers ----
+
+Version0::Done Version0::check_length(const Entry& entry, std::size_t bytes) {
+  if (bytes >= entry.least_bytes && bytes <= entry.most_bytes && (bytes - entry.least_bytes) % entry.step == 0) {
+    return {};
+  }
+  kernel::FixedText<48> allowed;
+  if (entry.least_bytes == entry.most_bytes) {
+    format_to(allowed, "{}", entry.least_bytes);
+  } else {
+    format_to(allowed, "{} {} {}", entry.least_bytes, entry.step == 1 ? "to" : "or", entry.most_bytes);
+  }
+  return refuse(error::kBadArgument, "", "{}: found {} bytes behind the token, allowed: {}", entry.name, bytes,
+                allowed.view());
+}
 
 void Version0::handle(const Frame& frame) {
   if (frame.header.flags != 0) {
@@ -127,12 +92,8 @@ void Version0::handle(const Frame& frame) {
     return answer(refuse(error::kForbidden, "", "{} needs rights {:#x}, the token gives {:#x}", entry->name,
                          static_cast<unsigned>(entry->rights), static_cast<unsigned>(connection_.grant_.rights)));
   }
-  if (entry->handler == nullptr) {
-    return answer(refuse(error::kUnavailable, "", "{}: this kernel has no LLM service", entry->name));
-  }
-  if (fields.size() != entry->argument_bytes) {
-    return answer(refuse(error::kBadArgument, "", "{}: found {} bytes behind the token, allowed: {}", entry->name,
-                         fields.size(), entry->argument_bytes));
+  if (const Done checked = check_length(*entry, fields.size()); !checked) {
+    return answer(checked);
   }
   answer((this->*entry->handler)(fields));
 }
@@ -146,7 +107,9 @@ void Version0::answer(const Done& done) {
 
 void Version0::complete(std::span<const std::byte> result) {
   operation_ = nullptr;
-  answer(then_ == Then::Create ? replace_graph() : report_run(*parse_cbor(result)));
+  answer(then_ == Then::Create   ? replace_graph()
+         : then_ == Then::Report ? report_run(*parse_cbor(result))
+                                 : report_model(find_cbor(*parse_cbor(result), "model")->text()));
   connection_.pump();
 }
 
@@ -189,7 +152,7 @@ Version0::Ran Version0::run(std::string_view name, const Words& words) {
 // ---- building ----
 
 Version0::Done Version0::create_graph(Fields) {
-  const graph::GraphEntry* const old = graph::graph_set().find(kGraph);
+  const graph::GraphEntry* const old = graph::graph_set().find(kVersion0Graph);
   if (old == nullptr || old->runner->report().state == graph::RunState::Idle) {
     return replace_graph();
   }
@@ -198,7 +161,7 @@ Version0::Done Version0::create_graph(Fields) {
 }
 
 Version0::Done Version0::replace_graph() {
-  const auto replaced = graph::graph_set().replace({.name = kGraph});
+  const auto replaced = graph::graph_set().replace({.name = kVersion0Graph});
   if (!replaced) {
     return refuse_graph(replaced.error());
   }
@@ -207,7 +170,7 @@ Version0::Done Version0::replace_graph() {
 }
 
 Version0::Done Version0::add_channel(Fields arguments) {
-  const graph::GraphEntry* const entry = graph::graph_set().find(kGraph);
+  const graph::GraphEntry* const entry = graph::graph_set().find(kVersion0Graph);
   const std::size_t id = entry == nullptr ? 0 : entry->graph->channels().size();
   Words words;
   words.add("id", id);
@@ -268,7 +231,7 @@ Version0::Done Version0::add_operator_typed(Fields arguments) {
 Version0::Done Version0::register_schema(std::uint32_t id) {
   kernel::FixedText<32> name;
   format_to(name, "v0-{}", id);
-  Words words(Words::Of::Schema);
+  Words words(Words::Of::Nothing);
   words.add("name", name.view());
   words.add("id", id);
   const auto ran = run("graph schema", words);
@@ -335,9 +298,9 @@ Version0::Done Version0::enable_deterministic(Fields arguments) {
     }
     times[i] = static_cast<sched::Time>(given);
   }
-  graph::GraphEntry* const entry = graph::graph_set().find(kGraph);
+  graph::GraphEntry* const entry = graph::graph_set().find(kVersion0Graph);
   if (entry == nullptr) {
-    return refuse("graph-unknown", "", "there is no graph '{}': CreateGraph makes it", kGraph);
+    return refuse("graph-unknown", "", "there is no graph '{}': CreateGraph makes it", kVersion0Graph);
   }
   const sched::ServerParameters server{.budget = times[0], .period = times[1], .deadline = times[2]};
   if (const auto set = entry->runner->set_server(server); !set) {

@@ -17,7 +17,11 @@ namespace guest::control {
 
 class Connection;
 
-/// What the frames of one connection ask for, one after the other. There is one graph for all connections.
+/// Longest answer, without its end, bytes.
+inline constexpr std::size_t kMaxVersion0Line = 1024;
+
+/// What the frames of one connection ask for, one after the other. There is one graph for all connections, and one
+/// model.
 class Version0 final : public Caller {
  public:
   explicit Version0(Connection& connection) : connection_(connection) {}
@@ -43,11 +47,12 @@ class Version0 final : public Caller {
   struct OperatorFields;
   using Done = std::expected<void, Refusal>;
   using Ran = std::expected<std::optional<CborValue>, Refusal>;
-  /// What is done when the run that is waited for has ended.
-  enum class Then : std::uint8_t { Create, Report };
+  /// What is done when that has ended which is waited for: a run, or a model's loading.
+  enum class Then : std::uint8_t { Create, Report, ReportModel };
 
   static const Entry kEntries[];
   static const Entry* find(std::uint8_t command);
+  static Done check_length(const Entry& entry, std::size_t bytes);
 
   // The commands. Each answers, or waits.
   Done create_graph(Fields arguments);
@@ -56,7 +61,13 @@ class Version0 final : public Caller {
   Done start_graph(Fields arguments);
   Done add_operator_typed(Fields arguments);
   Done enable_deterministic(Fields arguments);
+  // version0_llm.cpp
+  Done llm_load(Fields arguments);
+  Done llm_infer_start(Fields arguments);
+  Done llm_infer_poll(Fields arguments);
+  Done llm_cancel(Fields arguments);
 
+  Done report_model(std::string_view id);
   Done replace_graph();
   Done report_run(const CborValue& run);
   Done add_operator(const OperatorFields& fields);

@@ -37,7 +37,7 @@ TEST_F(Version0TokenTest, building_needs_admin_and_starting_submit) {
   EXPECT_THAT(forbidden(Legacy::AddOperatorTyped), StartsWith("ERR forbidden AddOperatorTyped "));
   EXPECT_THAT(forbidden(Legacy::EnableDeterministic), StartsWith("ERR forbidden EnableDeterministic "));
   EXPECT_THAT(forbidden(Legacy::LlmLoad), StartsWith("ERR forbidden LlmLoad "));
-  EXPECT_THAT(forbidden(Legacy::LlmInferStart), StartsWith("ERR unavailable "));
+  EXPECT_THAT(forbidden(Legacy::LlmInferStart, std::uint16_t{1}), StartsWith("ERR unavailable "));
   build();
   EXPECT_THAT(ask(legacy_with(kSubmit, Legacy::StartGraph, std::uint32_t{2})), StartsWith("OK RUN steps=2 "));
   // Each frame has its own token: the last one's rights do not stay.
