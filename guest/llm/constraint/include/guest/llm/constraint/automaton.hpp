@@ -1,8 +1,8 @@
 // Which texts an answer may be, as a machine that reads them byte by byte (docs/models.md, Constraints).
 //
 //   start --byte--> state --byte--> ... --> a state that accepts: the answer may end here
-//             \
-//              `--> kDead: no answer begins so
+//             |
+//             `--> kDead: no answer begins so
 //
 // It comes from whoever asks, who may be hostile: what it takes to make one, its memory and each step are bounded, and
 // from each of its states one that accepts can be reached.
