@@ -266,6 +266,9 @@ KINDS = {
         "what is the capital of france", "how are you", "write a poem", "where do you live", "what is the meaning of life")),
 }
 
+# What has to be found first: learnt last.
+SEARCHES = ("bottleneck", "slowest", "any deadline", "any budget", "any channel", "lost", "change", "any limit")
+
 
 def places_for(chance, situation, names):
     """Which operators, channels or servers a question names; None where there are too few."""

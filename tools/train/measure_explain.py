@@ -1,0 +1,100 @@
+#!/usr/bin/env python3
+"""Measures sis-explain on situations whose structures it was never trained with (docs/explain.md, Accuracy).
+
+The answers are those of the kernel's own code: tokenizer, transformer and the NPU's kernels, run on the host by
+answer_prompts. What is compared are facts: the names, numbers and stances of an answer, in order.
+
+usage: measure_explain.py MODEL PROGRAM [--situations N] [--seed N] [--new-wordings] [--show-wrong N]
+   PROGRAM is build/host-debug/guest/llm/explain/answer_prompts
+"""
+
+import argparse
+import difflib
+import random
+import re
+import subprocess
+
+import questions
+import situation
+
+# What a fact is: a label, a number with its unit, or a word that says which way an answer goes.
+FACT = re.compile(r"\b[ocs]\d\b|(?<![\w.])\d+(?:\.\d+)?(?:us|ms|s|k|M|%)?(?![\w%])|"
+                  r"\b(?:yes|no|not|none|within|over|slower|slowest|bottleneck|source|never|saturated|lost|stalled|raise|faster|nothing"
+                  r"|guessing|npu|llm|figures|runs|deadline|budget|limit)\b")
+
+
+def facts(answer):
+    return FACT.findall(answer)
+
+
+def right_facts(wanted, given):
+    """How many of the wanted ones are there, in order."""
+    matcher = difflib.SequenceMatcher(None, wanted, given, autojunk=False)
+    return sum(block.size for block in matcher.get_matching_blocks())
+
+
+def draw(options):
+    """[(kind, prompt, answer)]: of each held-out situation one question of each kind that it has."""
+    chance = random.Random(f"measure {options.seed}")
+    made = []
+    for _ in range(options.situations):
+        drawn = situation.draw_split(chance, held_out=True)
+        for kind in questions.KINDS:
+            asked = questions.ask(chance, drawn, kind, options.new_wordings)
+            if asked is not None:
+                made.append((kind, situation.prompt(drawn, asked[0]), asked[1]))
+    return made
+
+
+def answers(options, prompts):
+    text = "".join(p.replace("\n", "\\n") + "\n" for p in prompts)
+    out = subprocess.run([options.program, options.model], input=text, capture_output=True, text=True, check=True).stdout
+    return [line.strip() for line in out.splitlines()]
+
+
+class Count:
+    def __init__(self):
+        self.answers = self.right = self.facts = self.right_facts = 0
+
+    def add(self, wanted, given):
+        wanted, given = facts(wanted), facts(given)
+        self.answers += 1
+        self.right += wanted == given
+        self.facts += max(len(wanted), len(given))
+        self.right_facts += right_facts(wanted, given)
+
+    def row(self, name):
+        return (f"| {name} | {self.answers} | {100 * self.right / self.answers:.1f} % | "
+                f"{100 * self.right_facts / self.facts:.1f} % of {self.facts} |")
+
+
+def parse():
+    parser = argparse.ArgumentParser(usage=__doc__.split("usage: ")[1])
+    parser.add_argument("model")
+    parser.add_argument("program")
+    parser.add_argument("--situations", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--new-wordings", action="store_true")
+    parser.add_argument("--show-wrong", type=int, default=0)
+    return parser.parse_args()
+
+
+def main():
+    options = parse()
+    asked = draw(options)
+    given = answers(options, [prompt for _, prompt, _ in asked])
+    counts, total, shown = {kind: Count() for kind in questions.KINDS}, Count(), 0
+    for (kind, prompt, wanted), answer in zip(asked, given, strict=True):
+        counts[kind].add(wanted, answer)
+        total.add(wanted, answer)
+        if facts(wanted) != facts(answer) and shown < options.show_wrong:
+            shown += 1
+            print(f"{prompt}\n  wanted: {wanted}\n  given:  {answer}\n")
+    print("| question | answers | all facts right | facts right |\n|---|---|---|---|")
+    for kind, count in counts.items():
+        print(count.row(kind))
+    print(total.row("all"))
+
+
+if __name__ == "__main__":
+    main()
