@@ -91,6 +91,7 @@ constexpr Spec kTrace[] = {
 
 constexpr Command kTable[] = {
     kAiBenchCommand,
+    kAskCommand,
     kAuditCommand,
     {.name = "bench",
      .help = "measure what the kernel's parts cost",

@@ -79,6 +79,8 @@ SIS_HANDLER(handle_llmrelease);
 SIS_HANDLER(handle_llmstats);
 SIS_HANDLER(handle_llmstream);
 SIS_HANDLER(handle_llmsummary);
+// ask.cpp
+SIS_HANDLER(handle_ask);
 // bench.cpp
 SIS_HANDLER(handle_bench);
 // npu_bench.cpp, npu_demo.cpp, npu_manage.cpp, npu_show.cpp
@@ -131,6 +133,7 @@ void render_help(kernel::TextOutput& output, const CborValue& result);
 void render_clear(kernel::TextOutput& output, const CborValue& result);
 void render_history(kernel::TextOutput& output, const CborValue& result);
 void render_infdemo(kernel::TextOutput& output, const CborValue& result);
+void render_ask(kernel::TextOutput& output, const CborValue& result);
 void render_llm_answer(kernel::TextOutput& output, const CborValue& result);
 void render_llm_end(kernel::TextOutput& output, const CborValue& result);
 void render_llmjson(kernel::TextOutput& output, const CborValue& result);

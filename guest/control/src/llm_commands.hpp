@@ -1,6 +1,7 @@
 // Commands of the LLM service, for the table (command_table.cpp).
 #pragma once
 
+#include "guest/graph/graph.hpp"
 #include "guest/llm/sampler/sampler.hpp"
 #include "guest/llm/service/request.hpp"
 #include "handlers.hpp"
@@ -125,6 +126,33 @@ inline constexpr ArgumentSpec kLlmBudgetArguments[] = {
      .help = "from now on; 0: any number. Needs rights of ADMIN"},
     {.name = "class", .type = ArgumentType::Text, .min = 1, .max = 16, .help = "of clients, whose tokens to change"}};
 
+inline constexpr ArgumentSpec kAskArguments[] = {
+    {.name = "question",
+     .type = ArgumentType::Text,
+     .required = true,
+     .min = 1,
+     .max = 1024,
+     .help = "in quotes, as \"why was op b slower than op a?\""},
+    {.name = "graph",
+     .type = ArgumentType::Text,
+     .min = 1,
+     .max = graph::kMaxGraphName,
+     .help = "whose operators are meant; those of all unless given"},
+    {.name = "model",
+     .type = ArgumentType::Text,
+     .min = 1,
+     .max = llm::kMaxModelId,
+     .help = "the id of a model that was trained for this; sis-explain unless given"}};
+
+inline constexpr Command kAskCommand = {
+    .name = "ask",
+    .help = "ask a model about the kernel's figures, and see what its answer rests on",
+    .details =
+        "holds: every part of the answer is so in the figures. What is not is marked. The model has to be loaded.",
+    .arguments = kAskArguments,
+    .rights = abi::control::Rights::Submit,
+    .handler = handle_ask,
+    .render = render_ask};
 inline constexpr Command kLlmcancelCommand = {
     .name = "llmcancel",
     .help = "end a request to the LLM service",

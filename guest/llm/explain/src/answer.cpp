@@ -88,7 +88,9 @@ class Checker {
     if (figure) {
       made.subject = figure->whose;
       made.figure = figure->word->name;
-      made.value = figure->word->value(figures_, figure->item.index);
+      if (figure->word->shown != Shown::Label) {
+        made.value = figure->word->value(figures_, figure->item.index);
+      }
       made.shown = show(figures_, *figure);
       made.supported = made.shown.view() == value;
     }

@@ -157,6 +157,19 @@ class Question {
 
 }  // namespace
 
+bool mentions(std::string_view question, std::string_view name) {
+  for (std::size_t at = 0; at + name.size() <= question.size(); ++at) {
+    const std::size_t end = at + name.size();
+    const bool begins = at == 0 || !is_name_character(question[at - 1]);
+    // A full stop may be the sentence's.
+    const bool ends = end == question.size() || !is_name_character(question[end]) || question[end] == '.';
+    if (begins && ends && !name.empty() && same(question.substr(at, name.size()), name)) {
+      return true;
+    }
+  }
+  return false;
+}
+
 void write_question(kernel::TextOutput& out, const Figures& figures, std::string_view question) {
   Question(out, figures).write(question);
 }

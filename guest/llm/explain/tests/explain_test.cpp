@@ -194,6 +194,15 @@ TEST(Questions, have_labels_for_names) {
   EXPECT_EQ(shown(f, ""), "");
 }
 
+TEST(Questions, mention_names) {
+  EXPECT_TRUE(mentions("why is Smooth slow", "smooth"));
+  EXPECT_TRUE(mentions("what about smooth.", "smooth"));
+  EXPECT_FALSE(mentions("what about smoother", "smooth"));
+  EXPECT_FALSE(mentions("what about re-smooth", "smooth"));
+  EXPECT_FALSE(mentions("", "smooth"));
+  EXPECT_FALSE(mentions("why", ""));
+}
+
 TEST(Questions, that_are_long_are_cut_at_a_word) {
   std::string long_one;
   for (int i = 0; i < 100; ++i) {

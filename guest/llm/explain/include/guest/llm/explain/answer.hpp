@@ -29,8 +29,8 @@ struct Statement {
   /// Whose it is: a label of the answer ("o1"), "audit", "npu", "llm"; empty: of no one thing.
   std::string_view subject = {};
   std::string_view figure = {};             ///< what it rests on, as in Figures: "busy_permille"; empty: there is none
-  std::optional<std::uint64_t> value = {};  ///< of that figure, exact; a claim may rest on several
-  QuantityText shown = {};                  ///< as the prompt has it
+  std::optional<std::uint64_t> value = {};  ///< of that figure, exact, if it is one number
+  QuantityText shown = {};                  ///< as the prompt has it; may be a label; empty: no one figure
 };
 
 inline constexpr std::size_t kMaxStatements = 24;

@@ -35,6 +35,9 @@ void write_figures(kernel::TextOutput& out, const Figures& figures);
 /// @param question  any bytes
 void write_question(kernel::TextOutput& out, const Figures& figures, std::string_view question);
 
+/// Whether a word of the question is this name, in capitals or not.
+bool mentions(std::string_view question, std::string_view name);
+
 /// All of it.
 void write_prompt(kernel::TextOutput& out, const Figures& figures, std::string_view question);
 
