@@ -31,7 +31,10 @@ CURRICULUM = ((150, 2), (400, 4), (0, situation.MAX_OPERATORS))  # until which s
 PLACES = net.EMBEDDING // net.HEADS  # elements
 # What all tokens have in common, so that heads can look at places whatever is there.
 SHARED = torch.ones(net.EMBEDDING - PLACES) / math.sqrt(net.EMBEDDING - PLACES)
-SEARCHES_FROM, SEARCHES = 1900, 4  # from which step on, how often
+# From which step on how much more often than their weights say questions are asked, of those that are learnt last.
+EMPHASIS = ((0, {}), (1900, dict.fromkeys(questions.SEARCHES, 4)),
+            (2800, {**dict.fromkeys(questions.SEARCHES, 4), "slowest": 10, "bottleneck": 7, "compare": 2}))
+ONCE_FROM = 2400  # from which step on no situation is asked the same twice
 FILLERS = ("please", "now", "can you tell me", "tell me", "well", "so")
 
 
@@ -128,17 +131,20 @@ def noisy(chance, question):
     return question
 
 
-def example(chance, tokenizer, largest, searches=1, held_out=False):
+def example(chance, tokenizer, largest, emphasis={}, once=False, held_out=False):
     """(tokens of the context, [(kind, tokens of a question, of its answer)]).
 
-    @param searches  how much more often than their weight says questions are asked for which something has to be found
+    @param emphasis  by what weights of kinds are multiplied
+    @param once      no question twice that has but one answer
     """
     drawn = situation.draw_split(chance, held_out, largest)
     kinds = list(questions.KINDS)
-    weights = [questions.KINDS[k][1] * (searches if k in questions.SEARCHES else 1) for k in kinds]
+    weights = [questions.KINDS[k][1] * emphasis.get(k, 1) for k in kinds]
     asked = []
     while len(asked) < ASKED:
         kind = chance.choices(kinds, weights)[0]
+        if once and not questions.KINDS[kind][0] and any(kind == k for k, _, _ in asked):
+            continue  # the same answer again
         made = questions.ask(chance, drawn, kind)
         if made is not None:
             question = made[0] if held_out else noisy(chance, made[0])
@@ -268,8 +274,9 @@ class Training:
     def advance(self):
         chance = random.Random(f"{self.options.seed} {self.step}")
         largest = next(size for until, size in CURRICULUM if self.step < until or until == 0)
-        searches = SEARCHES if self.step >= SEARCHES_FROM else 1
-        batch = Batch([example(chance, self.tokenizer, largest, searches) for _ in range(BATCH)])
+        emphasis = [of for since, of in EMPHASIS if self.step >= since][-1]
+        once = self.step >= ONCE_FROM
+        batch = Batch([example(chance, self.tokenizer, largest, emphasis, once) for _ in range(BATCH)])
         loss = functional.cross_entropy(batch.logits(self.network), batch.said)
         self.network.zero_grad(set_to_none=True)
         loss.backward()

@@ -1,6 +1,6 @@
 // Runs a model file on prompts, greedily, as the kernel would: tools/train/measure_explain.py asks it.
 //
-//   answer_prompts MODEL < PROMPTS > ANSWERS       one a line each; \n in a prompt is a line feed
+//   answer_prompts MODEL < PROMPTS > ANSWERS       one a line each
 #include <cstdio>
 #include <cstring>
 #include <fstream>
@@ -76,19 +76,12 @@ class Answerer {
   std::unique_ptr<Sequence> sequence_;
 };
 
-std::string with_line_feeds(std::string text) {
-  for (std::size_t at = 0; (at = text.find("\\n", at)) != std::string::npos;) {
-    text.replace(at, 2, "\n");
-  }
-  return text;
-}
-
 void answer_all(const char* path) {
   std::ifstream file(path, std::ios::binary);
   const std::string bytes{std::istreambuf_iterator<char>(file), {}};
   Answerer answerer(bytes);
   for (std::string line; std::getline(std::cin, line);) {
-    std::cout << answerer.answer(with_line_feeds(line)) << std::endl;
+    std::cout << answerer.answer(line) << std::endl;
   }
 }
 
