@@ -1,5 +1,6 @@
 #include "vmm/devices/npu/packed_weights.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace vmm::npu {
@@ -17,8 +18,9 @@ std::shared_ptr<const PackedWeights> PackedStore::find_or_make(const Key& key, c
   const std::uint64_t bytes = packing.bytes != nullptr ? packing.bytes(command) : 0;
   if (bytes < limits_.least || bytes > limits_.most) return nullptr;
   if (const auto found = copies_.find(key); found != copies_.end()) return found->second;
-  if (bytes > budget || bytes > limits_.total - *total_) return nullptr;
-  budget -= bytes;
+  const bool is_first = budget == limits_.per_turn;
+  if ((bytes > budget && !is_first) || bytes > limits_.total - *total_) return nullptr;
+  budget -= std::min(budget, bytes);
   auto made = std::make_shared<const PackedWeights>(bytes, total_);
   packing.pack(command, made->data());
   copies_.emplace(key, made);

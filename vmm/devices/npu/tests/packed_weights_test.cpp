@@ -139,6 +139,25 @@ TEST_F(PackedWeightsTest, have_limits) {
   EXPECT_EQ(budget, 199U);
 }
 
+TEST_F(PackedWeightsTest, that_are_larger_than_a_turn_have_one_of_their_own) {
+  RegionTable small_turns{8, {.least = 100, .most = 1000, .per_turn = 300, .total = 2000}};
+  small_turns.move_to(guest.memory());
+  const std::uint32_t region = add(kImmutable);  // in the fixture's table, which gemm() looks into
+  ASSERT_EQ(*small_turns.add(kBase, 8192, kImmutable), region);
+  const auto made = [&](std::uint64_t rows) {
+    return small_turns.pack(gemm(region, 0, rows), kPacking, budget) != nullptr;
+  };
+  budget = 300;
+  EXPECT_TRUE(made(20));
+  EXPECT_FALSE(made(50));
+  EXPECT_TRUE(made(10));
+  budget = 300;
+  EXPECT_TRUE(made(50));
+  EXPECT_EQ(budget, 0U);
+  EXPECT_FALSE(made(11));
+  EXPECT_TRUE(made(50)) << "it is there already";
+}
+
 std::vector<const std::byte*> weights_seen;
 
 /// The device's own commands, with a Gemm that only looks where its weights are.

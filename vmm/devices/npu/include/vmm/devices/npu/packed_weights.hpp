@@ -35,10 +35,12 @@ class PackedWeights {
 
 /// How much may be copied. A driver decides how often regions are registered, so it must not cost us more than this.
 struct PackingLimits {
-  std::uint64_t least = 4096;           ///< bytes of a copy: nothing is won below, and it bounds how many there are
-  std::uint64_t most = 8ULL << 20;      ///< of a copy: larger weights come from memory, and are as fast in place
-  std::uint64_t per_turn = 8ULL << 20;  ///< that are made before others of the loop get their turn
-  std::uint64_t total = 64ULL << 20;    ///< of all copies, with those that only jobs in flight still hold
+  std::uint64_t least = 4096;  ///< bytes of a copy: nothing is won below, and it bounds how many there are
+  /// Of a copy. The output of a model of 32,000 tokens has 25 MiB.
+  std::uint64_t most = 32ULL << 20;
+  /// That are made before others of the loop get their turn; of one that is larger, that one alone.
+  std::uint64_t per_turn = 8ULL << 20;
+  std::uint64_t total = 128ULL << 20;  ///< of all copies, with those that only jobs in flight still hold
 };
 
 /// The copies of all regions. Thread: the device's, on which jobs end their lives, too.
@@ -58,7 +60,7 @@ class PackedStore {
   };
 
   /// The copy of the command's weights; made if it is not there, fits the limits, and has no more bytes than `budget`,
-  /// which they are taken from.
+  /// which they are taken from. One that has more is made if nothing else of the turn was, which ends the budget.
   /// @return null: the weights are used where they lie
   std::shared_ptr<const PackedWeights> find_or_make(const Key& key, const ::npu::Checked& command,
                                                     const ::npu::Packing& packing, std::uint64_t& budget);
