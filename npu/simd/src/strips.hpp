@@ -38,6 +38,34 @@ inline constexpr std::uint32_t kStepSigns = 0x8080'8080;
   return _mm512_set1_epi32(four);
 }
 
+/// Sums of some rows by 16 columns of some strips.
+template <unsigned kRows, unsigned kStrips>
+struct StripTile {
+  __m512i sum[kRows][kStrips];
+};
+
+template <unsigned kRows, unsigned kStrips>
+[[gnu::always_inline]] inline StripTile<kRows, kStrips> zero_strip_tile() {
+  StripTile<kRows, kStrips> tile;
+  unrolled<kRows>([&] [[gnu::always_inline]] (auto m) {
+    unrolled<kStrips>([&] [[gnu::always_inline]] (auto n) { tile.sum[m][n] = _mm512_setzero_si512(); });
+  });
+  return tile;
+}
+
+/// `input(m)` is four elements of row m in each lane; `next` is from one strip to the next one, in bytes.
+template <unsigned kRows, unsigned kStrips, typename Input>
+[[gnu::always_inline]] inline void add_line(StripTile<kRows, kStrips>& tile, const std::byte* line, std::uint64_t next,
+                                            Input&& input) {
+  __m512i weight[kStrips];
+  unrolled<kStrips>([&] [[gnu::always_inline]] (auto n) { weight[n] = _mm512_load_si512(line + n * next); });
+  unrolled<kRows>([&] [[gnu::always_inline]] (auto m) {
+    const __m512i x = input(m);
+    unrolled<kStrips>(
+        [&] [[gnu::always_inline]] (auto n) { tile.sum[m][n] = _mm512_dpbusd_epi32(tile.sum[m][n], weight[n], x); });
+  });
+}
+
 }  // namespace
 }  // namespace npu::simd
 HWY_AFTER_NAMESPACE();

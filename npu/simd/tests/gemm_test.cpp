@@ -85,14 +85,17 @@ TEST(Gemm, of_blocks_in_several_pieces_and_panels) {
   expect_agreement([&] { return real_gemm(Type::Q4_0, both, true); }, text_of(both));
 }
 
-/// Shapes of which weights are packed: strips of 16 columns, four or one at a time, and rows of blocks in pieces.
+/// Shapes of which weights are packed: strips of 16 columns and rows, four or one at a time, and rows of blocks in
+/// pieces.
 TEST(Gemm, of_packed_weights) {
   for (const std::uint32_t columns : {16U, 80U, 288U}) {
     for (const std::uint32_t blocks : {1U, 2U, 3U, 4U, 7U}) {
-      const Shape shape{2, columns, blocks * 32};
+      const Shape shape{5, columns, blocks * 32};
       expect_agreement([&] { return packable_gemm(shape); }, text_of(shape));
     }
   }
+  const Shape four_rows{4, 32, (64U + 3U) * 32};
+  expect_agreement([&] { return packable_gemm(four_rows); }, text_of(four_rows));
   for (const std::uint32_t blocks : {128U, 256U + 3U}) {
     const Shape shape{1, 80, blocks * 32};
     expect_agreement([&] { return packable_gemm(shape); }, text_of(shape));
