@@ -39,8 +39,14 @@ class Best {
   }
   /// In the order in which they came.
   [[nodiscard]] kernel::BoundedArray<Entry, N> in_order() const {
-    kernel::BoundedArray<Entry, N> sorted = kept_;
-    std::ranges::sort(sorted, {}, &Entry::order);
+    kernel::BoundedArray<Entry, N> sorted;
+    for (const Entry& entry : kept_) {
+      std::size_t at = sorted.size();
+      while (at > 0 && sorted[at - 1].order > entry.order) {
+        --at;
+      }
+      static_cast<void>(sorted.insert(at, entry));  // there is room for all
+    }
     return sorted;
   }
 

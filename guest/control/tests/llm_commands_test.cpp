@@ -57,6 +57,8 @@ class LlmCommandsTest : public CommandTest {
     const std::string model = llm::testing::runnable_model();
     files_.put_model("tiny", model, llm::testing::manifest_for("tiny", model, 3));
     files_.put_model("bare", model);
+    const std::string wide = llm::testing::runnable_model(512);
+    files_.put_model("wide", wide, llm::testing::manifest_for("wide", wide, 1, 512));
     files_.open(machine.files);
     machine.services.caller.rights = security::Rights::All;
   }
@@ -111,10 +113,11 @@ class LlmCommandsTest : public CommandTest {
 
 TEST_F(LlmCommandsTest, without_a_service_each_says_so) {
   const std::vector<std::pair<std::string_view, std::vector<std::string_view>>> commands = {
-      {"llmctl list", {}},      {"llmctl status", {}},       {"llmctl budget", {}}, {"llmctl load", {"tiny"}},
-      {"llmstats", {}},         {"llmctl unload", {"tiny"}}, {"llmsummary", {}},    {"llmjson", {}},
-      {"llmpoll", {}},          {"llmcancel", {}},           {"llmrelease", {}},    {"llminfer", {"tiny", "x"}},
-      {"llmstream", {"a", "b"}}};
+      {"llmctl list", {}},       {"llmctl status", {}}, {"llmctl budget", {}},
+      {"llmctl load", {"tiny"}}, {"llmstats", {}},      {"llmctl unload", {"tiny"}},
+      {"llmsummary", {}},        {"llmjson", {}},       {"llmpoll", {}},
+      {"llmcancel", {}},         {"llmrelease", {}},    {"llminfer", {"tiny", "x"}},
+      {"llmstream", {"a", "b"}}, {"ask", {"why"}}};
   for (const auto& [command, words] : commands) {
     EXPECT_EQ(told(ask(command, words)),
               "unavailable: this machine has no LLM service: its scenario has no key 'llm', or no memory")
@@ -128,7 +131,7 @@ TEST_F(LlmCommandsTest, models_are_listed_with_what_is_known_of_them) {
             "package-unsigned: 'bare' has no signature, and the scenario does not allow that");
   EXPECT_EQ(refusal("llmctl load", {"none"}), "llm-no-file: there is no 'models/none.gguf' in the boot archive");
   const json models = ask("llmctl list")["models"];
-  ASSERT_EQ(models.size(), 3U);
+  ASSERT_EQ(models.size(), 4U);
   EXPECT_EQ(models[0]["state"], "loaded");
   EXPECT_EQ(models[0]["revision"], 3);
   EXPECT_EQ(models[0]["signed"], true);
@@ -318,8 +321,38 @@ TEST_F(LlmCommandsTest, without_memory_each_says_so_and_works_when_there_is_some
   const auto infer = said("llminfer", {"tiny", "Once", "--max_tokens", "3"});
   EXPECT_THAT(infer, Contains("busy: no memory to wait for an answer"));
   EXPECT_THAT(infer, Contains(HasSubstr("busy: no memory for what request ")));
+  ASSERT_EQ(ask("llmctl load", {"wide"})["state"], "loaded");
+  const auto asked = said("ask", {"why", "--model", "wide"});
+  EXPECT_THAT(asked, Contains("busy: no memory for a question"));
+  EXPECT_THAT(asked, Contains("busy: no memory for an answer"));
   EXPECT_THAT(said("llmpoll", {}), Contains("busy: no memory for an answer"));
   EXPECT_THAT(said("llmsummary", {}), Contains("busy: no memory for the requests"));
+}
+
+TEST_F(LlmCommandsTest, what_a_model_makes_up_of_figures_does_not_hold) {
+  start();
+  EXPECT_EQ(refusal("ask", {"why"}), "llm-no-model: no model \"sis-explain\" is loaded");
+  EXPECT_THAT(refusal("ask", {"why", "--model", "tiny"}), ::testing::StartsWith("llm-prompt-too-long: "));
+  EXPECT_THAT(refusal("ask", {"why", "--graph", "none"}), ::testing::StartsWith("graph-unknown: "));
+  ASSERT_EQ(ask("llmctl load", {"wide"})["state"], "loaded");
+  const json answer = ask("ask", {"which operator is the bottleneck?", "--model", "wide"});
+  EXPECT_EQ(answer["holds"], false) << answer;
+  EXPECT_EQ(answer["model"], "wide");
+  EXPECT_EQ(answer["tokens"], 64);
+  EXPECT_THAT(text, ::testing::HasSubstr("not all of this is supported by figures:\n"));
+  EXPECT_EQ(ask("llmctl status")["kept"], 0);
+}
+
+TEST_F(LlmCommandsTest, question_that_nobody_waits_for_is_forgotten) {
+  start();
+  ASSERT_EQ(ask("llmctl load", {"wide"})["state"], "loaded");
+  LlmCaller caller;
+  run_for(caller, "ask", {"why", "--model", "wide"});
+  ASSERT_NE(caller.operation, nullptr);
+  caller.operation->cancel();
+  pump();
+  EXPECT_TRUE(caller.answer.is_null());
+  EXPECT_EQ(ask("llmctl status")["kept"], 0);
 }
 
 TEST_F(LlmCommandsTest, connections_that_are_noted_have_an_end) {
@@ -328,6 +361,7 @@ TEST_F(LlmCommandsTest, connections_that_are_noted_have_an_end) {
     ASSERT_TRUE(desk_->note_connection(number));
   }
   machine.services.caller.connection = 300;
+  EXPECT_EQ(refusal("ask", {"x"}), "busy: too many connections have submitted something");
   EXPECT_EQ(refusal("llminfer", {"tiny", "x"}), "busy: too many connections have submitted something");
   desk_->close_connection(7);
   EXPECT_EQ(ask("llminfer", {"tiny", "x", "--max_tokens=1"})["tokens"], 1);

@@ -22,7 +22,12 @@ Figures figures_of(std::uint8_t seed) {
   Figures made;
   const std::uint64_t large = seed % 2 == 0 ? UINT64_MAX : 12'345;
   for (std::size_t i = 0; i < seed % (kMaxOperators + 1); ++i) {
-    Operator op{.name = {}, .busy_permille = UINT32_MAX, .run_ns = large, .max_ns = large, .limit_ns = large / 2, .over = large};
+    Operator op{.name = {},
+                .busy_permille = UINT32_MAX,
+                .run_ns = large,
+                .max_ns = large,
+                .limit_ns = large / 2,
+                .over = large};
     kernel::format_to(op.name, "{}",
                       i == 0 ? "a" : "an-operator-whose-name-is-as-long-as-it-may-be-and-somewhat-longer");
     if (i > 0) {
