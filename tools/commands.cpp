@@ -105,6 +105,7 @@ std::string readable(const std::string& op, const json& result) {
     std::vector<std::string> columns;
   };
   static const List kLists[] = {
+      {"ask", "figures", {"said", "holds", "of", "figure", "value", "is"}},
       {"audit", "records", {"sequence", "time_ns",      "event",    "caller",   "connection", "token",        "subject",
                             "op",       "code",         "status",   "rights",   "bytes",      "model",        "request",
                             "tokens",   "submitted_ns", "began_ns", "ended_ns", "fits_at_ns", "prompt_sha256"}},

@@ -116,6 +116,7 @@ struct GuestName {
 };
 constexpr GuestName kGuestNames[] = {
     {.name = "ai_bench", .help = "Measure inferences on the NPU and on the CPU"},
+    {.name = "ask", .help = "Ask a model about the kernel's figures, and see what its answer rests on"},
     {.name = "audit", .help = "Print who was let in, who was not, and what was done"},
     {.name = "bench", .help = "Measure what parts of the kernel cost"},
     {.name = "counters", .help = "Print every counter of the kernel"},
@@ -364,6 +365,7 @@ Parsed finish(const CLI::App& app, Options options, Raw raw) {
     std::string problem;
     const auto own = words.size() > 1 ? own_command(words, problem) : std::nullopt;
     if (!problem.empty()) return usage_error(problem);
+    if (words[0] == "ask" && raw.timeout.empty()) options.timeout = kModelTimeout;
     options.command = own ? *own : GuestCommand{.words = std::move(words)};
   }
   if (app.got_subcommand("shutdown")) options.command = raw.shutdown;

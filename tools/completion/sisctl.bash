@@ -46,7 +46,7 @@ _sisctl() {
       ;;
   esac
   case $command in
-    '') words="ping info shell shutdown top call batch metrics snapshot ai_bench audit bench counters cpus"
+    '') words="ping info shell shutdown top call batch metrics snapshot ai_bench ask audit bench counters cpus"
       words+=" ctladmin ctlembed ctlhex ctlkey ctlsubmit det graph infdemo irq llm mem mldemo npu npudemo pmu ps sched token trace watch ls"
       words+=" $options --version" ;;
     ping) words="-n --count --payload $options" ;;
@@ -112,6 +112,7 @@ _sisctl() {
       ;;
     ai_bench) words='--model --count --help' ;;
     infdemo) words='--model --number --help' ;;
+    ask) words='--graph --model --help' ;;
     mldemo) words='--count --model --help' ;;
     audit)
       if ((COMP_CWORD == at + 1)); then
