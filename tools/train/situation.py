@@ -1,7 +1,8 @@
 """Situations of the kernel as sis-explain is asked about them: figures, and the text that a prompt shows of them.
 
-docs/explain.md has the format. guest/llm/explain writes the same bytes in the kernel, which its tests hold both to. Names are no part of a prompt: operators, channels and servers are o1, c1, s1 ... there, in the order
-in which they are listed, and whoever asks puts names for them afterwards.
+docs/explain.md has the format. guest/llm/explain writes the same bytes in the kernel, which its tests hold both to. Names are no
+part of a prompt: operators, channels and servers are o1, c1, s1 ... there, in the order in which they are listed, and
+whoever asks puts names for them afterwards.
 """
 
 import dataclasses

@@ -41,7 +41,7 @@ FILLERS = ("please", "now", "can you tell me", "tell me", "well", "so")
 def value_of(text):
     """(kind, logarithm of the value) of a token that is a number; None of others."""
     body = text[1:] if text.startswith(vocabulary.SPACE) else ""
-    for suffix, kind, scale in (("us", 1, 10), ("ms", 1, 10_000), ("s", 1, 10_000_000), ("%", 2, 10), ("k", 0, 1e3), ("M", 0, 1e6), ("", 0, 1)):
+    for suffix, kind, scale in (("us", 1, 10), ("ms", 1, 1e4), ("s", 1, 1e7), ("%", 2, 10), ("k", 0, 1e3), ("M", 0, 1e6), ("", 0, 1)):
         if body.endswith(suffix):
             number = body[:len(body) - len(suffix)]
             if number and number.replace(".", "", 1).isdigit() and number[-1] != ".":

@@ -1,6 +1,7 @@
 """The tokens of sis-explain, and text to tokens as guest/llm/tokenizer does it for SentencePiece models.
 
-Each word of questions and answers is one token, as is each number with its unit, and a figure's word with whose it is. What they are merged from are tokens, too, and so are all bytes: any text has tokens.
+Each word of questions and answers is one token, as is each number with its unit, and a figure's word with whose it is. What
+they are merged from are tokens, too, and so are all bytes: any text has tokens.
 """
 
 import re
