@@ -335,11 +335,15 @@ TEST_F(LlmCommandsTest, what_a_model_makes_up_of_figures_does_not_hold) {
   EXPECT_THAT(refusal("ask", {"why", "--model", "tiny"}), ::testing::StartsWith("llm-prompt-too-long: "));
   EXPECT_THAT(refusal("ask", {"why", "--graph", "none"}), ::testing::StartsWith("graph-unknown: "));
   ASSERT_EQ(ask("llmctl load", {"wide"})["state"], "loaded");
-  const json answer = ask("ask", {"which operator is the bottleneck?", "--model", "wide"});
-  EXPECT_EQ(answer["holds"], false) << answer;
-  EXPECT_EQ(answer["model"], "wide");
-  EXPECT_EQ(answer["tokens"], 64);
-  EXPECT_THAT(text, ::testing::HasSubstr("not all of this is supported by figures:\n"));
+  LlmCaller caller;
+  run_for(caller, "ask", {"which operator is the bottleneck?", "--model", "wide"});
+  pump();
+  EXPECT_EQ(caller.answer["holds"], false) << caller.answer;
+  EXPECT_EQ(caller.answer["model"], "wide");
+  EXPECT_LE(caller.answer["tokens"], 64);
+  TextCapture shown;
+  find_command("ask")->render(shown, read_own_cbor(caller.result));
+  EXPECT_THAT(shown.text, ::testing::HasSubstr("\nnot all of this is supported by figures:\n"));
   EXPECT_EQ(ask("llmctl status")["kept"], 0);
 }
 
