@@ -215,7 +215,7 @@ std::expected<std::unique_ptr<Step>, kernel::NamedError> Step::make(npu::Npu& np
     return kernel::fail("llm-no-memory", "no memory for the commands of {} layers", model.shape().layers);
   }
   step->job_ = std::move(*job);
-  step->cached_.reset(new (std::nothrow) Cached[model.shape().layers * kCachedPerLayer]);
+  step->cached_.reset(new (std::nothrow) Cached[std::size_t{model.shape().layers} * kCachedPerLayer]);
   step->attentions_.reset(new (std::nothrow) std::uint32_t[model.shape().layers]);
   if (step->cached_ == nullptr || step->attentions_ == nullptr) {
     return kernel::fail("llm-no-memory", "no memory for the places of {} layers", model.shape().layers);
