@@ -174,5 +174,49 @@ TEST(Budget, of_cycles_stops_steps_until_there_are_more) {
   });
 }
 
+TEST(Limits, budgets_can_be_changed) {
+  in_thread([] {
+    ServiceOptions limits{.tokens_per_period = 10};
+    ASSERT_TRUE(limits.classes.push_back({}));
+    Bench bench(limits);
+    EXPECT_EQ(bench.refusal(options(11)).substr(0, 14), "llm-never-fits");
+    ASSERT_TRUE(bench->set_budget({.tokens_per_period = 20}));
+    EXPECT_EQ(bench->budget().limit, 20U);
+    EXPECT_EQ(bench.wait_for_end(bench.submit(options(11))).tokens, 11U);
+    ASSERT_TRUE(bench->set_budget({.client_class = 0, .tokens_per_period = 2}));
+    EXPECT_EQ(bench->class_budget(0).limit, 2U);
+    EXPECT_EQ(bench.refusal(options(3)).substr(0, 14), "llm-never-fits");
+    EXPECT_FALSE(bench->set_budget({.client_class = 1, .tokens_per_period = 2}));
+    EXPECT_FALSE(bench->set_budget({.client_class = 0, .cycles_per_period = 2}));
+    EXPECT_FALSE(bench->set_budget({.tokens_per_period = ~std::uint64_t{0}}));
+  });
+}
+
+TEST(Limits, cycles_that_were_used_without_a_limit_are_not_held_against_it) {
+  in_thread([] {
+    Bench bench({.period_ns = kMs});
+    const std::uint64_t cycles = bench.wait_for_end(bench.submit(options(20))).cycles;
+    ASSERT_TRUE(bench->set_budget({.cycles_per_period = cycles}));
+    const std::uint64_t began = threads::now_ns();
+    EXPECT_EQ(bench.wait_for_end(bench.submit(options(1))).tokens, 1U);
+    EXPECT_LT(threads::now_ns() - began, 3 * kMs);
+    EXPECT_EQ(bench->cycles().limit, cycles);
+    EXPECT_LT(bench->cycles().used, cycles);
+  });
+}
+
+TEST(Requests, newest_of_an_owner_is_known) {
+  in_thread([] {
+    Bench bench;
+    EXPECT_EQ(bench->latest(1), 0U);
+    const RequestId first = bench.submit({.model = "tiny"});
+    const RequestId second = bench.submit({.model = "tiny"});
+    bench.submit({.model = "tiny"}, "one", {.owner = 2});
+    EXPECT_EQ(bench->latest(1), second);
+    EXPECT_TRUE(bench->release({.owner = 1}, second));
+    EXPECT_EQ(bench->latest(1), first);
+  });
+}
+
 }  // namespace
 }  // namespace guest::llm

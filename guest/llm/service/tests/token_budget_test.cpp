@@ -24,6 +24,19 @@ TEST(TokenBudget, without_a_limit_takes_all) {
   EXPECT_TRUE(tokens.use(5 * kPeriod, tokens.reserve(0, 1)));
 }
 
+TEST(TokenBudget, limit_that_comes_later_knows_what_was_reserved_before) {
+  TokenBudget tokens = budget(0);
+  const std::uint64_t end = tokens.reserve(0, 8);
+  EXPECT_TRUE(tokens.use(0, end));
+  tokens.set_limit(10);
+  EXPECT_FALSE(tokens.check(0, 2));
+  EXPECT_EQ(tokens.check(0, 3)->fits_at_ns, kPeriod);  // 7 are reserved then
+  EXPECT_TRUE(tokens.use(0, end));
+  tokens.set_limit(1);  // less than is used: what was promised stays so
+  EXPECT_TRUE(tokens.use(0, end));
+  EXPECT_EQ(tokens.check(0, 1)->fits_at_ns, 4 * kPeriod);
+}
+
 TEST(TokenBudget, refuses_for_ever_what_no_period_has) {
   TokenBudget tokens = budget(10);
   ASSERT_TRUE(tokens.check(0, 11));
