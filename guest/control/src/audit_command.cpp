@@ -1,6 +1,7 @@
 // The audit log: shown, and followed.
 #include <algorithm>
 
+#include "guest/kernel/bounded_array.hpp"
 #include "hex.hpp"
 #include "security_commands.hpp"
 #include "subscription.hpp"
@@ -14,8 +15,8 @@ using security::AuditLog;
 using security::Event;
 
 constexpr std::uint64_t kDefaultRecords = 32;
-constexpr std::uint64_t kIntervalMs = 100;
-constexpr std::size_t kBatch = 16;  ///< records in one event
+constexpr std::uint64_t kNoInterval = 0;  ///< it is told of each record
+constexpr std::size_t kBatch = 16;        ///< records in one event
 
 void add_hash(ResultMap& into, std::string_view key, std::span<const std::uint8_t, abi::audit::kHashBytes> hash) {
   kernel::FixedText<2 * abi::audit::kHashBytes> text;
@@ -63,13 +64,22 @@ void add_record(CborWriter& writer, const AuditLog::Kept& kept) {
   entry.finish();
 }
 
-/// Looks from time to time, since a look costs next to nothing.
-class AuditWatch final : public RingSubscription {
+class AuditWatch final : public RingSubscription, private AuditLog::Listener {
  public:
-  AuditWatch(Services& services, const Limits& limits)
-      : RingSubscription(services, limits), next_(services.audit.count() + 1) {}
+  AuditWatch(Services& services, const Limits& limits, std::uint64_t from)
+      : RingSubscription(services, limits), next_(from) {
+    services.audit.listen(*this);
+  }
 
  private:
+  void on_record() override { wake(); }
+  /// What has no room in the connection now is not sent.
+  void on_power_off() override {
+    while (can_send() && send_next()) {
+    }
+  }
+  void on_end() override { services().audit.forget(*this); }
+
   bool send_next() override {
     const AuditLog& log = services().audit;
     if (next_ <= log.overwritten()) {
@@ -81,6 +91,7 @@ class AuditWatch final : public RingSubscription {
       return false;
     }
     const auto write = [&](ResultMap& event) {
+      add_hash(event, "before", log.hash_before(next_));
       CborWriter& writer = event.key_for("records");
       writer.array(found);
       for (std::uint64_t i = 0; i < found; ++i) {
@@ -157,8 +168,38 @@ HandlerResult handle_audit(Services& services, const Arguments& arguments, Calle
   return Handled::Now;
 }
 
+/// Not a chain: others lie in between.
+HandlerResult handle_llmctl_audit(Services& services, const Arguments& arguments, Caller&, ResultMap& result) {
+  const AuditLog& log = services.audit;
+  const std::uint64_t count = arguments.number("count", kDefaultRecords);
+  kernel::BoundedArray<std::uint64_t, kMaxAuditRecords> found;  ///< newest first
+  std::uint64_t all = 0;
+  for (std::uint64_t sequence = log.count(); sequence > log.overwritten(); --sequence) {
+    if (is_llm(log.at(sequence).record)) {
+      ++all;
+      if (found.size() < count) {
+        kernel::require(found.push_back(sequence), "more records than may be asked for");
+      }
+    }
+  }
+  result.add("left_off", all - found.size());
+  result.add("overwritten", log.overwritten());
+  CborWriter& writer = result.key_for("records");
+  writer.array(found.size());
+  for (std::size_t i = found.size(); i > 0; --i) {
+    add_record(writer, log.at(found[i - 1]));
+  }
+  return Handled::Now;
+}
+
 HandlerResult handle_watch_audit(Services& services, const Arguments& arguments, Caller& caller, ResultMap&) {
-  return subscribe<AuditWatch>(services, caller, Subscription::limits_of(arguments, kIntervalMs));
+  const std::uint64_t next = services.audit.count() + 1;
+  const std::uint64_t from = arguments.number("from", next);
+  if (from > next) {
+    return refuse(abi::control::error::kBadArgument, "from", "{} is beyond the next record, allowed: 1 to {}", from,
+                  next);
+  }
+  return subscribe<AuditWatch>(services, caller, Subscription::limits_of(arguments, kNoInterval), from);
 }
 
 void render_audit_records(kernel::TextOutput& output, const CborValue& event) {

@@ -280,6 +280,7 @@ constexpr Command kTable[] = {
     kLlmUploadDataCommand,
     kLlmUploadEndCommand,
     kLlmcancelCommand,
+    kLlmctlAuditCommand,
     kLlmctlBudgetCommand,
     kLlmctlListCommand,
     kLlmctlLoadCommand,

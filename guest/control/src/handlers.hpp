@@ -103,6 +103,7 @@ SIS_HANDLER(handle_watch_log);
 SIS_HANDLER(handle_watch_trace);
 // tokens.cpp, keys.cpp, hex_frames.cpp, audit_command.cpp: who may do what
 SIS_HANDLER(handle_audit);
+SIS_HANDLER(handle_llmctl_audit);
 SIS_HANDLER(handle_watch_audit);
 SIS_HANDLER(handle_token_list);
 SIS_HANDLER(handle_token_new);

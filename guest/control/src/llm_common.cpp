@@ -26,7 +26,10 @@ llm::Caller llm_caller(const Services& services) {
         known, [&](const security::KnownToken& each) { return each.fields.id == *who.token && each.made_here; });
     token = found == known.end() ? std::string_view() : found->name.view();
   }
-  return {.owner = llm::owner_id(kind, who.connection), .client_class = services.llm->clients.class_of(kind, token)};
+  return {.owner = llm::owner_id(kind, who.connection),
+          .client_class = services.llm->clients.class_of(kind, token),
+          .token = who.token.value_or(0),
+          .rights = static_cast<std::uint8_t>(who.rights)};
 }
 
 std::unexpected<Refusal> refuse_llm(const kernel::NamedError& refused) {

@@ -73,10 +73,21 @@ inline constexpr Command kAuditCommand = {
     .rights = abi::control::Rights::Admin,
     .handler = handle_audit,
     .render = render_audit};
+inline constexpr Command kLlmctlAuditCommand = {
+    .name = "llmctl audit",
+    .help = "what the LLM service did and refused, and for whom",
+    .details =
+        "The records of the audit log that are its own, of the newest 1024. Of prompts there is the length and a hash.",
+    .arguments = {kAuditArguments, 1},
+    .rights = abi::control::Rights::Admin,
+    .handler = handle_llmctl_audit,
+    .render = render_audit};
 inline constexpr Command kWatchAuditCommand = {.name = "watch audit",
                                                .help = "records of the audit log, as they are made",
-                                               .details = "An event holds up to 16 records; count is of records.",
-                                               .arguments = kWatchTraceArguments,
+                                               .details =
+                                                   "An event holds up to 16 records, and 'before': the hash that "
+                                                   "the first of them builds on. count is of records.",
+                                               .arguments = kWatchAuditArguments,
                                                .rights = abi::control::Rights::Admin,
                                                .handler = handle_watch_audit,
                                                .render_event = render_audit_records};

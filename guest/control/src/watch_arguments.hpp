@@ -48,6 +48,13 @@ inline constexpr ArgumentSpec kWatchLogArguments[] = {
      .help = "first the newest of the lines that are kept; none unless given"},
     kLookInterval,
     kEventCount};
+inline constexpr ArgumentSpec kWatchAuditArguments[] = {
+    {.name = "from",
+     .type = ArgumentType::Integer,
+     .min = 1,
+     .max = ~std::uint64_t{0},
+     .help = "number of the first record; what is kept no more counts as lost. Only new ones unless given"},
+    kEventCount};
 inline constexpr ArgumentSpec kWatchTraceArguments[] = {kLookInterval, kEventCount};
 
 }  // namespace guest::control

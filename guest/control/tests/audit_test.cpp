@@ -116,28 +116,56 @@ TEST_F(AuditTest, watch_follows_the_log) {
   client.send(call(2, "watch audit", {{"count", 3}}));
   machine.run();
   client.ask(call(3, "log"));
-  client.ask(call(4, "log"));
-  machine.advance_ns(100'000'000);
   const Answer event = client.answer();
   EXPECT_EQ(event.command, Wire::Event);
-  ASSERT_EQ(event.body["records"].size(), 2U);
-  EXPECT_EQ(event.body["records"][1]["op"], "log");
+  ASSERT_EQ(event.body["records"].size(), 1U);
+  EXPECT_EQ(event.body["records"][0]["op"], "log");
+  client.ask(call(4, "log"));
+  EXPECT_EQ(client.answer().body["before"], event.body["records"][0]["hash"]);
   client.ask(call(5, "log"));
-  machine.advance_ns(100'000'000);
   const auto last = client.answers();
   ASSERT_EQ(last.size(), 2U);
   EXPECT_EQ(last[0].body["records"].size(), 1U);
   EXPECT_EQ(last[1].body["result"]["events"], 3);
 }
 
-TEST_F(AuditTest, watch_says_how_many_records_it_has_missed) {
+TEST_F(AuditTest, watch_begins_where_it_is_told) {
+  client.hello();
+  for (int i = 0; i < 20; ++i) {
+    client.ask(call(2, "log"));
+  }
+  client.send(call(3, "watch audit", {{"from", 3}, {"count", 19}}));
+  machine.run();
+  const auto events = client.answers();
+  ASSERT_EQ(events.size(), 3U);
+  EXPECT_EQ(events[0].body["records"].size(), 16U);
+  EXPECT_EQ(events[0].body["records"][0]["sequence"], 3);
+  EXPECT_EQ(events[1].body["records"].size(), 3U);
+  EXPECT_EQ(events[1].body["before"], events[0].body["records"][15]["hash"]);
+  const Answer beyond = client.ask(call(4, "watch audit", {{"from", 99}}));
+  EXPECT_EQ(beyond.code(), "bad-argument");
+  EXPECT_EQ(beyond.body["message"], "99 is beyond the next record, allowed: 1 to 23");
+}
+
+TEST_F(AuditTest, watch_has_the_last_record_before_the_power_goes) {
   client.hello();
   client.send(call(2, "watch audit"));
   machine.run();
+  client.answers();
+  shell.start("shutdown");
+  const auto events = client.answers();
+  ASSERT_EQ(events.size(), 1U);
+  EXPECT_EQ(events[0].body["records"][0]["op"], "shutdown");
+  EXPECT_EQ(machine.power.events, std::vector<std::string>{"off 0"});
+}
+
+TEST_F(AuditTest, watch_says_how_many_records_it_has_missed) {
+  client.hello();
+  client.send(call(2, "watch audit"));
   for (std::size_t i = 0; i < security::AuditLog::kCapacity + 9; ++i) {
     machine.audit.add({});
   }
-  machine.advance_ns(100'000'000);
+  machine.run();
   const auto events = client.answers();
   ASSERT_EQ(events.size(), security::AuditLog::kCapacity / 16);
   EXPECT_EQ(events[0].body["lost"], 9);

@@ -197,6 +197,22 @@ TEST_F(SecurityCommandTest, audit_shows_what_the_llm_service_told) {
   EXPECT_FALSE(text.contains("fits_at_ns"));
 }
 
+TEST_F(SecurityCommandTest, llmctl_audit_shows_the_records_of_the_service_alone) {
+  abi::audit::Record record = {};
+  record.event = static_cast<std::uint8_t>(security::Event::Llm);
+  for (std::uint64_t request = 1; request <= 3; ++request) {
+    record.request = request;
+    machine.audit.append(record);
+    run("ctlkey", {"rotate"});
+  }
+  const json newest = run("llmctl audit", {"2"});
+  ASSERT_EQ(newest["records"].size(), 2U);
+  EXPECT_EQ(newest["records"][0]["request"], 2);
+  EXPECT_EQ(newest["records"][1]["request"], 3);
+  EXPECT_EQ(newest["left_off"], 1);
+  EXPECT_EQ(run("llmctl audit")["records"].size(), 3U);
+}
+
 TEST_F(SecurityCommandTest, largest_audit_answer_fits_a_frame_and_a_shell) {
   for (std::size_t i = 0; i < security::AuditLog::kCapacity + 5; ++i) {
     machine.audit.append(largest_record());

@@ -51,6 +51,26 @@ void AuditLog::append(const abi::audit::Record& record) {
                             abi::audit::hashed_bytes(static_cast<Event>(record.event)));
   crypto_hash_sha256_final(&state, last_.data());
   slot.hash = last_;
+  for (Listener* each = listeners_.front(); each != nullptr; each = listeners_.after(*each)) {
+    each->on_record();
+  }
+}
+
+/// Any of them may go, and take others with it, while one is told.
+void AuditLog::tell_power_off() {
+  for (Listener* each = listeners_.front(); each != nullptr; each = listeners_.after(*each)) {
+    each->to_be_told = true;
+  }
+  Listener* next = listeners_.front();
+  while (next != nullptr) {
+    if (!next->to_be_told) {
+      next = listeners_.after(*next);
+      continue;
+    }
+    next->to_be_told = false;
+    next->on_power_off();
+    next = listeners_.front();
+  }
 }
 
 const AuditLog::Kept& AuditLog::at(std::uint64_t sequence) const {

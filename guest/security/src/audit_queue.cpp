@@ -33,20 +33,33 @@ bool AuditQueue::take(Place& out) {
   return true;
 }
 
-void AuditQueue::drain() {
+bool AuditQueue::add_next() {
   Place place;
+  if (!take(place)) {
+    return false;
+  }
+  if (place.before.count != 0) {
+    append_lost(place.before);
+  }
+  if (place.record.event != 0) {
+    log_.append(place.record);
+  }
+  return true;
+}
+
+void AuditQueue::drain() {
   for (unsigned i = 0; i < kRecordsPerTurn; ++i) {
-    if (!take(place)) {
+    if (!add_next()) {
       return;
-    }
-    if (place.before.count != 0) {
-      append_lost(place.before);
-    }
-    if (place.record.event != 0) {
-      log_.append(place.record);
     }
   }
   work_.raise(drain_);
+}
+
+/// Others go on and may put more: no more than has been there is waited for.
+void AuditQueue::on_power_off() {
+  for (std::size_t i = 0; i <= kCapacity && add_next(); ++i) {
+  }
 }
 
 void AuditQueue::append_lost(const Lost& lost) {

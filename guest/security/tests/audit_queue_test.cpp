@@ -97,5 +97,13 @@ TEST_F(AuditQueueTest, lost_records_stand_where_they_would_have_been) {
   EXPECT_EQ(all[kCapacity + 1], "5000");
 }
 
+TEST_F(AuditQueueTest, end_of_the_machine_finds_the_log_complete) {
+  put(0, kCapacity + 2);
+  log->tell_power_off();
+  const Words all = added();
+  ASSERT_EQ(all.size(), kCapacity + 1);
+  EXPECT_EQ(all.back(), "(2 records-lost at " + std::to_string(1000 + kCapacity) + ")");
+}
+
 }  // namespace
 }  // namespace guest::security

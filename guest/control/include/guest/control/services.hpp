@@ -149,6 +149,9 @@ struct Services {
   void carry_out_power_request() {
     const PowerRequest request = power_request;
     power_request = {};
+    if (request.kind != PowerRequest::Kind::None) {
+      audit.tell_power_off();
+    }
     if (request.kind == PowerRequest::Kind::Off) {
       power.off(request.code);
     } else if (request.kind == PowerRequest::Kind::Reset) {

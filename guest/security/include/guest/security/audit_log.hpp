@@ -12,6 +12,7 @@
 
 #include "abi/audit.hpp"
 #include "guest/kernel/clock.hpp"
+#include "guest/kernel/intrusive_list.hpp"
 #include "guest/security/authority.hpp"
 
 namespace guest::security {
@@ -38,6 +39,22 @@ class AuditLog {
     AuditHash hash;
   };
 
+  /// Who goes on from the log, or fills it.
+  class Listener {
+   public:
+    /// In add(): there is one more. Adds none itself.
+    virtual void on_record() {}
+    /// The machine is about to be powered off or reset.
+    virtual void on_power_off() = 0;
+
+    // The log's:
+    kernel::ListLink<Listener> link;
+    bool to_be_told = false;
+
+   protected:
+    ~Listener() = default;
+  };
+
   explicit AuditLog(const kernel::Clock& clock) : clock_(clock) {}
   AuditLog(const AuditLog&) = delete;
   AuditLog& operator=(const AuditLog&) = delete;
@@ -46,6 +63,12 @@ class AuditLog {
   void add(const AuditEntry& entry);
   /// The record gets the next number; all else is as it is in it.
   void append(const abi::audit::Record& record);
+
+  /// Listeners are told in the order in which they came.
+  void listen(Listener& listener) { listeners_.push_back(listener); }
+  void forget(Listener& listener) { listeners_.remove(listener); }
+  /// Tells all that the machine is about to be powered off or reset.
+  void tell_power_off();
 
   /// Records ever added.
   [[nodiscard]] std::uint64_t count() const { return count_; }
@@ -58,6 +81,7 @@ class AuditLog {
 
  private:
   const kernel::Clock& clock_;
+  kernel::IntrusiveList<Listener, &Listener::link> listeners_;
   std::uint64_t count_ = 0;
   AuditHash last_{};         ///< of the newest record
   AuditHash overwritten_{};  ///< of the newest that is kept no more

@@ -15,14 +15,16 @@
 
 namespace guest::security {
 
-class AuditQueue {
+/// Made once, before whoever follows the log, so that at the end it hands on the rest before they do.
+class AuditQueue final : private AuditLog::Listener {
  public:
   static constexpr std::size_t kCapacity = 128;
   /// Added in one turn of the loop, at some 10,000 instructions each: others have theirs in between.
   static constexpr unsigned kRecordsPerTurn = 16;
 
   /// Both outlive it; `work` is of the loop that the log belongs to.
-  AuditQueue(AuditLog& log, kernel::WorkQueue& work) : log_(log), work_(work) {}
+  AuditQueue(AuditLog& log, kernel::WorkQueue& work) : log_(log), work_(work) { log.listen(*this); }
+  ~AuditQueue() { log_.forget(*this); }
   AuditQueue(const AuditQueue&) = delete;
   AuditQueue& operator=(const AuditQueue&) = delete;
 
@@ -40,7 +42,10 @@ class AuditQueue {
     Lost before;  ///< `record`, and after the one in front of it
   };
 
+  void on_power_off() override;
   void drain();
+  /// Adds what comes next. False: there is nothing.
+  bool add_next();
   bool take(Place& out);
   void append_lost(const Lost& lost);
 
