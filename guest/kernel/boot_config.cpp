@@ -265,6 +265,17 @@ class ScenarioReader final : private PropertyReader {
                                                                         : outcome;
   }
 
+  Outcome read_task_llm_model() {
+    const Text value = item_name();
+    if (!value) {
+      return std::unexpected(value.error());
+    }
+    task().llm_model.write(*value);
+    return {};
+  }
+  Outcome read_task_llm_max_tokens() { return small(task().llm_max_tokens, 1, names::kMaxTaskLlmTokens); }
+  Outcome read_task_llm_rights() { return small(task().llm_rights, 1, 3); }
+
   /// What a missing property would have been.
   static Outcome missing(std::string_view what, std::string_view of, std::size_t index) {
     return fail("tree-missing-property", "'{}' of {} {}", what, of, index);
@@ -295,7 +306,8 @@ class ScenarioReader final : private PropertyReader {
     const bool periodic =
         read.period_ns != 0 || read.work_ns != 0 || read.deadline_ns != 0 || read.offset_ns != 0 || read.jobs != 0;
     const bool greedy = read.kind == TaskConfig::Kind::Greedy;
-    const bool program = !read.program.view().empty() || !read.arguments.view().empty() || read.memory_bytes != 0;
+    const bool program = !read.program.view().empty() || !read.arguments.view().empty() || read.memory_bytes != 0 ||
+                         !read.llm_model.view().empty() || read.llm_max_tokens != 0 || read.llm_rights != 0;
     if (read.name.view().empty()) {
       return missing(names::kItemName, "task", index);
     }
@@ -319,6 +331,13 @@ class ScenarioReader final : private PropertyReader {
     read.kind = TaskConfig::Kind::Program;
     if (read.program.view().empty() || read.memory_bytes == 0) {
       return missing(read.memory_bytes == 0 ? names::kMemoryBytes : names::kProgram, "task", index);
+    }
+    const bool any = !read.llm_model.view().empty() || read.llm_max_tokens != 0 || read.llm_rights != 0;
+    if (any && (read.llm_model.view().empty() || read.llm_max_tokens == 0 || read.llm_rights == 0)) {
+      return missing(read.llm_model.view().empty() ? names::kTaskLlmModel
+                     : read.llm_max_tokens == 0    ? names::kTaskLlmMaxTokens
+                                                   : names::kTaskLlmRights,
+                     "task", index);
     }
     return {};
   }
@@ -394,6 +413,9 @@ const ScenarioReader::Known ScenarioReader::kKnown[] = {
     {Node::Task, names::kProgram, &ScenarioReader::read_task_program},
     {Node::Task, names::kArguments, &ScenarioReader::read_task_arguments},
     {Node::Task, names::kMemoryBytes, &ScenarioReader::read_task_memory},
+    {Node::Task, names::kTaskLlmModel, &ScenarioReader::read_task_llm_model},
+    {Node::Task, names::kTaskLlmMaxTokens, &ScenarioReader::read_task_llm_max_tokens},
+    {Node::Task, names::kTaskLlmRights, &ScenarioReader::read_task_llm_rights},
     {Node::Root, {}, nullptr},
 };
 

@@ -66,6 +66,11 @@ void write_task(TreeWriter& tree, std::size_t index, const Task& task, const std
     for (const std::string& argument : load->arguments) arguments.append(argument).push_back('\0');
     if (!arguments.empty()) tree.bytes(names::kArguments, std::as_bytes(std::span(arguments)));
     tree.u64(names::kMemoryBytes, load->memory_bytes);
+    if (load->llm) {
+      tree.text(names::kTaskLlmModel, load->llm->model);
+      tree.u32(names::kTaskLlmMaxTokens, load->llm->max_tokens);
+      tree.u32(names::kTaskLlmRights, static_cast<std::uint32_t>(load->llm->rights));
+    }
   }
   tree.end();
 }

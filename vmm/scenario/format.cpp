@@ -180,6 +180,8 @@ TypePtr<Scenario> control_type() {
           "legacy_socket", &Scenario::legacy_socket, maybe(legacy_socket_type()),
           "A socket for clients of version 0 of the control protocol, who need no CONNECT line; it accepts the fixed "
           "development token. docs/control-protocol-v0.md."),
+      option("audit", &Scenario::audit, boolean(),
+             "The monitor writes the guest's audit log into audit.jsonl of the run directory. docs/audit.md."),
   });
 }
 

@@ -92,6 +92,18 @@ TypePtr<GreedyLoad> greedy_type() {
   });
 }
 
+TypePtr<TaskLlm> task_llm_type() {
+  return section<TaskLlm>({
+      option("model", &TaskLlm::model, item_name(), "Id of the model that it may ask.", Presence::Required),
+      option("max_tokens", &TaskLlm::max_tokens, integer<unsigned>(1, names::kMaxTaskLlmTokens),
+             "The most that it may ask for in one request."),
+      option("rights", &TaskLlm::rights,
+             choice<TaskRights>(
+                 {{"both", TaskRights::Both}, {"submit", TaskRights::Submit}, {"observe", TaskRights::Observe}}),
+             "submit: requests and their cancellation. observe: answers."),
+  });
+}
+
 TypePtr<UserProgram> program_type() {
   return section<UserProgram>(
       {
@@ -103,6 +115,8 @@ TypePtr<UserProgram> program_type() {
           option("memory", &UserProgram::memory_bytes,
                  size(names::kMinTaskMemory, names::kMaxTaskMemory, names::kTaskMemoryUnit),
                  "The most that it may have: program, heap, stack and translation tables."),
+          option("llm", &UserProgram::llm, maybe(task_llm_type()),
+                 "Its handle to the LLM service. Without it: none. docs/user-tasks.md."),
       },
       check_program);
 }

@@ -61,6 +61,12 @@ inline constexpr char kProgram[] = "program";     ///< string: name of its file 
 /// Strings one after the other, each ended by a NUL: argv[1] and so on; absent: none.
 inline constexpr char kArguments[] = "arguments";
 inline constexpr char kMemoryBytes[] = "memory-bytes";  ///< u64, whole pages: what the task may have, tables included
+/// Of a program with a handle to the LLM service (docs/user-tasks.md, Models), all three: the id of the model (string),
+/// the most tokens of a request (u32, at least 1), abi::control::Rights (u32: OBSERVE, SUBMIT or both).
+inline constexpr char kTaskLlmModel[] = "llm-model";
+inline constexpr char kTaskLlmMaxTokens[] = "llm-max-tokens";
+inline constexpr char kTaskLlmRights[] = "llm-rights";
+inline constexpr std::uint32_t kMaxTaskLlmTokens = 1'000'000;
 /// Folder of programs in the archive.
 inline constexpr char kProgramsFolder[] = "programs/";
 

@@ -102,7 +102,10 @@ TreeNode scheduled() {
       .set("server", testing::cells({0}))
       .set("program", text("programs/hello"))
       .set("arguments", testing::texts({"one", "two words"}))
-      .set("memory-bytes", u64(1 << 20));
+      .set("memory-bytes", u64(1 << 20))
+      .set("llm-model", text("stories"))
+      .set("llm-max-tokens", testing::cells({40}))
+      .set("llm-rights", testing::cells({3}));
   return root;
 }
 
@@ -126,6 +129,8 @@ TEST(ScenarioTree, servers_and_tasks_are_read) {
   EXPECT_EQ(config.tasks[2].program.view(), "programs/hello");
   EXPECT_EQ(config.tasks[2].arguments.view(), std::string_view("one\0two words\0", 14));
   EXPECT_EQ(config.tasks[2].memory_bytes, 1U << 20);
+  EXPECT_EQ(config.tasks[2].llm_model.view(), "stories");
+  EXPECT_EQ(std::pair(config.tasks[2].llm_max_tokens, config.tasks[2].llm_rights), std::pair(40U, 3U));
   EXPECT_TRUE(config.tasks[0].kind == TaskConfig::Kind::Periodic && config.tasks[0].server == 1U);
   EXPECT_EQ(std::pair(config.tasks[0].work_ns, config.tasks[0].deadline_ns), std::pair(5UL, 9UL));
   EXPECT_EQ(config.tasks[0].jobs, 3U);
@@ -402,6 +407,14 @@ const TreeBreakage kScheduledTreeBreakages[] = {
      "tree-bad-value: 'program' of a task (1 bytes): expected 1 to 64 characters"},
     {"long_program", [](TreeNode& r) { task(r, "task@2").set("program", text(std::string(65, 'p'))); },
      "tree-bad-value: 'program' of a task (66 bytes): expected 1 to 64 characters"},
+    {"handle_without_model", [](TreeNode& r) { task(r, "task@2").remove("llm-model"); },
+     "tree-missing-property: 'llm-model' of task 2"},
+    {"handle_without_limit", [](TreeNode& r) { task(r, "task@2").remove("llm-max-tokens"); },
+     "tree-missing-property: 'llm-max-tokens' of task 2"},
+    {"handle_without_rights", [](TreeNode& r) { task(r, "task@2").remove("llm-rights"); },
+     "tree-missing-property: 'llm-rights' of task 2"},
+    {"handle_with_admin", [](TreeNode& r) { task(r, "task@2").set("llm-rights", testing::cells({7})); },
+     "tree-bad-value: 'llm-rights' of a task is 7: expected 1 to 3"},
     {"little_memory", [](TreeNode& r) { task(r, "task@2").set("memory-bytes", u64(4096)); },
      "tree-bad-value: 'memory-bytes' of a task is 4096: expected 262144 to 1073741824"},
     {"half_a_page", [](TreeNode& r) { task(r, "task@2").set("memory-bytes", u64((1 << 20) + 2048)); },

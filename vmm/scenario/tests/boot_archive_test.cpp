@@ -138,6 +138,7 @@ TEST_F(ProgramsTest, each_file_is_in_the_archive_once_and_the_guest_finds_it) {
   Scenario scenario = with({hello, file("other", elf() + "other"), hello});
   scenario.tasks[0].program->arguments = {"one", "two words"};
   scenario.tasks[0].program->memory_bytes = 1 << 20;
+  scenario.tasks[0].program->llm = TaskLlm{.model = "stories", .max_tokens = 40, .rights = TaskRights::Submit};
   const auto archive = make_archive(scenario, run_values());
   ASSERT_TRUE(archive) << archive.error().message;
   guest::kernel::Archive reader;
@@ -151,6 +152,9 @@ TEST_F(ProgramsTest, each_file_is_in_the_archive_once_and_the_guest_finds_it) {
   EXPECT_EQ(task.program.view(), "programs/hello");
   EXPECT_EQ(task.arguments.view(), std::string_view("one\0two words\0", 14));
   EXPECT_EQ(task.memory_bytes, 1U << 20);
+  EXPECT_EQ(task.llm_model.view(), "stories");
+  EXPECT_EQ(std::pair(task.llm_max_tokens, task.llm_rights), std::pair(40U, 2U));
+  EXPECT_TRUE(config.tasks[1].llm_model.view().empty());
   EXPECT_EQ(config.tasks[1].memory_bytes, 4U << 20);
   EXPECT_TRUE(config.tasks[1].arguments.view().empty());
   const auto found = reader.find(task.program.view());

@@ -53,6 +53,9 @@ struct TaskConfig {
   FixedText<abi::boot_config::kMaxProgramName> program;      ///< name of the file in the archive
   FixedText<abi::boot_config::kMaxArgumentBytes> arguments;  ///< each ended by a NUL; at most kMaxArguments
   std::uint64_t memory_bytes = 0;                            ///< whole pages
+  FixedText<abi::boot_config::kMaxModelName> llm_model;      ///< of its handle; empty: it has none
+  std::uint32_t llm_max_tokens = 0;
+  std::uint32_t llm_rights = 0;  ///< abi::control::Rights
 };
 
 using PackageKey = std::array<std::uint8_t, abi::boot_config::kPublicKeyBytes>;
@@ -117,7 +120,7 @@ struct BootValues {
   bool manual_start = false;                                     ///< servers and tasks wait for `det on`
 };
 
-/// All of it. Some 65 KiB, most of them arguments of programs: not for stacks.
+/// All of it. Some 70 KiB, most of them arguments of programs: not for stacks.
 struct BootConfig : BootValues {
   BoundedArray<ServerConfig, abi::boot_config::kMaxServers> servers;
   BoundedArray<TaskConfig, abi::boot_config::kMaxTasks> tasks;
@@ -127,7 +130,7 @@ struct BootConfig : BootValues {
   /// read.
   void reset();
 };
-static_assert(sizeof(BootConfig) < std::size_t{68} * 1024);
+static_assert(sizeof(BootConfig) < std::size_t{72} * 1024);
 
 /// Reads a scenario tree. Every node and property must be known and of the right form. `tree` is 8-byte aligned.
 /// `out` is overwritten; on an error it holds the defaults. Errors:

@@ -127,11 +127,22 @@ struct GreedyLoad {
   bool operator==(const GreedyLoad&) const = default;
 };
 
+enum class TaskRights : std::uint8_t { Observe = 1, Submit = 2, Both = 3 };  // bits of abi::control::Rights
+
+/// A program's handle to the LLM service.
+struct TaskLlm {
+  std::string model;         ///< its id
+  unsigned max_tokens = 64;  ///< of a request
+  TaskRights rights = TaskRights::Both;
+  bool operator==(const TaskLlm&) const = default;
+};
+
 /// A program at EL0.
 struct UserProgram {
   std::string file;  ///< path of an ELF file; absolute once it is loaded
   std::vector<std::string> arguments = {};
   std::uint64_t memory_bytes = std::uint64_t{4} << 20;  ///< that it may have
+  std::optional<TaskLlm> llm = {};                      ///< absent: it has no handle
   std::string place = {};  ///< where `file` is said, for messages: "a.yaml:7:20: tasks[0].program.file"
   bool operator==(const UserProgram&) const = default;
 };
@@ -293,6 +304,7 @@ struct Scenario {
   std::string kernel;                      ///< boot.kernel: path of the image; empty: the one built with the monitor
   bool test_services = false;              ///< control.test_services
   std::optional<LegacySocket> legacy_socket = {};  ///< control.legacy_socket; absent: none
+  bool audit = false;                              ///< control.audit
   Scheduler scheduler;
   std::vector<Task> tasks;
   std::vector<Schema> schemas;
