@@ -3,7 +3,7 @@
 #include <sodium.h>
 #include <unistd.h>
 
-#include "abi/console.hpp"
+#include "audit_stream.hpp"
 #include "legacy_socket.hpp"
 #include "vmm/base/file.hpp"
 #include "vmm/machine/snapshot/folder.hpp"
@@ -79,6 +79,7 @@ Supervisor::~Supervisor() {
   backend_.reset();
   runner_.reset();
   shutdown_.reset();
+  audit_.reset();
 }
 
 Result<std::unique_ptr<Supervisor>> Supervisor::create(RunOptions options, RunDirectory& run_dir,
@@ -173,9 +174,11 @@ Result<observe::Summary> Supervisor::run() {
   // The device is gone, so every request under way has ended.
   runner_.reset();
   shutdown_.reset();
+  if (audit_) audit_->finish();
   // What these threads posted last.
   if (auto ran = loop_->run_once(milliseconds(0)); !ran) return std::unexpected(ran.error());
   parser_.finish();
+  end_audit();
 
   observe::Summary summary = summarise();
   const bool panicked = summary.exit_code == abi::ExitCode::GuestPanic;
@@ -215,6 +218,7 @@ Result<> Supervisor::start() {
   } else if (!options_.scenario.steps.empty()) {
     run_timer_ = loop_->add_timer(timeouts.run, [this] { on_time_up(); });
   }
+  if (auto started = start_audit(); !started) return started;
   start_runner();
   shutdown_ = std::make_unique<ShutdownRequest>(
       address_.socket,
@@ -227,6 +231,20 @@ Result<> Supervisor::start() {
   if (::access(run_dir_.path().c_str(), W_OK | X_OK) != 0) {
     return fail_errno("cannot write to the run directory " + run_dir_.path().string(), errno, abi::ExitCode::Usage);
   }
+  return {};
+}
+
+Result<> Supervisor::start_audit() {
+  if (!options_.scenario.audit) return {};
+  auto stream = AuditStream::create(*loop_, {.file = run_dir_.path_of(file::kAudit),
+                                             .socket = address_.socket,
+                                             .connect_timeout = options_.scenario.timeouts.boot + kPowerOffGrace,
+                                             .restored = !options_.snapshot.empty(),
+                                             .present_key = [this] { return present_key(); },
+                                             .on_warning = [this](const auto& message) { on_warning(message); },
+                                             .sandbox = options_.sandbox});
+  if (!stream) return std::unexpected(std::move(stream.error()));
+  audit_ = std::move(*stream);
   return {};
 }
 
@@ -421,65 +439,6 @@ void Supervisor::save(const std::filesystem::path& folder, const SnapshotDone& d
     if (saved) saved = kept->commit();
     done(std::move(saved));
   });
-}
-
-observe::Summary Supervisor::summarise() {
-  const auto& scenario = options_.scenario;
-  const BackendInfo info = backend_->info();
-  observe::Summary summary;
-  summary.version = options_.version;
-  summary.scenario = scenario.name;
-  summary.machine = run_dir_.name();
-  summary.backend = info.name;
-  summary.backend_version = info.version;
-  if (legacy_socket_) summary.legacy_socket = legacy_socket_->where();
-  summary.accel = info.accel;
-  summary.cpus = scenario.machine.cpus;
-  summary.memory_bytes = scenario.machine.memory_bytes;
-  summary.started = start_wall_;
-  summary.duration = duration_;
-  summary.boot_host = boot_host_;
-  summary.boot_guest_ns = watch_.metrics().get(abi::console::kMetricBootToControl);
-  summary.guest_exit = watch_.exit_record();
-  summary.reboots = reboots_;
-  summary.killed = facts_.killed;
-  summary.warnings = warnings_;
-  summary.warnings_left_out = warnings_left_out_;
-  summary.steps = steps_;
-  std::size_t position = 0;
-  for (const auto& step : scenario.steps) {
-    for (const auto& request : step.requests) {
-      if (position++ < steps_.size()) continue;
-      summary.steps.push_back(
-          {.name = request.name, .op = request.op, .reply = {}, .message = "the run ended before it"});
-    }
-  }
-  summary.metrics = watch_.metrics().all();
-  summary.device_counters = backend_->counters();
-  summary.console_bytes = console_->bytes();
-  summary.console_bytes_not_logged = console_->bytes_not_logged();
-  summary.console_malformed_lines = watch_.malformed();
-  std::vector<bool> seen;
-  seen.reserve(scenario.expect.console.size());
-  for (std::size_t i = 0; i < scenario.expect.console.size(); ++i) seen.push_back(texts_.seen(i));
-  summary.expectations = evaluate_expectations(scenario.expect, summary, seen);
-
-  facts_.record = watch_.exit_record();
-  facts_.boot_config_line = watch_.boot_config_line();
-  facts_.panic_reason = watch_.panic_reason();
-  facts_.last_console_lines = watch_.last_lines(5);
-  if (scenario.steps.empty()) facts_.steps_done = true;
-  judge(facts_, summary);
-  return summary;
-}
-
-Result<> Supervisor::write_reports(const observe::Summary& summary, const std::string& panic_report) {
-  if (!panic_report.empty()) {
-    if (auto done = write_file(run_dir_.path_of(file::kPanic), panic_report); !done) return done;
-  }
-  if (auto done = write_file(run_dir_.path_of(file::kSummary), observe::to_text(observe::to_json(summary))); !done)
-    return done;
-  return write_file(run_dir_.path_of(file::kJunit), observe::to_junit(summary));
 }
 
 }  // namespace vmm::machine

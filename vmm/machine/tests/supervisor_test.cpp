@@ -343,5 +343,18 @@ TEST_F(SupervisorTest, stop_over_the_monitor_socket_is_answered_with_the_exit_co
   EXPECT_EQ(stopped["exit_code"], 0);
 }
 
+TEST_F(SupervisorTest, audit_file_of_a_guest_that_was_never_reached_says_so) {
+  script_.console = "\x1e SIS-EXIT kind=shutdown code=0\n";
+  run();
+  EXPECT_EQ(file_text(file::kAudit), "(none)");
+  options_.scenario.audit = true;
+  run();
+  const std::string zeros(64, '0');
+  EXPECT_EQ(file_text(file::kAudit), R"({"audit":2,"before":")" + zeros + "\"}\n" +
+                                         R"({"end":"not-followed","hash":")" + zeros + "\",\"last\":0}\n");
+  const auto mode = std::filesystem::status(folder_ / "run" / file::kAudit).permissions();
+  EXPECT_EQ(mode, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+}
+
 }  // namespace
 }  // namespace vmm::machine

@@ -42,6 +42,7 @@ struct RunOptions {
 
 using BackendFactory = std::function<Result<std::unique_ptr<Backend>>(MachineConfig)>;
 
+class AuditStream;
 class LegacySocket;
 
 class Supervisor {
@@ -77,6 +78,8 @@ class Supervisor {
   Result<> write_key();
   Result<> write_boot_archive();
   Result<> start();
+  Result<> start_audit();
+  void end_audit();
   void start_runner();
   void on_ready(std::chrono::nanoseconds after);
   void on_no_connection(const control::ClientError& error);
@@ -116,6 +119,7 @@ class Supervisor {
   std::unique_ptr<Backend> backend_;
   std::unique_ptr<Runner> runner_;
   std::unique_ptr<ShutdownRequest> shutdown_;
+  std::unique_ptr<AuditStream> audit_;  ///< null: the scenario does not ask for it
 
   std::chrono::steady_clock::time_point start_;
   std::chrono::system_clock::time_point start_wall_;

@@ -38,6 +38,7 @@ inline constexpr char kSummary[] = "summary.json";
 inline constexpr char kJunit[] = "junit.xml";
 inline constexpr char kPanic[] = "panic.txt";
 inline constexpr char kBackendLog[] = "backend.log";
+inline constexpr char kAudit[] = "audit.jsonl";
 }  // namespace file
 
 /// A machine that has been registered.
