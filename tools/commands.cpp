@@ -116,7 +116,7 @@ std::string readable(const std::string& op, const json& result) {
       {"token list",
        "tokens",
        {"id", "rights", "expires_unix_ns", "made_here", "revoked", "uses", "made_with", "name"}}};
-  const auto list = std::ranges::find(kLists, op, &List::op);
+  const auto list = std::ranges::find(kLists, op == "llmctl audit" ? "audit" : op, &List::op);
   if (list == std::end(kLists) || !result.is_object() || !result.contains(list->key)) return table(result);
   json rest = result;
   rest.erase(list->key);

@@ -6,10 +6,12 @@ The programs are those of guest/user; SIS_PROGRAMS names the folder with them (d
 import json
 import os
 import pathlib
+import re
 import tempfile
 import unittest
 
 import harness
+import test_llm
 
 PROGRAMS = pathlib.Path(os.environ.get("SIS_PROGRAMS", harness.ROOT / "build/guest/user"))
 
@@ -134,6 +136,53 @@ class Programs(unittest.TestCase):
         machine.wait()
         self.assertEqual(machine.console().count("hello: hello from pid"), 6)
         self.assertEqual(len(set(used[1:])), 1, used)  # the first start also makes what stays
+
+    def test_handles_to_models_give_what_the_scenario_says_and_end_with_their_task(self):
+        (self.folder / "tiny.gguf").write_bytes(test_llm.random_model(test_llm.gguf.Type.F32).bytes())
+        handles = {"answer": "", "cancel": "", "limits": "", "crash": "", "observe": ", rights: observe", "without": None}
+        tasks = ""
+        for way, more in handles.items():
+            handle = "" if more is None else f", llm: {{model: tiny, max_tokens: 100{more}}}"
+            tasks += (f"  - {{name: {way}, program: {{file: {PROGRAMS / 'llm.elf'}, arguments: [{way}]{handle}}}}}\n")
+        tasks += (f"  - {{name: ask, program: {{file: {PROGRAMS / 'ask.elf'}, arguments: [Once], "
+                  "llm: {model: tiny, max_tokens: 3}}}\n")
+        tasks += (f"  - {{name: nobody, program: {{file: {PROGRAMS / 'ask.elf'}, "
+                  "llm: {model: another, max_tokens: 3}}}\n")
+        machine = harness.Machine(self.folder, "apiVersion: sis/v1\nmachine: {cpus: 2}\ncontrol: {audit: true}\n"
+                                  "llm: {allow_unsigned: true, models: [{file: tiny.gguf, load: true}]}\n"
+                                  f"tasks:\n{tasks}")
+        self.addCleanup(machine.stop)
+        machine.wait_ready()
+
+        def states():
+            tasks = json.loads(machine.ctl("--json", "sched").stdout)["tasks"]
+            return {task["name"]: (task.get("program"), task.get("exit_status")) for task in tasks}
+
+        harness.wait_until(lambda: all(state in ("exited", "killed") for state, _ in states().values()), "their ends")
+        ended = states()
+        wanted = {way: ("exited", 0) for way in handles} | {"crash": ("killed", None), "ask": ("exited", 0),
+                                                          "nobody": ("exited", 1)}
+        self.assertEqual(ended, wanted, machine.console())
+        self.assertNotIn("FAILED", machine.console())
+        self.assertIn("nobody: not answered: error 19", machine.console())
+        self.assertRegex(machine.console(), r"ask: ended: [12]")
+        file = machine.run_dir / "audit.jsonl"
+        # Of the task that was killed, and of the one that cancelled.
+        harness.wait_until(lambda: file.read_text().count('"code":"cancelled"') == 2, "the ends of their requests")
+        machine.ctl("shutdown")
+        self.assertEqual(machine.wait(), 0)
+
+        verified = harness.run(harness.SISCTL, "audit", "verify", file)
+        self.assertEqual(verified.returncode, 0, verified.stderr)
+        records = [json.loads(line) for line in file.read_text().splitlines()]
+        records = [record for record in records if record.get("event") == "llm"]
+        self.assertEqual((records[0]["op"], records[0]["caller"], records[0]["model"]), ("load", "kernel", "tiny"))
+        told = [(record["op"], record["code"]) for record in records if record["caller"] == "task"]
+        self.assertIn(("refuse", "llm-no-model"), told)
+        self.assertEqual(told.count(("end", "cancelled")), 2)
+        submitted = {record["request"] for record in records if record["op"] == "submit"}
+        self.assertEqual(submitted, {record["request"] for record in records if record["op"] == "end"})
+        self.assertTrue(all(re.fullmatch("[0-9a-f]{64}", record["prompt_sha256"]) for record in records))
 
     def test_program_that_the_guest_refuses_ends_the_boot_with_the_reason(self):
         whole = (PROGRAMS / "hello.elf").read_bytes()

@@ -106,14 +106,13 @@ constinit MachineCpus cpus;
 constinit MachinePmu pmu;
 constinit kernel::FixedText<48> build_id;
 constinit std::optional<security::Authority> authority;
-constinit std::optional<security::AuditLog> audit;
 constinit std::optional<control::Services> services;
 constinit std::optional<control::Server> server;
 
 }  // namespace
 
 control::Services& start_services(const kernel::MachineInfo& info, const kernel::BootConfig& config,
-                                  const llm::package::Trust& trust, control::Llm* llm) {
+                                  const llm::package::Trust& trust, security::AuditLog& audit, control::Llm* llm) {
   static const std::span<const bench::Benchmark> benchmarks[] = {
       bench::kernel_benchmarks(),  bench::scheduler_benchmarks(), bench::thread_benchmarks(),
       bench::machine_benchmarks(), bench::graph_benchmarks(),     bench::security_benchmarks(),
@@ -135,7 +134,7 @@ control::Services& start_services(const kernel::MachineInfo& info, const kernel:
                                      .cpus = cpus,
                                      .pmu = pmu,
                                      .authority = authority.emplace(config.control_key, config.control_seed),
-                                     .audit = audit.emplace(arch::virtual_timer()),
+                                     .audit = audit,
                                      .files = boot_archive(),
                                      .trust = trust,
                                      .benchmarks = benchmarks,

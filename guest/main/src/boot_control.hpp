@@ -11,7 +11,7 @@ namespace guest {
 /// Puts together what commands work with. Once; memory, clock and interrupts are up.
 /// `llm`: null where there is no service.
 control::Services& start_services(const kernel::MachineInfo& info, const kernel::BootConfig& config,
-                                  const llm::package::Trust& trust, control::Llm* llm);
+                                  const llm::package::Trust& trust, security::AuditLog& audit, control::Llm* llm);
 
 /// The server. Without a key in the boot configuration it refuses everybody.
 control::Server& start_control_server(control::Services& services);

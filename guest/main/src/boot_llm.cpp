@@ -5,6 +5,7 @@
 #include <optional>
 #include <span>
 
+#include "abi/control.hpp"
 #include "boot_config_step.hpp"
 #include "boot_error.hpp"
 #include "guest/arch/cpu.hpp"
@@ -13,9 +14,10 @@
 #include "guest/kernel/panic.hpp"
 #include "guest/kernel/threads/threads.hpp"
 #include "guest/llm/service/owner.hpp"
+#include "guest/llm/tasks/task_port.hpp"
 #include "guest/npu/npu.hpp"
+#include "guest/process/machine/user_tasks.hpp"
 #include "guest/tasks/task_set.hpp"
-#include "llm_audit.hpp"
 
 namespace guest {
 namespace {
@@ -28,10 +30,12 @@ struct Parts {
   control::Llm desk;
 };
 
-constinit LlmAudit audit;
 constinit llm::Clients clients;
 constinit std::optional<control::LlmWaiters> waiters;
 constinit std::optional<Parts> parts;
+constinit std::optional<llm::TaskPorts> task_ports;
+
+constexpr auto kAllRights = static_cast<std::uint8_t>(abi::control::Rights::All);
 
 template <typename To, typename From>
 void set(To& option, const std::optional<From>& said) {
@@ -103,7 +107,7 @@ void load_models(void* argument) {
       continue;
     }
     const kernel::Outcome loaded =
-        load.catalog.load({.owner = llm::owner_id(llm::OwnerKind::Kernel)}, model.name.view());
+        load.catalog.load({.owner = llm::owner_id(llm::OwnerKind::Kernel), .rights = kAllRights}, model.name.view());
     if (loaded) {
       kernel::log_info("llm: model '{}' is loaded", model.name.view());
     } else {
@@ -132,7 +136,7 @@ void wait_for(BootLoad& load) {
 
 }  // namespace
 
-control::Llm* start_llm(const kernel::BootConfig& config, llm::package::Trust& trust) {
+control::Llm* start_llm(const kernel::BootConfig& config, llm::package::Trust& trust, llm::Audit& audit) {
   if (!config.llm.wanted) {
     return nullptr;
   }
@@ -161,6 +165,9 @@ control::Llm* start_llm(const kernel::BootConfig& config, llm::package::Trust& t
   return &parts->desk;
 }
 
-void audit_llm(security::AuditLog& log) { audit.attach(log); }
+void give_llm_to_tasks(control::Llm* llm) {
+  task_ports.emplace(llm == nullptr ? nullptr : &llm->service, clients.class_of(llm::OwnerKind::Task));
+  process::set_llm_source(*task_ports);
+}
 
 }  // namespace guest

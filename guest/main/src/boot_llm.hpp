@@ -4,7 +4,7 @@
 #include "guest/control/llm.hpp"
 #include "guest/kernel/boot_config.hpp"
 #include "guest/llm/package/verifier.hpp"
-#include "guest/security/audit_log.hpp"
+#include "guest/llm/service/audit.hpp"
 
 namespace guest {
 
@@ -12,9 +12,9 @@ namespace guest {
 /// that is done. A model that is refused is told on the log, and later shown by `llmctl list`. Null: none is wanted, or
 /// there is no memory. Refuses the boot where the limits do not fit each other. When the NPU is there and the servers
 /// are declared; once.
-control::Llm* start_llm(const kernel::BootConfig& config, llm::package::Trust& trust);
+control::Llm* start_llm(const kernel::BootConfig& config, llm::package::Trust& trust, llm::Audit& audit);
 
-/// What the service has told and will tell goes to `log`.
-void audit_llm(security::AuditLog& log);
+/// Handles of user tasks reach the service, or if it is null say that there is none. Before tasks start.
+void give_llm_to_tasks(control::Llm* llm);
 
 }  // namespace guest

@@ -65,6 +65,11 @@ tasks::ProgramLoad program(const kernel::TaskConfig& config) {
   tasks::ProgramLoad load;
   load.file = file->data;
   load.max_pages = config.memory_bytes / kernel::kPageBytes;
+  if (!config.llm_model.view().empty()) {
+    load.llm = process::LlmGrant{.model = config.llm_model.view(),
+                                 .max_tokens = config.llm_max_tokens,
+                                 .rights = static_cast<std::uint8_t>(config.llm_rights)};
+  }
   kernel::require(load.arguments.push_back(config.name.view()), "a program has room for no argument");
   std::string_view rest = config.arguments.view();
   while (!rest.empty()) {

@@ -3,6 +3,7 @@
 
 #include "abi/console.hpp"
 #include "abi/control.hpp"
+#include "boot_audit.hpp"
 #include "boot_config_step.hpp"
 #include "boot_console.hpp"
 #include "boot_control.hpp"
@@ -143,10 +144,11 @@ extern "C" [[noreturn]] void kernel_main() {
   start_operators();
   declare_tasks(config);
   llm::package::Trust& trust = start_models(config.llm);
-  control::Llm* const llm = start_llm(config, trust);
+  const AuditParts audit = start_audit();
+  control::Llm* const llm = start_llm(config, trust, audit.of_llm);
+  give_llm_to_tasks(llm);
   build_graphs();
-  control::Services& services = start_services(machine, config, trust, llm);
-  audit_llm(services.audit);
+  control::Services& services = start_services(machine, config, trust, audit.log, llm);
   start_control(services, config, devices);
   kernel::log().metric("clock_resolution_ns", arch::virtual_timer().resolution_ns());
   kernel::log().metric("boot_to_shell_ns", arch::clock_now_ns());

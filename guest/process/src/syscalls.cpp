@@ -7,9 +7,6 @@
 namespace guest::process {
 namespace {
 
-constexpr std::uint64_t error(Errno code) { return ~static_cast<std::uint64_t>(code) + 1; }
-static_assert(error(Errno::BadAddress) == 0xffff'ffff'ffff'fff2);
-
 /// Linux, include/linux/fs.h, MAX_RW_COUNT with pages of 4 KiB.
 constexpr std::uint64_t kMaxWriteBytes = 0x7fff'f000;
 /// A write goes through the kernel's stack in pieces of this size.
@@ -124,6 +121,12 @@ std::uint64_t system_call(const SyscallArguments& call, TaskServices& task) {
       return task.pid();
     case SyscallNumber::Brk:
       return task.brk(values[0]);
+    case SyscallNumber::LlmSubmit:
+      return llm_submit(values[0], values[1], task);
+    case SyscallNumber::LlmPoll:
+      return llm_poll(values[0], values[1], values[2], task);
+    case SyscallNumber::LlmCancel:
+      return llm_cancel(values[0], values[1], task);
   }
   unknown_syscalls().add();
   return error(Errno::NotImplemented);

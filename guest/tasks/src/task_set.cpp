@@ -201,7 +201,8 @@ std::expected<void, TaskSet::StartRefusal> TaskSet::load_programs() {
     auto loaded = loader_->load({.name = task->name(),
                                  .file = load->file,
                                  .arguments = {load->arguments.begin(), load->arguments.size()},
-                                 .max_pages = load->max_pages});
+                                 .max_pages = load->max_pages,
+                                 .llm = load->llm});
     if (!loaded) {
       unload_programs();
       return std::unexpected(StartRefusal{

@@ -6,21 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-struct vectors {
-  uint64_t half[64];
-};
-
-#define PAIRS(op, base)                                                                                               \
-  op " q0, q1, [" base ", #0]\n" op " q2, q3, [" base ", #32]\n" op " q4, q5, [" base ", #64]\n" op " q6, q7, [" base \
-     ", #96]\n" op " q8, q9, [" base ", #128]\n" op " q10, q11, [" base ", #160]\n" op " q12, q13, [" base            \
-     ", #192]\n" op " q14, q15, [" base ", #224]\n" op " q16, q17, [" base ", #256]\n" op " q18, q19, [" base         \
-     ", #288]\n" op " q20, q21, [" base ", #320]\n" op " q22, q23, [" base ", #352]\n" op " q24, q25, [" base         \
-     ", #384]\n" op " q26, q27, [" base ", #416]\n" op " q28, q29, [" base ", #448]\n" op " q30, q31, [" base         \
-     ", #480]\n"
-
-#define VECTOR_CLOBBERS                                                                                               \
-  "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9", "v10", "v11", "v12", "v13", "v14", "v15", "v16", "v17", \
-      "v18", "v19", "v20", "v21", "v22", "v23", "v24", "v25", "v26", "v27", "v28", "v29", "v30", "v31"
+#include "vectors.h"
 
 /* Fills the registers, spins or yields, and stores what is in them then. sched_yield is number 124. */
 static void pass(const struct vectors* in, struct vectors* out, uint64_t spins, uint64_t yield) {
@@ -43,12 +29,14 @@ static void pass(const struct vectors* in, struct vectors* out, uint64_t spins, 
 
 /* x0 gets ones where a register has lost its number. */
 #define CHECK(n) "mov x8, #" #n "\n eor x8, x8, x" #n "\n orr x0, x0, x8\n"
-#define GENERAL_CHECK                                                                                               \
-  CHECK(1)                                                                                                          \
-  CHECK(2)                                                                                                          \
-  CHECK(3) CHECK(4) CHECK(5) CHECK(6) CHECK(7) CHECK(9) CHECK(10) CHECK(11) CHECK(12) CHECK(13) CHECK(14) CHECK(15) \
-      CHECK(16) CHECK(17) CHECK(18) CHECK(19) CHECK(20) CHECK(21) CHECK(22) CHECK(23) CHECK(24) CHECK(25) CHECK(26) \
-          CHECK(27) CHECK(28) CHECK(30)
+#define GENERAL_CHECK                                                                                                 \
+  CHECK(1)                                                                                                            \
+  CHECK(2)                                                                                                            \
+  CHECK(3)                                                                                                            \
+  CHECK(4)                                                                                                            \
+  CHECK(5) CHECK(6) CHECK(7) CHECK(9) CHECK(10) CHECK(11) CHECK(12) CHECK(13) CHECK(14) CHECK(15) CHECK(16) CHECK(17) \
+      CHECK(18) CHECK(19) CHECK(20) CHECK(21) CHECK(22) CHECK(23) CHECK(24) CHECK(25) CHECK(26) CHECK(27) CHECK(28)   \
+          CHECK(30)
 
 #define GENERAL_CLOBBERS                                                                                               \
   "x1", "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13", "x14", "x15", "x16", "x17", "x18", \

@@ -82,6 +82,26 @@ void drop_fp_here() {
   drop_fp(threads::current_thread().context());
 }
 
+FpKeeper::FpKeeper() {
+  const kernel::CriticalSection section;
+  const threads::Context& self = threads::current_thread().context();
+  if ((self.extras & kExtraFp) != 0) {
+    fp_save(kept_);
+  } else {
+    kept_ = *static_cast<const FpState*>(self.fp);
+  }
+}
+
+FpKeeper::~FpKeeper() {
+  const kernel::CriticalSection section;
+  const threads::Context& self = threads::current_thread().context();
+  if ((self.extras & kExtraFp) != 0) {
+    fp_load(kept_);
+  } else {
+    *static_cast<FpState*>(self.fp) = kept_;
+  }
+}
+
 std::uint64_t fp_traps() {
   const kernel::CriticalSection section;
   return cpu_fps[kernel::cpu_index()].traps;

@@ -23,6 +23,7 @@ namespace {
 constinit AsidPool asids;
 constinit std::uint64_t unix_time_ns = 0;
 constinit kernel::Counter killed{"user_tasks_killed"};
+constinit TaskLlmSource* llm_source = nullptr;
 
 /// All but the constructor, the destructor and report() in the task's thread.
 class UserTask final : public Program, public TaskServices, public arch::UserSide {
@@ -33,6 +34,13 @@ class UserTask final : public Program, public TaskServices, public arch::UserSid
         console_(kernel::log(), spec.name) {}
 
   kernel::Outcome load(const ProgramSpec& spec) {
+    if (spec.llm) {
+      kernel::require(llm_source != nullptr, "a task has a handle, and there is nobody who makes one");
+      llm_ = llm_source->open(*spec.llm);
+      if (llm_ == nullptr) {
+        return kernel::fail("task-no-memory", "{}", "no memory for its handle");
+      }
+    }
     auto outcome = space_.load(spec.file, spec.arguments);
     if (outcome) {
       root_pa = space_.root_pa();
@@ -92,6 +100,7 @@ class UserTask final : public Program, public TaskServices, public arch::UserSid
   }
   void yield() override { threads::yield(); }
   std::uint64_t brk(std::uint64_t wanted) override { return space_.brk(wanted); }
+  TaskLlm* llm(std::uint64_t handle) override { return handle == 0 ? llm_.get() : nullptr; }
   void exit(std::uint8_t status) override {
     status_.store(status, std::memory_order_relaxed);
     end(ProgramState::Exited);
@@ -101,6 +110,9 @@ class UserTask final : public Program, public TaskServices, public arch::UserSid
   /// The task's address space is not in use any more when its thread has gone: whoever destroys this waits for that.
   [[noreturn]] void end(ProgramState how) {
     console_.flush();
+    if (llm_ != nullptr) {
+      llm_->close();
+    }
     arch::leave_user();
     state_.store(how, std::memory_order_release);
     threads::exit_thread();
@@ -110,6 +122,7 @@ class UserTask final : public Program, public TaskServices, public arch::UserSid
   std::uint32_t pid_ = 0;
   UserSpace space_;
   TaskConsole console_;
+  std::unique_ptr<TaskLlm> llm_;  ///< null: the scenario gave it none
   std::atomic<ProgramState> state_{ProgramState::Loaded};
   std::atomic<std::uint8_t> status_{0};
   kernel::FixedText<128> cause_;  ///< written before state_ says Killed
@@ -134,12 +147,19 @@ UserTask& current_task() {
   return *static_cast<UserTask*>(task);
 }
 
+/// Apart, so that other calls need no stack for the registers.
+[[gnu::noinline]] std::uint64_t call_keeping_fp(const SyscallArguments& call, UserTask& task) {
+  const arch::FpKeeper keeper;
+  return process::system_call(call, task);
+}
+
 class Handler final : public arch::UserTaskHandler {
  public:
   void system_call(arch::UserFrame& frame) override {
     UserTask& task = current_task();
     std::uint64_t(&x)[31] = frame.exception.x;
-    x[0] = process::system_call({.number = x[8], .values = {x[0], x[1], x[2], x[3], x[4], x[5]}}, task);
+    const SyscallArguments call{.number = x[8], .values = {x[0], x[1], x[2], x[3], x[4], x[5]}};
+    x[0] = uses_fp_registers(call.number) ? call_keeping_fp(call, task) : process::system_call(call, task);
     task.end_if_stopped();
   }
   void fp_access(arch::UserFrame&) override { arch::take_fp(); }
@@ -172,5 +192,7 @@ ProgramLoader& start_user_tasks(std::uint64_t unix_time_at_reset_ns) {
   arch::set_user_task_handler(handler);
   return loader;
 }
+
+void set_llm_source(TaskLlmSource& source) { llm_source = &source; }
 
 }  // namespace guest::process

@@ -5,11 +5,13 @@
 #include <cstdint>
 #include <expected>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
 
 #include "guest/kernel/format.hpp"
 #include "guest/kernel/named_error.hpp"
+#include "guest/process/task_llm.hpp"
 
 namespace guest::process {
 
@@ -17,7 +19,8 @@ struct ProgramSpec {
   std::string_view name;            ///< of the task; outlives it; needs no escapes
   std::span<const std::byte> file;  ///< ELF
   std::span<const std::string_view> arguments;
-  std::uint64_t max_pages = 0;  ///< of memory, translation tables included
+  std::uint64_t max_pages = 0;       ///< of memory, translation tables included
+  std::optional<LlmGrant> llm = {};  ///< what its handle 0 gives; nothing: it has none
 };
 
 enum class ProgramState : std::uint8_t {

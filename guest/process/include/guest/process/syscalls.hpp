@@ -1,5 +1,5 @@
 // System calls of user tasks: numbers, errors and meaning as in Linux for AArch64 (include/uapi/asm-generic/unistd.h),
-// of which a few are there. Everything else is ENOSYS.
+// of which a few are there, and from 4096 on calls of this kernel's own. Everything else is ENOSYS.
 #pragma once
 
 #include <cstddef>
@@ -8,6 +8,8 @@
 #include <string_view>
 
 #include "guest/kernel/counters.hpp"
+#include "guest/process/errno.hpp"
+#include "guest/process/task_llm.hpp"
 
 namespace guest::process {
 
@@ -20,15 +22,16 @@ enum class SyscallNumber : std::uint64_t {
   SchedYield = 124,
   Getpid = 172,
   Brk = 214,
+  // Beyond Linux's numbers:
+  LlmSubmit = 4096,
+  LlmPoll = 4097,
+  LlmCancel = 4098,
 };
 
-/// Linux, include/uapi/asm-generic/errno-base.h and errno.h.
-enum class Errno : std::uint8_t {
-  BadFileDescriptor = 9,  ///< EBADF
-  BadAddress = 14,        ///< EFAULT
-  Invalid = 22,           ///< EINVAL
-  NotImplemented = 38,    ///< ENOSYS
-};
+/// Its code may use FP registers, which are the task's: that of libraries (SHA-256), not the kernel's own.
+constexpr bool uses_fp_registers(std::uint64_t number) {
+  return number == static_cast<std::uint64_t>(SyscallNumber::LlmSubmit);
+}
 
 /// x8 and x0 to x5 of the task.
 struct SyscallArguments {
@@ -59,6 +62,8 @@ class TaskServices {
   /// Lets others run first.
   virtual void yield() = 0;
   virtual std::uint64_t brk(std::uint64_t wanted) = 0;
+  /// What a handle gives. Null: the task has none of this number.
+  virtual TaskLlm* llm(std::uint64_t handle) = 0;
   /// Ends the task. `status` is 0 to 255. In the kernel it does not return.
   virtual void exit(std::uint8_t status) = 0;
 

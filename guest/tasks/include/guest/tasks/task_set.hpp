@@ -61,6 +61,7 @@ struct ProgramLoad {
   std::span<const std::byte> file;                                  ///< ELF
   kernel::BoundedArray<std::string_view, kMaxArguments> arguments;  ///< argv
   std::uint64_t max_pages = 0;                                      ///< of memory, translation tables included
+  std::optional<process::LlmGrant> llm = {};                        ///< what its handle gives; nothing: it has none
 };
 
 class Server;

@@ -42,6 +42,19 @@ void drop_fp(threads::Context& context);
 /// The running thread uses the registers no more: switches from and to it need not look after them.
 void drop_fp_here();
 
+/// While it lives, code in a user task's thread may use the registers, which are the task's, as libraries do that were
+/// not built for kernels: afterwards they are as before. On the stack of the running thread.
+class FpKeeper {
+ public:
+  FpKeeper();
+  ~FpKeeper();
+  FpKeeper(const FpKeeper&) = delete;
+  FpKeeper& operator=(const FpKeeper&) = delete;
+
+ private:
+  FpState kept_;
+};
+
 /// Uses of the registers that found another thread's there, on this CPU.
 [[nodiscard]] std::uint64_t fp_traps();
 

@@ -21,4 +21,7 @@ constexpr OwnerId owner_id(OwnerKind kind, std::uint32_t number = 0) {
   return static_cast<OwnerId>(kind) << 32 | number;
 }
 
+constexpr OwnerKind owner_kind(OwnerId owner) { return static_cast<OwnerKind>(owner >> 32); }
+constexpr std::uint32_t owner_number(OwnerId owner) { return static_cast<std::uint32_t>(owner); }
+
 }  // namespace guest::llm
