@@ -248,7 +248,7 @@ TEST_F(UploadTest, without_memory_it_says_so_and_nothing_stays) {
     machine.services.caller = {.rights = Rights::All, .connection = 99};
     const auto handled =
         command.handler(machine.services, *Arguments::parse_map(command.arguments, map), caller, result);
-    return !handled ? std::string(handled.error().code) : *handled == Handled::Later ? "later" : "now";
+    return !handled ? std::string(handled.error().message.view()) : *handled == Handled::Later ? "later" : "now";
   };
   const auto all = [](const auto& attempt) {
     std::vector<std::string> said;
@@ -256,7 +256,8 @@ TEST_F(UploadTest, without_memory_it_says_so_and_nothing_stays) {
     return said;
   };
   const json args = {{"size", model_.size()}, {"manifest", bytes_json(manifest_)}};
-  EXPECT_THAT(all([&] { return run("llm upload", args); }), ElementsAre("llm-no-memory", "busy", "later"));
+  EXPECT_THAT(all([&] { return run("llm upload", args); }),
+              ElementsAre(::testing::StartsWith("no "), "no memory for another upload", "later"));
   for (std::size_t at = 0; at < model_.size(); at += 50'000) {
     EXPECT_EQ(run("llm upload-data", {{"offset", at}, {"bytes", bytes_json(model_.substr(at, 50'000))}}), "now");
   }
@@ -264,7 +265,7 @@ TEST_F(UploadTest, without_memory_it_says_so_and_nothing_stays) {
   for (std::size_t at = 0; end != "now"; ++at) {
     const kernel::FailingMemory failing(at);  // of the thread, too, once there is one
     end = run("llm upload-end", json::object());
-    EXPECT_THAT(end, ::testing::AnyOf("busy", "now"));
+    EXPECT_THAT(end, ::testing::AnyOf("no memory or no thread for 'llmload'", "now"));
   }
   run_all();
   EXPECT_EQ(caller.answer, "gguf-no-memory");

@@ -27,8 +27,11 @@ class Version0LlmTest : public Version0Test {
   ~Version0LlmTest() override {
     client.stream.disconnect();
     pump();
-    service_->stop();
-    static_cast<void>(catalog_.unload({}, "tiny"));
+    threads::start("test", [&] {
+      static_cast<void>(catalog_.unload({}, "tiny"));
+      service_->stop();
+    });
+    pump();
   }
 
   void pump() {
@@ -82,6 +85,14 @@ TEST_F(Version0LlmTest, model_that_is_not_what_was_signed_is_refused) {
   EXPECT_THAT(say(Legacy::LlmLoad), StartsWith("ERR package-model-truncated "));
   EXPECT_EQ(say(Legacy::LlmLoad),
             "ERR llm-no-model no model is loaded, and the boot archive has none that was not refused\n");
+}
+
+TEST_F(Version0LlmTest, unsigned_model_has_no_cycles_to_reckon_with) {
+  llm::testing::TestArchive files;
+  files.put_model("bare", model_);
+  files.open(machine.files);
+  EXPECT_EQ(say(Legacy::LlmLoad, std::uint64_t{7}),
+            "ERR bad-argument wcet_cycles: nobody says what a token of 'bare' takes\n");
 }
 
 TEST_F(Version0LlmTest, pieces_are_given_once_and_done_says_that_no_more_come) {
