@@ -286,6 +286,7 @@ constexpr Command kTable[] = {
     kLlmctlLoadCommand,
     kLlmctlStatusCommand,
     kLlmctlUnloadCommand,
+    kLlmgraphCommand,
     {.name = "llmhash",
      .help = "the SHA-256 of a file of the boot archive",
      .details = "",

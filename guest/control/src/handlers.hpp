@@ -65,13 +65,14 @@ SIS_HANDLER(handle_llmverify);
 SIS_HANDLER(handle_llm_upload);
 SIS_HANDLER(handle_llm_upload_data);
 SIS_HANDLER(handle_llm_upload_end);
-// llm_manage.cpp, llm_request.cpp, llm_poll.cpp, llm_show.cpp: the LLM service
+// llm_graph.cpp, llm_manage.cpp, llm_request.cpp, llm_poll.cpp, llm_show.cpp: the LLM service
 SIS_HANDLER(handle_llmcancel);
 SIS_HANDLER(handle_llmctl_budget);
 SIS_HANDLER(handle_llmctl_list);
 SIS_HANDLER(handle_llmctl_load);
 SIS_HANDLER(handle_llmctl_status);
 SIS_HANDLER(handle_llmctl_unload);
+SIS_HANDLER(handle_llmgraph);
 SIS_HANDLER(handle_llminfer);
 SIS_HANDLER(handle_llmjson);
 SIS_HANDLER(handle_llmpoll);

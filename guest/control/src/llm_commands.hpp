@@ -2,6 +2,8 @@
 #pragma once
 
 #include "guest/graph/graph.hpp"
+#include "guest/graph/operator.hpp"
+#include "guest/llm/constraint/automaton.hpp"
 #include "guest/llm/sampler/sampler.hpp"
 #include "guest/llm/service/request.hpp"
 #include "handlers.hpp"
@@ -92,6 +94,16 @@ inline constexpr ArgumentSpec kLlmInferArguments[] = {
      .min = 1,
      .max = 519,
      .help = "up to 8 words that end the answer, with | between them"},
+    {.name = "pattern",
+     .type = ArgumentType::Text,
+     .min = 1,
+     .max = llm::Automaton::kMaxPatternBytes,
+     .help = "that the answer matches: characters, . [a-z] \\d \\w \\s ( ) | ? * + {m,n}"},
+    {.name = "choices",
+     .type = ArgumentType::Text,
+     .min = 1,
+     .max = 1'100,
+     .help = "up to 64 texts, one of which is the answer, with | between them"},
     {.name = "session",
      .type = ArgumentType::Text,
      .min = 1,
@@ -195,6 +207,52 @@ inline constexpr Command kLlmctlUnloadCommand = {.name = "llmctl unload",
                                                  .arguments = kLlmModelArguments,
                                                  .rights = abi::control::Rights::Admin,
                                                  .handler = handle_llmctl_unload};
+inline constexpr ArgumentSpec kLlmGraphArguments[] = {
+    kLlmModel,
+    {.name = "prompt",
+     .type = ArgumentType::TextOrBytes,
+     .required = true,
+     .min = 1,
+     .max = kMaxPrompt,
+     .help = "what the answer goes on from; in quotes if it has blanks"},
+    {.name = "max_tokens",
+     .type = ArgumentType::Integer,
+     .min = 1,
+     .max = 131'072,
+     .help = "of the answer, 64 unless given"},
+    {.name = "priority",
+     .type = ArgumentType::Integer,
+     .max = llm::RequestOptions::kMaxPriority,
+     .help = "0 to 7, the larger the sooner; 3 unless given"},
+    {.name = "temperature",
+     .type = ArgumentType::Decimal,
+     .max = llm::Sampler::kMaxTemperatureMilli,
+     .help = "0: always the likeliest token, which it is unless given"},
+    {.name = "seed", .type = ArgumentType::Integer, .max = 1'000'000'000'000'000, .help = "0 unless given"},
+    {.name = "stop",
+     .type = ArgumentType::Text,
+     .min = 1,
+     .max = graph::ParameterSpec::kMaxText,
+     .help = "a word that ends the answer"},
+    {.name = "pattern",
+     .type = ArgumentType::Text,
+     .min = 1,
+     .max = graph::ParameterSpec::kMaxText,
+     .help = "that the answer matches"},
+    {.name = "refused",
+     .type = ArgumentType::Choice,
+     .choices = "wait|fail",
+     .help = "what a refusal for want of a budget or a place does; it waits unless given"}};
+inline constexpr Command kLlmgraphCommand = {
+    .name = "llmgraph",
+    .help = "ask a model through a graph that is made for it",
+    .details =
+        "Makes the graph 'llmgraph', which any command of graphs shows: a control-source, llm.generate, and a "
+        "control-sink each for tokens and text. It runs to its end, says what came out, and is destroyed.",
+    .arguments = kLlmGraphArguments,
+    .rights = abi::control::Rights::Admin,
+    .handler = handle_llmgraph,
+    .render = render_llm_answer};
 inline constexpr Command kLlminferCommand = {
     .name = "llminfer",
     .help = "ask a model, and wait for its answer",

@@ -39,6 +39,24 @@ std::expected<void, Refusal> set_stop_words(std::string_view said, llm::RequestO
   }
 }
 
+using Choices = kernel::BoundedArray<std::string_view, llm::Automaton::kMaxChoices>;
+
+/// Texts with '|' between them; the service says what is wrong with one.
+std::expected<void, Refusal> set_choices(std::string_view said, Choices& choices, llm::RequestOptions& options) {
+  for (;;) {
+    const std::size_t end = std::min(said.find('|'), said.size());
+    if (!choices.push_back(said.substr(0, end))) {
+      return refuse(error::kBadArgument, "choices", "choices: found more than {} texts, with | between them",
+                    Choices::capacity());
+    }
+    if (end == said.size()) {
+      options.choices = {choices.begin(), choices.size()};
+      return {};
+    }
+    said.remove_prefix(end + 1);
+  }
+}
+
 llm::SamplerOptions sampler_of(const Arguments& arguments) {
   llm::SamplerOptions sampler;
   llm::numeric::Rules& rules = sampler.rules;
@@ -55,8 +73,8 @@ llm::SamplerOptions sampler_of(const Arguments& arguments) {
   return sampler;
 }
 
-/// Texts are views of the arguments'.
-std::expected<llm::RequestOptions, Refusal> options_of(const Arguments& arguments) {
+/// Texts are views of the arguments', and choices lie in `choices`.
+std::expected<llm::RequestOptions, Refusal> options_of(const Arguments& arguments, Choices& choices) {
   llm::RequestOptions options;
   options.model = arguments.text("model");
   options.max_tokens = static_cast<std::uint32_t>(arguments.number("max_tokens", options.max_tokens));
@@ -64,6 +82,7 @@ std::expected<llm::RequestOptions, Refusal> options_of(const Arguments& argument
   options.deadline_ns = arguments.number("deadline_ms") * 1'000'000;
   options.max_cycles = arguments.number("max_cycles");
   options.sampler = sampler_of(arguments);
+  options.pattern = arguments.text("pattern");
   std::expected<void, Refusal> set;
   if (arguments.has("session")) {
     set = set_session(arguments.text("session"), options);
@@ -71,13 +90,17 @@ std::expected<llm::RequestOptions, Refusal> options_of(const Arguments& argument
   if (set && arguments.has("stop")) {
     set = set_stop_words(arguments.text("stop"), options);
   }
+  if (set && arguments.has("choices")) {
+    set = set_choices(arguments.text("choices"), choices, options);
+  }
   return set ? std::expected<llm::RequestOptions, Refusal>(options) : std::unexpected(set.error());
 }
 
 /// A request of whoever runs the handler; its id.
 std::expected<llm::RequestId, Refusal> submit(Services& services, const Arguments& arguments,
                                               const llm::Caller& owner) {
-  const auto options = options_of(arguments);
+  Choices choices;
+  const auto options = options_of(arguments, choices);
   if (!options) {
     return std::unexpected(options.error());
   }

@@ -8,6 +8,9 @@
 #include <vector>
 
 #include "command_fixture.hpp"
+#include "guest/graph/operators/builtin.hpp"
+#include "guest/graph/operators/services.hpp"
+#include "guest/graph/run/graph_set.hpp"
 #include "guest/kernel/failing_memory/failing_memory.hpp"
 #include "guest/kernel/threads/testing/fake_cpus.hpp"
 #include "guest/kernel/work.hpp"
@@ -64,6 +67,7 @@ class LlmCommandsTest : public CommandTest {
   }
   ~LlmCommandsTest() override {
     pump();
+    graph::set_operator_services({});
     desk_.reset();
     catalog_.reset();
     if (service_ != nullptr) {
@@ -80,6 +84,15 @@ class LlmCommandsTest : public CommandTest {
     machine.services.llm = desk_.get();
     ASSERT_EQ(service_->start({.name = "llm"}), kernel::Status::Ok);
     ASSERT_EQ(ask("llmctl load", {"tiny"})["state"], "loaded");
+  }
+  /// Operators of graphs have the service.
+  void know_operators() {
+    static const bool added = [] {
+      graph::graph_set().kinds().add(graph::builtin_kinds());
+      return true;
+    }();
+    EXPECT_TRUE(added);
+    graph::set_operator_services({.llm = service_.get()});
   }
   /// Runs all that there is to run.
   void pump() {
@@ -113,11 +126,10 @@ class LlmCommandsTest : public CommandTest {
 
 TEST_F(LlmCommandsTest, without_a_service_each_says_so) {
   const std::vector<std::pair<std::string_view, std::vector<std::string_view>>> commands = {
-      {"llmctl list", {}},       {"llmctl status", {}}, {"llmctl budget", {}},
-      {"llmctl load", {"tiny"}}, {"llmstats", {}},      {"llmctl unload", {"tiny"}},
-      {"llmsummary", {}},        {"llmjson", {}},       {"llmpoll", {}},
-      {"llmcancel", {}},         {"llmrelease", {}},    {"llminfer", {"tiny", "x"}},
-      {"llmstream", {"a", "b"}}, {"ask", {"why"}}};
+      {"llmctl list", {}},       {"llmctl status", {}},       {"llmctl budget", {}}, {"llmctl load", {"tiny"}},
+      {"llmstats", {}},          {"llmctl unload", {"tiny"}}, {"llmsummary", {}},    {"llmjson", {}},
+      {"llmpoll", {}},           {"llmcancel", {}},           {"llmrelease", {}},    {"llminfer", {"tiny", "x"}},
+      {"llmstream", {"a", "b"}}, {"llmgraph", {"a", "b"}},    {"ask", {"why"}}};
   for (const auto& [command, words] : commands) {
     EXPECT_EQ(told(ask(command, words)),
               "unavailable: this machine has no LLM service: its scenario has no key 'llm', or no memory")
@@ -227,6 +239,72 @@ TEST_F(LlmCommandsTest, arguments_reach_the_request) {
   EXPECT_GT(again["session_tokens"], 3);
 }
 
+TEST_F(LlmCommandsTest, answers_are_held_to_patterns_and_choices) {
+  start();
+  const json number = ask("llminfer", {"tiny", "Once", "--pattern", "[0-9]{3}", "--temperature=3"});
+  EXPECT_THAT(std::string(number["text"]), ::testing::MatchesRegex("[0-9]{3}"));
+  EXPECT_EQ(number["stop"], "end");
+  const json choice = ask("llminfer", {"tiny", "Once", "--choices", "left|right"});
+  EXPECT_THAT(std::string(choice["text"]), ::testing::AnyOf("left", "right"));
+  EXPECT_EQ(refusal("llminfer", {"tiny", "x", "--pattern", "a("}).substr(0, 28), "llm-bad-pattern: at byte 2: ");
+  EXPECT_EQ(refusal("llminfer", {"tiny", "x", "--choices", "a||b"}),
+            "llm-bad-choice: choice 1 has 0 bytes, expected 1 to 128");
+  EXPECT_EQ(refusal("llminfer", {"tiny", "x", "--choices", "a", "--pattern", "a"}),
+            "llm-bad-option: a pattern and 1 choices, expected one of them");
+  std::string many = "a";
+  for (int i = 0; i < 64; ++i) {
+    many += "|a";
+  }
+  EXPECT_EQ(refusal("llminfer", {"tiny", "x", "--choices", many}),
+            "bad-argument: choices: found more than 64 texts, with | between them");
+}
+
+TEST_F(LlmCommandsTest, graph_says_what_the_service_says) {
+  start();
+  know_operators();
+  const json alone = ask("llminfer", {"tiny", "Once", "--max_tokens", "100"});
+  for (int i = 0; i < 2; ++i) {
+    const json said = ask("llmgraph", {"tiny", "Once", "--max_tokens", "100"});
+    EXPECT_EQ(said["end"], "finished") << said;
+    EXPECT_EQ(said["text"], alone["text"]);
+    EXPECT_EQ(said["tokens"], 100);
+    EXPECT_EQ(said["lost"], 0);
+    EXPECT_EQ(graph::graph_set().size(), 0U);
+  }
+  const json held = ask("llmgraph", {"tiny", "Once", "--pattern=(ab|c){3}", "--temperature=2", "--seed=4",
+                                     "--priority=7", "--stop=x", "--refused=fail"});
+  EXPECT_THAT(std::string(held["text"]), ::testing::MatchesRegex("(ab|c)(ab|c)(ab|c)"));
+}
+
+TEST_F(LlmCommandsTest, graph_that_fails_says_why_and_is_gone) {
+  start({.tokens_per_period = 10});
+  EXPECT_EQ(refusal("llmgraph", {"tiny", "x"}),
+            "graph-unavailable: operator 'model' (llm.generate): this kernel has no service for language models");
+  know_operators();
+  EXPECT_EQ(refusal("llmgraph", {"none", "x"}),
+            "graph-failed: graph 'llmgraph' has ended, failed: operator 'model': llm-no-model: no model \"none\" is "
+            "loaded");
+  EXPECT_THAT(refusal("llmgraph", {"tiny", "x", "--max_tokens=11"}), ::testing::HasSubstr("llm-never-fits"));
+  EXPECT_EQ(refusal("llmgraph", {"tiny", ""}).substr(0, 12), "bad-argument");
+  EXPECT_EQ(graph::graph_set().size(), 0U);
+}
+
+TEST_F(LlmCommandsTest, graph_that_nobody_waits_for_is_stopped) {
+  start();
+  know_operators();
+  LlmCaller caller;
+  EXPECT_TRUE(run_for(caller, "llmgraph", {"tiny", "Once", "--max_tokens", "100"}).is_null());
+  EXPECT_EQ(refusal("llmgraph", {"tiny", "x"}), "busy: there is a graph 'llmgraph': somebody asks already, or made it");
+  EXPECT_FALSE(caller.answer.is_null());  // that it took so long, too, ran the first one to its end
+  LlmCaller gone;
+  EXPECT_TRUE(run_for(gone, "llmgraph", {"tiny", "Once", "--max_tokens", "100"}).is_null());
+  gone.operation->cancel();
+  pump();
+  EXPECT_TRUE(gone.answer.is_null());
+  EXPECT_EQ(graph::graph_set().size(), 0U);
+  EXPECT_EQ(ask("llmctl status")["kept"], 0);
+}
+
 TEST_F(LlmCommandsTest, refusal_says_when_it_would_fit) {
   start({.tokens_per_period = 10});
   EXPECT_EQ(ask("llminfer", {"tiny", "x", "--max_tokens", "10"})["tokens"], 10);
@@ -327,6 +405,11 @@ TEST_F(LlmCommandsTest, without_memory_each_says_so_and_works_when_there_is_some
   EXPECT_THAT(asked, Contains("busy: no memory for an answer"));
   EXPECT_THAT(said("llmpoll", {}), Contains("busy: no memory for an answer"));
   EXPECT_THAT(said("llmsummary", {}), Contains("busy: no memory for the requests"));
+  know_operators();
+  const auto graphs = said("llmgraph", {"tiny", "Once", "--max_tokens", "3"});
+  EXPECT_THAT(graphs, Contains("busy: no memory to wait for a graph"));
+  EXPECT_THAT(graphs, Contains("busy: no memory for what the graph says"));
+  EXPECT_EQ(graph::graph_set().size(), 0U);
 }
 
 TEST_F(LlmCommandsTest, what_a_model_makes_up_of_figures_does_not_hold) {

@@ -8,6 +8,7 @@
 #include "abi/control.hpp"
 #include "boot_config_step.hpp"
 #include "boot_error.hpp"
+#include "boot_operators.hpp"
 #include "guest/arch/cpu.hpp"
 #include "guest/kernel/cpu.hpp"
 #include "guest/kernel/log.hpp"
@@ -156,6 +157,7 @@ control::Llm* start_llm(const kernel::BootConfig& config, llm::package::Trust& t
     return nullptr;
   }
   name_clients(config.llm);
+  give_operators(service, clients.class_of(llm::OwnerKind::Graph));
   parts.emplace(service, trust, clients, *waiters);
   if (std::ranges::none_of(config.llm.models, &kernel::ModelConfig::load)) {
     return &parts->desk;

@@ -41,4 +41,11 @@ void start_operators() {
   graph::graph_set().kinds().add(graph::builtin_kinds());
 }
 
+void give_operators(llm::Service& service, std::uint32_t client_class) {
+  graph::OperatorServices services = graph::operator_services();
+  services.llm = &service;
+  services.llm_class = client_class;
+  graph::set_operator_services(services);
+}
+
 }  // namespace guest
