@@ -12,6 +12,7 @@ usage: measure_explain.py MODEL [PROGRAM] [--situations N] [--seed N] [--new-wor
 
 import argparse
 import difflib
+import itertools
 import random
 import re
 import subprocess
@@ -58,19 +59,24 @@ def torch_answers(options, asked):
     net, tokens = network.load(options.model)
     tokenizer = vocabulary.Tokenizer(tokens)
 
-    def likeliest(prompt, said):
-        batch = train_explain.Batch([([vocabulary.BEGIN] + tokenizer.encode(prompt[:-2]), [("", tokenizer.encode(" ="), said)])])
-        return net(batch).argmax(-1).tolist()
+    def likeliest(figures, asked):
+        """Of each (question, what was said) of one situation what is likeliest at each place."""
+        batch = train_explain.Batch([([vocabulary.BEGIN] + tokenizer.encode(figures), [("", q, said) for q, said in asked])])
+        found = net(batch).argmax(-1).tolist()
+        return [[found.pop(0) for _ in said] for _, said in asked]
 
     made = []
     with torch.no_grad():
-        for _, prompt, wanted in asked:
-            said = tokenizer.encode(" " + wanted) + [vocabulary.END]
-            if likeliest(prompt, said) != said:
-                said = []
-                while len(said) < 64 and (not said or said[-1] != vocabulary.END):
-                    said.append(likeliest(prompt, said + [vocabulary.END])[-1])
-            made.append(tokenizer.decode(said).strip())
+        for figures, group in itertools.groupby(asked, key=lambda each: each[1].split(" ? ")[0]):
+            pairs = [(tokenizer.encode(prompt[len(figures):]), tokenizer.encode(" " + wanted) + [vocabulary.END])
+                     for _, prompt, wanted in group]
+            for (question, wanted), said in zip(pairs, likeliest(figures, pairs)):
+                # What is likeliest at each place of the right answer is what it says, if that is the right answer.
+                if said != wanted:
+                    said = []
+                    while len(said) < 64 and (not said or said[-1] != vocabulary.END):
+                        said.append(likeliest(figures, [(question, said + [vocabulary.END])])[0][-1])
+                made.append(tokenizer.decode(said).strip())
     return made
 
 
