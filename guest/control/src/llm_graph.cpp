@@ -120,7 +120,6 @@ class LlmGraph final : public Operation, public graph::RunObserver, public graph
       kernel::require(tap->listen(arrivals_), "somebody listens to a graph that is being made");
     }
     graph_->watch(*this);
-    runner_->observe(*this);
   }
   ~LlmGraph() {
     live_ = nullptr;
@@ -141,7 +140,11 @@ class LlmGraph final : public Operation, public graph::RunObserver, public graph
       return fed;
     }
     feed.end();
-    return runner_->start(graph::Runner::kForEver);
+    kernel::Outcome started = runner_->start(graph::Runner::kForEver);
+    if (started) {
+      runner_->observe(*this);  // not before: a run for which there are no threads ends within start()
+    }
+    return started;
   }
   void wait(Caller& caller) {
     caller_ = &caller;
