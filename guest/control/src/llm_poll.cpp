@@ -41,15 +41,15 @@ struct Work {
 };
 
 /// Of the first `count` chunks, how many can be told: a character that has begun in the last ones waits for its end,
-/// unless none comes.
-std::size_t tell(Work& work, std::size_t count, bool finished) {
+/// unless none comes, or as many chunks as were asked for have no more of it (tokens without text do not).
+std::size_t tell(Work& work, std::size_t count, bool is_last, std::size_t most) {
   Utf8Stream utf8;
   std::size_t whole = 0;
   for (std::size_t i = 0; i < count; ++i) {
     utf8.add(work.chunks[i].text(), work.text);
     whole = utf8.whole() ? i + 1 : whole;
   }
-  if (!finished && whole != count) {
+  if (!is_last && whole != count && (whole != 0 || count != most)) {
     work.text = {};
     utf8 = {};
     for (std::size_t i = 0; i < whole; ++i) {
@@ -106,7 +106,7 @@ HandlerResult handle_llmpoll(Services& services, const Arguments& arguments, Cal
     return refuse_llm(read.error());
   }
   const bool last = before->finished && from + *read == before->chunks;
-  const std::size_t count = tell(*work, *read, last);
+  const std::size_t count = tell(*work, *read, last, most);
   if (!arguments.has("from")) {
     static_cast<void>(service.read(owner.owner, *id, from + count, {}));  // given once
   }

@@ -176,7 +176,7 @@ TEST_F(LlmCommandsTest, answer_is_the_same_whole_in_pieces_and_polled) {
   }
   EXPECT_GT(caller.events.size(), 1U);
   EXPECT_EQ(tokens, 20U);
-  EXPECT_EQ(text + caller.answer.value("text", ""), whole["text"]);
+  EXPECT_EQ(text + caller.answer.value("text", ""), whole.value("text", ""));
   EXPECT_EQ(caller.answer["stop"], "length");
 
   const json started = ask("llminfer", {"tiny", "Once", "--max_tokens", "20", "--wait", "no"});
@@ -187,7 +187,7 @@ TEST_F(LlmCommandsTest, answer_is_the_same_whole_in_pieces_and_polled) {
     ASSERT_EQ(piece["id"], started["id"]);
     polled += std::string(piece["text"]);
   }
-  EXPECT_EQ(polled, whole["text"]);
+  EXPECT_EQ(polled, whole.value("text", ""));
 }
 
 TEST_F(LlmCommandsTest, pieces_can_be_asked_for_again_until_later_ones_were) {

@@ -1,4 +1,4 @@
-#include "utf8_stream.hpp"
+#include "../src/utf8_stream.hpp"
 
 #include <gtest/gtest.h>
 
