@@ -127,6 +127,9 @@ class Limits(Service):
             # It goes away with its connection.
             harness.wait_until(lambda: self.ask(connection, "llmctl status")["running"] == 0, "the place of who is gone")
             self.infer(connection, max_tokens=2)
+            done = [record["op"] for record in self.ask(connection, "audit")["records"] if record["event"] == "call-done"]
+            self.assertIn("llmcancel", done)
+            self.assertNotIn("llmpoll", done)
 
     def wait_for_end(self, connection, request, stop):
         harness.wait_until(lambda: self.ask(connection, "llmpoll", id=request)["finished"], "the end of a request")

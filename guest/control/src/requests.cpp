@@ -265,7 +265,7 @@ void Connection::call(std::uint32_t id, const CborValue& body) {
                                 .error());
   }
   asked_.op = command->name;
-  asked_.needed = command->part_of_call ? ctl::Rights::None : command->rights;
+  asked_.needed = recorded_rights(*command);
   if (!ctl::allows(grant_.rights, command->rights)) {
     return send_refusal(id,
                         refuse(error::kForbidden, "", "'{}' needs rights {:#x}, the token gives {:#x}", command->name,

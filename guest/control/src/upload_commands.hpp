@@ -60,7 +60,7 @@ inline constexpr Command kLlmUploadDataCommand = {
     .rights = abi::control::Rights::Admin,
     .handler = handle_llm_upload_data,
     .where = Where::ControlOnly,
-    .part_of_call = true};
+    .unrecorded = true};
 inline constexpr Command kLlmUploadEndCommand = {.name = "llm upload-end",
                                                  .help = "all bytes of the model have come: verify and load it",
                                                  .details = "'llm upload' answers with what comes of it.",

@@ -97,7 +97,7 @@ void LineRun::audit(const control::Command* command, std::string_view code) {
   control::AuditedRequest request = {.who = who_, .bytes = bytes_};
   if (command != nullptr) {
     request.op = command->name;
-    request.needed = command->rights;
+    request.needed = control::recorded_rights(*command);
   }
   control::audit(services_, request, code);
 }

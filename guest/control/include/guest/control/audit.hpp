@@ -15,7 +15,7 @@ struct Services;
 struct AuditedRequest {
   security::Principal who{};
   std::string_view op = {};  ///< the command's name, static storage; empty: it has not come to one
-  abi::control::Rights needed = abi::control::Rights::None;  ///< by that command; None: its success is not recorded
+  abi::control::Rights needed = abi::control::Rights::None;  ///< by that command: recorded_rights()
   std::uint32_t bytes = 0;                                   ///< its length; nothing of what it says is recorded
   bool hello = false;
 };

@@ -198,11 +198,17 @@ struct Command {
   bool watched = false;
   /// It sends events, has no argument `count`, and ends by itself.
   bool ends = false;
+  /// Done it leaves no record in the audit log, whatever rights it needs: it reads what is its caller's own and may be
+  /// asked again and again, or goes on with a call that leaves a record itself.
+  bool unrecorded = false;
   /// What it is given is secret: the shell's history does not show lines in which it is.
   bool secret = false;
-  /// It goes on with a call that leaves a record in the audit log itself: done, it leaves none of its own.
-  bool part_of_call = false;
 };
+
+/// The rights for which the audit log has a record when it is done.
+constexpr abi::control::Rights recorded_rights(const Command& command) {
+  return command.unrecorded ? abi::control::Rights::None : command.rights;
+}
 
 /// The command of that name, or null.
 const Command* find_command(std::string_view name);
