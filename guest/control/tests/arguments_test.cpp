@@ -44,6 +44,36 @@ std::string map(const json& given) {
   return told(Arguments::parse_map(kSpecs, *parse_cbor(std::as_bytes(std::span(encoded)))));
 }
 
+/// Thousandths, or "code field: message".
+std::string decimal(const std::expected<Arguments, Refusal>& result) {
+  return result ? std::to_string(result->number("heat")) : told(result);
+}
+
+TEST(ArgumentDecimal, is_in_thousandths) {
+  static constexpr ArgumentSpec kHeat[] = {
+      {.name = "heat", .type = ArgumentType::Decimal, .min = 1, .max = 2'000, .help = "h"}};
+  const auto of_word = [](std::string_view word) {
+    const std::string_view given[] = {word};
+    return decimal(Arguments::parse_words(kHeat, given, {}));
+  };
+  EXPECT_EQ(of_word("0.8"), "800");
+  EXPECT_EQ(of_word("2"), "2000");
+  EXPECT_EQ(of_word("0.001"), "1");
+  EXPECT_EQ(of_word("1.25"), "1250");
+  for (const char* const bad : {"", ".5", "1.", "1.0001", "2.001", "0", "-1", "1e1", "1,5", "9999999999", "0x1"}) {
+    EXPECT_EQ(of_word(bad), std::string("bad-argument heat: heat: found '") + bad +
+                                "', allowed: 0.001 to 2.000, with at most three places");
+  }
+  const auto of_value = [](const json& value) {
+    const std::vector<std::uint8_t> encoded = json::to_cbor({{"heat", value}});
+    return decimal(Arguments::parse_map(kHeat, *parse_cbor(std::as_bytes(std::span(encoded)))));
+  };
+  EXPECT_EQ(of_value("0.8"), "800");
+  EXPECT_EQ(of_value(1), "1000");
+  EXPECT_EQ(of_value(3), "bad-argument heat: heat: found '3', allowed: 0.001 to 2.000, with at most three places");
+  EXPECT_EQ(of_value(true), "bad-argument heat: heat: found a boolean, allowed: a text with a number, or an integer");
+}
+
 TEST(ArgumentWords, positions_options_and_both) {
   EXPECT_EQ(words({"3"}), "count=3");
   EXPECT_EQ(words({"3", "slow", "yes", "a", "b"}), "count=3 mode=slow dry=yes text='a b'");
