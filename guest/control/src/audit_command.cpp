@@ -15,8 +15,7 @@ using security::AuditLog;
 using security::Event;
 
 constexpr std::uint64_t kDefaultRecords = 32;
-constexpr std::uint64_t kNoInterval = 0;  ///< it is told of each record
-constexpr std::size_t kBatch = 16;        ///< records in one event
+constexpr std::size_t kBatch = 16;  ///< records in one event
 
 void add_hash(ResultMap& into, std::string_view key, std::span<const std::uint8_t, abi::audit::kHashBytes> hash) {
   kernel::FixedText<2 * abi::audit::kHashBytes> text;
@@ -199,7 +198,9 @@ HandlerResult handle_watch_audit(Services& services, const Arguments& arguments,
     return refuse(abi::control::error::kBadArgument, "from", "{} is beyond the next record, allowed: 1 to {}", from,
                   next);
   }
-  return subscribe<AuditWatch>(services, caller, Subscription::limits_of(arguments, kNoInterval), from);
+  // No turn is due: it is told of each record.
+  const Subscription::Limits limits{.interval_ns = 0, .count = arguments.number("count", Subscription::kEndless)};
+  return subscribe<AuditWatch>(services, caller, limits, from);
 }
 
 void render_audit_records(kernel::TextOutput& output, const CborValue& event) {
