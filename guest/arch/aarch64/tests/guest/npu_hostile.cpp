@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "abi/control.hpp"
+#include "boot_audit.hpp"
 #include "boot_config_step.hpp"
 #include "boot_control.hpp"
 #include "boot_models.hpp"
@@ -84,7 +85,7 @@ extern "C" [[noreturn]] void kernel_main() {
   start_all_cpus(machine);
   const kernel::BootConfig& config = read_configuration(machine);
   start_operators();
-  start_control(start_services(machine, config, start_models(config.llm), nullptr), config);
+  start_control(start_services(machine, config, start_models(config.llm), start_audit().log, nullptr), config);
   start_watchdog();
   kernel::require(threads::spawn({.name = "attack", .cpu = 1}, attack, nullptr).has_value(), "no second CPU");
   idle();
