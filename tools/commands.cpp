@@ -129,7 +129,7 @@ ExitCode run(const Context& context, const Info&) { return call_and_print(contex
 Outcome<void> read_stdin_argument(const GuestCommand& command, Request& request) {
   const auto found = command.stdin_argument.empty() ? request.args.end() : request.args.find(command.stdin_argument);
   if (found == request.args.end() || *found != "-") return {};
-  auto bytes = read_bytes(std::cin, command.stdin_argument + ": the standard input");
+  auto bytes = read_bytes(std::cin, command.stdin_argument, "the standard input");
   if (!bytes) return std::unexpected(bytes.error());
   // A line that was typed or echoed ends with a line feed, which is no part of it.
   if (auto& all = bytes->get_binary(); !all.empty() && all.back() == '\n') all.pop_back();

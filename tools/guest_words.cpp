@@ -21,7 +21,7 @@ std::unexpected<Failure> usage(const std::string& message) {
 /// What "@FILE" stands for.
 Outcome<json> bytes_of(const std::string& name, const std::string& path) {
   std::ifstream file(path, std::ios::binary);
-  return read_bytes(file, name + ": '" + printable(path) + "'");
+  return read_bytes(file, name, "'" + printable(path) + "'");
 }
 
 /// A word as the guest wants it. Ranges and choices are the guest's to check.
@@ -154,14 +154,15 @@ class Words {
 
 }  // namespace
 
-Outcome<json> read_bytes(std::istream& input, const std::string& what) {
+Outcome<json> read_bytes(std::istream& input, const std::string& name, const std::string& what) {
   std::vector<std::uint8_t> bytes(abi::control::kMaxPayloadBytes + 1);
   input.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));  // bytes are bytes
   const auto size = static_cast<std::size_t>(input.gcount());
   if (!input.eof()) {
-    return usage(what + (size == bytes.size()
-                             ? " is longer than " + std::to_string(abi::control::kMaxPayloadBytes) + " bytes"
-                             : " cannot be read"));
+    return usage(name + ": " +
+                 (size == bytes.size()
+                      ? what + " is longer than " + std::to_string(abi::control::kMaxPayloadBytes) + " bytes"
+                      : "cannot read " + what));
   }
   bytes.resize(size);
   return json::binary(std::move(bytes));

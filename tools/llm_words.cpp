@@ -16,9 +16,10 @@ struct Action {
   bool slow = false;  ///< a model runs, or each byte of one is looked at
 };
 constexpr Action kActions[] = {
-    {.name = "audit", .command = "audit"},
+    {.name = "audit", .command = "llmctl", .first_word = "audit"},
     {.name = "budget", .command = "llmctl", .first_word = "budget"},
     {.name = "cancel", .command = "llmcancel"},
+    {.name = "graph", .command = "llmgraph", .slow = true},
     {.name = "hash", .command = "llmhash", .slow = true},
     {.name = "infer", .command = "llminfer", .slow = true},
     {.name = "json", .command = "llmjson"},

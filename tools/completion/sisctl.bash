@@ -88,7 +88,7 @@ _sisctl() {
       ;;
     llm)
       if ((COMP_CWORD == at + 1)); then
-        words='audit budget cancel hash infer json list load load-pkg poll release stats status stream summary unload verify --help'
+        words='audit budget cancel graph hash infer json list load load-pkg poll release stats status stream summary unload verify --help'
       elif [ "${COMP_WORDS[at + 1]}" = load-pkg ]; then
         mapfile -t COMPREPLY < <(compgen -f -- "$current")
         [[ $current == -* ]] && words='--manifest --id --json'

@@ -185,13 +185,13 @@ TEST_F(GuestWords, underscores_of_names_may_be_dashes) {
 TEST(ReadBytes, all_of_it_and_no_more_than_a_request_has) {
   const auto read = [](const std::string& text) {
     std::istringstream input(text);
-    const auto bytes = read_bytes(input, "prompt");
+    const auto bytes = read_bytes(input, "prompt", "it");
     return bytes ? std::to_string(bytes->get_binary().size()) : bytes.error().message;
   };
   EXPECT_EQ(read(""), "0");
   EXPECT_EQ(read("\xff\n"), "2");
   EXPECT_EQ(read(std::string(65'536, 'x')), "65536");
-  EXPECT_EQ(read(std::string(65'537, 'x')), "prompt is longer than 65536 bytes");
+  EXPECT_EQ(read(std::string(65'537, 'x')), "prompt: it is longer than 65536 bytes");
 }
 
 }  // namespace

@@ -36,7 +36,7 @@ TEST(AsksModel, what_waits_for_an_answer) {
 
 TEST(PrintAnswer, text_alone_is_the_output) {
   const json result = {
-      {"text", "once\nupon\x1b"}, {"stop", "length"}, {"tokens", 3}, {"milli_tokens_per_second", 12345}};
+      {"text", "once\nupon\x1b"}, {"stop", "length"}, {"tokens", 3U}, {"milli_tokens_per_second", 12345U}};
   EXPECT_EQ(print(result).out, "once\nupon\\x1b\n");
   EXPECT_EQ(print(result).err, "");
   EXPECT_EQ(print(result, true).err, "(3 tokens, 12.3 tokens/s, length)\n");

@@ -30,11 +30,10 @@ TEST(LlmWords, actions_are_commands_of_the_guest) {
   EXPECT_EQ(read({"load", "tiny"}), (Words{"llmctl", "load", "tiny"}));
   EXPECT_EQ(read({"status"}), (Words{"llmctl", "status"}));
   EXPECT_EQ(read({"verify", "tiny"}), (Words{"llmverify", "tiny"}));
-  EXPECT_EQ(read({"audit"}), (Words{"audit"}));
-  for (const char* const action : {"budget", "list", "unload"}) {
+  for (const char* const action : {"audit", "budget", "list", "unload"}) {
     EXPECT_EQ(read({action}), (Words{"llmctl", action}));
   }
-  for (const char* const action : {"cancel", "hash", "json", "poll", "release", "stats", "summary"}) {
+  for (const char* const action : {"cancel", "graph", "hash", "json", "poll", "release", "stats", "summary"}) {
     EXPECT_EQ(read({action}), Words{std::string("llm") + action});
   }
 }
@@ -53,7 +52,7 @@ TEST(LlmWords, what_a_model_takes_part_in_may_take_long) {
     EXPECT_TRUE(read_llm_words(words, options, std::chrono::minutes(10)));
     return options.timeout;
   };
-  for (const char* const action : {"hash", "infer", "load", "stream", "verify"}) {
+  for (const char* const action : {"graph", "hash", "infer", "load", "stream", "verify"}) {
     EXPECT_EQ(timeout({action}), std::chrono::minutes(10)) << action;
   }
   EXPECT_EQ(timeout({"status"}), std::chrono::seconds(10));
@@ -64,7 +63,7 @@ TEST(LlmWords, what_is_no_action_is_said_with_those_that_are) {
   const std::string allowed = ", allowed: " + llm_actions();
   EXPECT_EQ(read({}), Words{"llm: an action is missing" + allowed});
   EXPECT_EQ(read({"infer\x1b"}), Words{"llm: unknown action 'infer\\x1b'" + allowed});
-  EXPECT_THAT(allowed, testing::HasSubstr("audit budget cancel hash infer json list load load-pkg poll release"));
+  EXPECT_THAT(allowed, testing::HasSubstr("audit budget cancel graph hash infer json list load load-pkg poll release"));
 }
 
 TEST(LlmWords, package_has_a_file_and_may_have_more) {

@@ -24,7 +24,8 @@ using AskHelp = std::function<Outcome<nlohmann::json>(const std::string& name)>;
 /// is wrong with them is a usage error; that there is no such command is the guest's refusal.
 Outcome<Request> request_of(const std::vector<std::string>& words, const AskHelp& ask_help);
 
-/// All of `input`, as bytes: at most as much as a request may be long. `what` names it in errors.
-Outcome<nlohmann::json> read_bytes(std::istream& input, const std::string& what);
+/// All of `input`, as bytes: at most as much as a request may be long. Errors name the argument and
+/// what was to be read.
+Outcome<nlohmann::json> read_bytes(std::istream& input, const std::string& name, const std::string& what);
 
 }  // namespace sisctl
