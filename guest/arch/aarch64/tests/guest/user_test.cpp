@@ -93,6 +93,7 @@ class Task final : public process::TaskServices {
   }
   void yield() override {}
   std::uint64_t brk(std::uint64_t wanted) override { return space_.brk(wanted); }
+  process::TaskLlm* llm(std::uint64_t) override { return nullptr; }
   void exit(std::uint8_t status) override {
     console_.flush();
     kernel::log_error("EXIT {}", unsigned{status});
