@@ -116,13 +116,16 @@ TEST_F(AuditTest, watch_follows_the_log) {
   client.send(call(2, "watch audit", {{"count", 3}}));
   machine.run();
   client.ask(call(3, "log"));
+  machine.run();
   const Answer event = client.answer();
   EXPECT_EQ(event.command, Wire::Event);
   ASSERT_EQ(event.body["records"].size(), 1U);
   EXPECT_EQ(event.body["records"][0]["op"], "log");
   client.ask(call(4, "log"));
+  machine.run();
   EXPECT_EQ(client.answer().body["before"], event.body["records"][0]["hash"]);
   client.ask(call(5, "log"));
+  machine.run();
   const auto last = client.answers();
   ASSERT_EQ(last.size(), 2U);
   EXPECT_EQ(last[0].body["records"].size(), 1U);

@@ -66,7 +66,7 @@ TEST(AuditTrail, callers_of_every_kind_have_a_name) {
 
 TEST(AuditTrail, model_of_a_stranger_says_nothing_that_no_id_may_say) {
   const std::string asked = std::string("a\n\xff") + std::string(90, 'x');
-  const abi::audit::Record record = record_of({.operation = AuditOperation::Refuse, .model = asked});
+  const abi::audit::Record record = record_of({.operation = AuditOperation::Refuse, .caller = {}, .model = asked});
   EXPECT_EQ(std::string(record.model, sizeof(record.model)), "a??" + std::string(29, 'x'));
 }
 
@@ -76,7 +76,8 @@ TEST(AuditTrail, entries_reach_the_log_through_the_loop) {
   const auto log = std::make_unique<security::AuditLog>(clock);
   const auto queue = std::make_unique<security::AuditQueue>(*log, work);
   AuditTrail trail(*queue);
-  trail.record({.operation = AuditOperation::Load, .model = "m", .decision = "ok", .status = AuditEntry::kOk});
+  trail.record(
+      {.operation = AuditOperation::Load, .caller = {}, .model = "m", .decision = "ok", .status = AuditEntry::kOk});
   while (work.run_one()) {
   }
   ASSERT_EQ(log->count(), 1U);
