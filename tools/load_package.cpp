@@ -103,6 +103,7 @@ class Sender {
     const auto upload = session_.subscribe("llm upload", files_.args);
     if (!upload) return std::unexpected(upload.error());
     upload_ = *upload;
+    if (auto wanted = is_wanted(); !wanted) return std::unexpected(wanted.error());
     if (auto sent = send_file(); !sent) return std::unexpected(why(sent.error()));
     sent_after_ = progress_.took();
     progress_.say("is checked and loaded");
@@ -113,6 +114,16 @@ class Sender {
   }
 
  private:
+  /// Before anything of the model is on its way: a request that is refused is refused at once, and requests are
+  /// answered in order, so it would have been by now.
+  Outcome<void> is_wanted() {
+    if (const auto asked = session_.call("help", {{"command", "llm upload"}}); !asked) {
+      return std::unexpected(asked.error());
+    }
+    const auto next = session_.next(upload_, std::chrono::milliseconds(1));
+    return next ? Outcome<void>() : std::unexpected(next.error());
+  }
+
   Outcome<void> send_file() {
     std::ifstream file(files_.model, std::ios::binary);
     std::vector<std::uint8_t> piece;
@@ -130,10 +141,6 @@ class Sender {
       const auto sent = session_.send("llm upload-data", {{"offset", at}, {"bytes", json::binary(std::move(piece))}});
       if (!sent) return std::unexpected(sent.error());
       answers_.push_back({.id = *sent, .end = at += size});
-      // Before much is on its way: whether the guest wants any of it.
-      if (answers_.size() == 1 && at == size) {
-        if (auto taken = take_answer(); !taken) return taken;
-      }
     }
     return {};
   }

@@ -8,6 +8,7 @@ import struct
 import sys
 import unittest
 
+import gguf_models
 import harness
 import protocol
 
@@ -16,6 +17,7 @@ CONFIG = (harness.ROOT / "configs/legacy-clients.yaml").read_text()
 TCP = 'apiVersion: sis/v1\nname: tcp\ncontrol: {legacy_socket: {tcp: "127.0.0.1:0"}}\n'
 TOKEN = 0x53535F4354524C21
 CREATE, ADD_CHANNEL, START = 1, 2, 4
+LOAD, INFER, POLL, CANCEL = 0x10, 0x11, 0x12, 0x13
 
 
 def frame(command, arguments=b"", token=TOKEN, version=0):
@@ -182,6 +184,29 @@ class Tcp(LegacyTest):
         self.assert_alive(machine)
         self.assertEqual(machine.stop(), 130, machine.output())
         self.assertEqual(machine.summary()["legacy_socket"], where)
+
+
+class Model(LegacyTest):
+    def test_a_model_is_loaded_asked_polled_and_cancelled(self):
+        gguf_models.put(self.folder / "m.gguf", stories=False)
+        machine = self.machine("apiVersion: sis/v1\nmachine: {memory: 256MiB}\ncontrol: {legacy_socket: {unix: v0.sock}}\n"
+                               "llm: {allow_unsigned: true, models: [{file: m.gguf, load: false}]}\n").wait_ready()
+        with Client(self.where(machine)) as client:
+            self.assertTrue(client.ask(INFER, struct.pack("<H", 8) + b"why").startswith("ERR llm-no-model "))
+            self.assertEqual(client.ask(LOAD), "OK MODEL id=m")
+            self.assertTrue(client.ask(LOAD, struct.pack("<Q", 7)).startswith("ERR bad-argument wcet_cycles"))
+            self.assertEqual(client.ask(INFER, struct.pack("<H", 8) + b"why"), "OK INFER id=1 model=m")
+            tokens, done = 0, "0"
+            while done == "0":
+                line = client.ask(POLL, struct.pack("<IH", 0, 3))
+                found = re.fullmatch(r"OK TOK id=1 n=([0-3]) done=([01]) plen=3 model=m items=([!-~]*)", line)
+                self.assertIsNotNone(found, line)
+                tokens += int(found[1])
+                done = found[2]
+            self.assertGreaterEqual(tokens, 8)
+            self.assertEqual(client.ask(INFER, struct.pack("<H", 60) + b"why"), "OK INFER id=2 model=m")
+            self.assertEqual(client.ask(CANCEL, struct.pack("<I", 2)), "OK CANCEL id=2")
+            self.assertTrue(client.ask(POLL, struct.pack("<I", 3)).startswith("ERR llm-no-request "))
 
 
 class DevelopmentToken(LegacyTest):
