@@ -94,7 +94,7 @@ _sisctl() {
         [[ $current == -* ]] && words='--manifest --id --json'
       elif [[ ${COMP_WORDS[at + 1]} == infer || ${COMP_WORDS[at + 1]} == stream ]]; then
         words='--model --prompt --max-tokens --priority --deadline-ms --max-cycles --temperature --top-k --top-p --min-p'
-        words+=' --repeat-penalty --repeat-window --seed --stop --session --json'
+        words+=' --repeat-penalty --repeat-window --seed --stop --choices --pattern --session --json'
         [ "${COMP_WORDS[at + 1]}" = infer ] && words+=' --stream --wait'
       elif [ "${COMP_WORDS[at + 1]}" = budget ]; then
         words='--tokens-per-period --cycles-per-period --class --json'

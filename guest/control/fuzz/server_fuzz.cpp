@@ -17,9 +17,7 @@
 #include "guest/control/testing/fake_stream.hpp"
 #include "guest/graph/operators/builtin.hpp"
 #include "guest/graph/run/graph_set.hpp"
-#include "guest/npu/cpu_accelerator.hpp"
 #include "guest/shell/shell.hpp"
-#include "npu/kernels/kernels.hpp"
 
 namespace {
 
@@ -29,32 +27,8 @@ using namespace guest::control::testing;
 /// All-zero key; the token under it that gives all rights is in the corpus.
 constexpr guest::security::Key kKey{};
 
-class NoAudit final : public guest::llm::Audit {
- public:
-  void record(const guest::llm::AuditEntry& /*entry*/) override {}
-};
-
-/// An LLM service without a worker: requests wait. Unsigned models may come, and are as large as they say.
-struct Models {
-  guest::npu::CpuAccelerator npu{npu::scalar_kernels()};
-  NoAudit audit;
-  guest::llm::Clients clients;
-  LlmWaiters waiters;
-  std::unique_ptr<guest::llm::Service> service;
-  guest::llm::Catalog catalog;
-  Llm desk;
-  explicit Models(FakeMachine& machine)
-      : service(std::move(*guest::llm::Service::make(npu, {}, audit, &waiters.changed()))),
-        catalog(*service, machine.trust, machine.files),
-        desk(*service, catalog, clients, waiters) {
-    machine.trust.policy.allow_unsigned = true;
-    machine.services.llm = &desk;
-  }
-};
-
 struct Setup {
   FakeMachine machine{kKey};
-  Models models{machine};
   guest::shell::Shell shell{machine.services, nullptr, nullptr};
   Server server{machine.services, machine.work};
   Setup() {
