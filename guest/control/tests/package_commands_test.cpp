@@ -119,11 +119,13 @@ TEST_F(PackageCommandsTest, verified_package_is_shown_with_what_was_checked) {
                                     {"model", "ok"}}));
 }
 
-TEST_F(PackageCommandsTest, refusals_have_the_packages_codes) {
-  EXPECT_EQ(refusal("other"), "not-found: there is no 'models/other.gguf' in the boot archive");
+TEST_F(PackageCommandsTest, older_revision_is_refused) {
   ASSERT_TRUE(machine.trust.revisions.accept("tiny", 4));
   EXPECT_EQ(refusal("tiny"), "package-replayed: 'tiny' is of revision 3, expected 4 or later");
-  machine.trust.revisions = {};
+}
+
+TEST_F(PackageCommandsTest, refusals_have_the_packages_codes) {
+  EXPECT_EQ(refusal("other"), "not-found: there is no 'models/other.gguf' in the boot archive");
   machine.trust.policy.key = kOthers.key;
   EXPECT_EQ(refusal("tiny").substr(0, 18), "package-wrong-key:");
   machine.trust.policy.key = kOurs.key;
