@@ -320,19 +320,18 @@ void Connection::send_error(std::uint32_t id, std::string_view code, std::string
     return send_line(line.view());
   }
   CborWriter writer = body_writer();
-  ResultMap map(writer);
-  map.add("status", "error");
-  map.add("code", code);
-  map.add("message", message);
+  writer.map(3 + (field.empty() ? 0 : 1) + (fits_at_ns == 0 ? 0 : 2));
+  writer.entry("status", "error");
+  writer.entry("code", code);
+  writer.entry("message", message);
   if (!field.empty()) {
-    map.add("field", field);
+    writer.entry("field", field);
   }
   if (fits_at_ns != 0) {
     const std::uint64_t now_ns = server_.services_.clock.now_ns();
-    map.add("fits_at_ns", fits_at_ns);
-    map.add("fits_in_ns", fits_at_ns > now_ns ? fits_at_ns - now_ns : 0);
+    writer.entry("fits_at_ns", fits_at_ns);
+    writer.entry("fits_in_ns", fits_at_ns > now_ns ? fits_at_ns - now_ns : 0);
   }
-  map.finish();
   send(ctl::Command::Error, id, writer);
 }
 

@@ -115,16 +115,22 @@ TEST_F(ServerTest, every_error_code_has_a_counter) {
                                     error::kNotFound,        error::kBusy,
                                     error::kCancelled,       error::kFailed,
                                     error::kUnavailable,     "graph-unknown",  // those of graphs are counted together
-                                    "package-unsigned"};  // and those of packages, with those of their models
+                                    "package-unsigned",  // and those of packages, with those of their models
+                                    "llm-queue-full"};   // and those of the LLM service, with those of its parts
   for (const std::string_view code : codes) {
     counters.count_error(code);
   }
   for (const kernel::Counter& counter : counters.errors) {
     EXPECT_EQ(counter.value(), 1U) << counter.name();
   }
+  const auto& package = *(counters.errors.end() - 2);
+  const auto& llm = counters.errors.back();
   counters.count_error("gguf-bad-file");
-  EXPECT_EQ(counters.errors.back().name(), "control_error_package");
-  EXPECT_EQ(counters.errors.back().value(), 2U);
+  EXPECT_EQ(package.name(), "control_error_package");
+  EXPECT_EQ(package.value(), 2U);
+  counters.count_error("sampler-bad-option");
+  EXPECT_EQ(llm.name(), "control_error_llm");
+  EXPECT_EQ(llm.value(), 2U);
 }
 
 TEST_F(ServerTest, connection_past_the_limit_is_told_and_closed) {

@@ -164,7 +164,7 @@ TEST(ServiceConstraint, refuses_what_it_cannot_be_held_to) {
     options.choices = {};
     options.pattern = "(a|b)*a(a|b){12}";
     EXPECT_EQ(bench.refusal(options).substr(0, 24), "llm-constraint-too-large");
-    EXPECT_EQ(bench.journal.lines.back(), "submit llm-constraint-too-large 2");
+    EXPECT_EQ(bench.journal.lines.back(), "refuse llm-constraint-too-large 2");
     EXPECT_TRUE(bench->unload({}, "tiny"));  // which none of these uses
   });
 }
