@@ -23,7 +23,8 @@ struct HostContext {
   void* fake_stack = nullptr;  ///< AddressSanitizer's
 };
 
-constexpr std::size_t kStackBytes = 256 * 1024;
+/// Vector kernels take some hundred KiB where the sanitisers watch each of their many values.
+constexpr std::size_t kStackBytes = 1024 * 1024;
 void (*host_kick)(std::uint32_t cpu) = nullptr;
 void (*host_spin)() = nullptr;
 
