@@ -17,9 +17,6 @@ graphs:
       - {id: 1, name: in, kind: synthetic-source, stage: acquire, priority: 1, out: [7], parameters: {period_us: 1000}}
       - {id: 2, name: x7-late, kind: load, stage: explore, in: [7], out: [9], parameters: {us: 5000}}
       - {id: 3, name: a, kind: sink, stage: explain, in: [9]}
-steps:
-  - {op: graph start, args: {graph: g, steps: 50}}
-  - {op: graph wait, args: {graph: g}, timeout: 1m}
 """
 
 
@@ -34,8 +31,11 @@ class Explain(harness.MachineTest):
             self.assertEqual(harness.run(SIS_MODEL, *words, cwd=self.folder).returncode, 0)
         llm = {"public_key_file": "ours.pub", "models": [{"file": "sis-explain.gguf"}]}
         machine = self.machine(f"apiVersion: sis/v1\nmachine: {{icount_shift: 3}}\nllm: {json.dumps(llm)}\n{GRAPH}").wait_ready()
+        self.assertEqual(machine.ctl("graph", "start", "g", "50").returncode, 0)
         self.assertEqual(machine.ctl("graph", "wait", "g").returncode, 0)
-        answer = json.loads(machine.ctl("--json", "ask", "Why was op x7-late slower than op a?").stdout)
+        asked = machine.ctl("--json", "ask", "Why was op x7-late slower than op a?")
+        self.assertEqual(asked.returncode, 0, asked.stdout + asked.stderr)
+        answer = json.loads(asked.stdout)
         self.assertIn("'x7-late' is slower", answer["answer"])
         self.assertIn("'a' a run takes", answer["answer"])
         self.assertTrue(answer["holds"], answer)
@@ -48,7 +48,7 @@ class Explain(harness.MachineTest):
         self.assertIn("channel 7 is saturated", shown)
         self.assertIn("channel 7 hits", shown)
         refused = machine.ctl("shell", "ask 'why' --graph none")
-        self.assertIn("graph-unknown", refused.stdout + refused.stderr)
+        self.assertIn("there is no graph 'none'", refused.stdout + refused.stderr)
         refused = machine.ctl("ask", "why", "--model", "none")
         self.assertEqual(refused.returncode, 1)
         self.assertIn("llm-no-model", refused.stdout + refused.stderr)

@@ -177,8 +177,8 @@ class Boot(Service):
             model = self.ask(connection, "llmctl list")["models"][0]
             self.assertEqual(model["state"], "refused")
             self.assertTrue(model["error"].startswith("gguf-"), model)
-            loads = [record for record in self.ask(connection, "audit")["records"] if record["op"] == "llm-load"]
-            self.assertEqual([record["code"] for record in loads], [model["error"]])
+            loads = [record for record in self.ask(connection, "audit")["records"] if record["event"] == "llm"]
+            self.assertEqual([(record["op"], record["caller"], record["code"]) for record in loads], [("load", "kernel", model["error"])])
         self.assertIn("llm: model 'bad' is refused: gguf-", machine.console())
 
     def test_machine_without_models_says_so(self):
