@@ -56,8 +56,8 @@ else()
       target_link_options(sis_flags INTERFACE -fuse-ld=lld)
     endif()
   endif()
-  if(SIS_PRECOMPILED_HEADERS AND SIS_TESTS)
-    # Modules and fuzzers must have the same flags to share them, and all modules end in programs.
+  if(SIS_PRECOMPILED_HEADERS)
+    # Modules and programs must have the same flags to share them, and all modules end in programs.
     target_compile_options(sis_flags INTERFACE -fPIE)
   endif()
   if(SIS_STATIC)

@@ -1,12 +1,12 @@
-# Precompiled headers of the standard library, nlohmann-json and GoogleTest for the builds that the tests need: reading
-# them and instantiating their templates is more than a third of the compiler's work there.
+# Precompiled headers of the standard library, nlohmann-json and GoogleTest for the sanitised build: reading them and
+# instantiating their templates is more than a third of the compiler's work there.
 #
-# A source must still include what it uses. Each build without them tells: host-release and the guest's, and all where the
-# compiler has a launcher, since a compiler cache knows a source by its preprocessed text.
+# A source must still include what it uses. Each build without them tells: the optimised ones and the guest's, and the
+# sanitised one where the compiler has a launcher, since a compiler cache knows a source by its preprocessed text.
 include(CMakeDependentOption)
 cmake_dependent_option(SIS_PRECOMPILED_HEADERS
-  "For a build from nothing: precompiled headers, and debug information for backtraces alone" ON
-  "SIS_TESTS OR CMAKE_CROSSCOMPILING;NOT SIS_GUEST;NOT CMAKE_CXX_COMPILER_LAUNCHER" OFF)
+  "Sanitised build for one run: precompiled headers, and debug information for backtraces alone" ON
+  "SIS_TESTS;NOT SIS_GUEST;NOT CMAKE_CXX_COMPILER_LAUNCHER" OFF)
 
 # sis_use_precompiled(TARGET FROM): compiles TARGET's sources with the headers of FROM, unless TARGET has options of its
 # own by the end of the configuration: the headers would have to be compiled with the same.
@@ -45,10 +45,8 @@ macro(sis_precompile_headers)
     set(headers algorithm array atomic chrono cstring deque expected filesystem fstream functional map memory optional
       random set span sstream string string_view thread vector nlohmann/json.hpp)
     sis_precompile(sis_headers HEADERS ${headers} LIBRARIES nlohmann_json::nlohmann_json)
-    if(SIS_TESTS)
-      sis_precompile(sis_test_headers HEADERS ${headers} gmock/gmock.h gtest/gtest.h
-        LIBRARIES nlohmann_json::nlohmann_json sis_googletest)
-    endif()
+    sis_precompile(sis_test_headers HEADERS ${headers} gmock/gmock.h gtest/gtest.h
+      LIBRARIES nlohmann_json::nlohmann_json sis_googletest)
     cmake_language(DEFER DIRECTORY "${CMAKE_SOURCE_DIR}" CALL sis_decide_precompiled)
   endif()
 endmacro()
