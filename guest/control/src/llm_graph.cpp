@@ -215,7 +215,7 @@ class LlmGraph final : public Operation, public graph::RunObserver, public graph
 
   std::expected<void, Refusal> tell(CborWriter& writer) {
     if (graph_ == nullptr) {
-      return refuse("graph-unknown", "", "graph '{}' was destroyed before it could be told what it said", kName);
+      return refuse("graph-unknown", "", "there is no graph '{}'", kName);
     }
     const graph::RunReport report = runner_->report();
     if (report.end != graph::RunEnd::Finished) {

@@ -29,8 +29,8 @@ class MetricSink {
 };
 
 /// Hands them to `sink`, each time in the same order: the kernel's, its counters in the order of registration, the
-/// NPU's, the LLM service's, CPUs, servers, graphs. `only`: those of this graph, and no others. In the control loop's thread, interrupts
-/// on: CPUs are asked for their servers.
+/// NPU's, the LLM service's, CPUs, servers, graphs. `only`: those of this graph, and no others. In the control loop's
+/// thread, interrupts on: CPUs are asked for their servers.
 void gather_metrics(const Services& services, const graph::Graph* only, MetricSink& sink);
 
 /// Most that one answer of `metrics` holds: as many as fit into a frame, and as text into what a shell line may print.
