@@ -75,7 +75,7 @@ class Command(unittest.TestCase):
     def test_cpus_lists_each_cpu(self):
         with Guest(cpus=4, machine="gic-version=3", extra=ONE_THREAD) as guest:
             guest.wait_for(guest_image.PROMPT)
-            guest.send("cpus")
+            guest.send("sleep 100; cpus")  # the others need time to be told to begin
             output = guest.wait_for("left_off: 0\n")
             guest.shut_down()
         cpus = re.findall(r"(?m)^  cpu=(\d)  mpidr=(\d)  state=online  interrupts=(\d+)  ipis_sent=(\d+)"
