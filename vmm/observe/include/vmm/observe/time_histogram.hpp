@@ -1,0 +1,54 @@
+// How often a time was how long, as the guest's `histograms` tells it: counts by range.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <vector>
+
+namespace vmm::observe {
+
+/// In nanoseconds. What is said of a sample is the largest value of its range: never too small, and with the guest's
+/// ranges at most 12.5 % too large.
+class TimeHistogram {
+ public:
+  /// More than the guest's histograms have (guest/kernel/histogram.hpp).
+  static constexpr std::size_t kMaxBuckets = 512;
+
+  /// Samples from `lower` to `upper`, both included.
+  struct Bucket {
+    std::uint64_t lower;
+    std::uint64_t upper;
+    std::uint64_t count;
+    friend bool operator==(const Bucket&, const Bucket&) = default;
+  };
+
+  /// {unit: "ns", total, max, buckets: [[lower, upper, count], ...]}. Nothing: it is none, has more buckets than are
+  /// allowed, or they do not rise.
+  static std::optional<TimeHistogram> from(const nlohmann::json& reply);
+
+  /// Samples in all buckets; what the guest says beside them may be of another moment.
+  [[nodiscard]] std::uint64_t count() const { return count_; }
+  [[nodiscard]] std::uint64_t total() const { return total_; }
+  [[nodiscard]] std::uint64_t max() const { return max_; }
+  [[nodiscard]] const std::vector<Bucket>& buckets() const { return buckets_; }
+
+  /// Nearest rank. Nothing where there are so few samples that it would be the largest one under another name: fewer
+  /// than 100 of the 99th.
+  /// @param part in hundredths of a percent, as 99'00; above 0 and below 100'00
+  [[nodiscard]] std::optional<std::uint64_t> percentile(std::uint64_t part) const;
+
+  /// {unit, count, total, max, p50, p95, p99, buckets}, without the percentiles that there are not.
+  [[nodiscard]] nlohmann::ordered_json to_json() const;
+
+ private:
+  bool add(const nlohmann::json& bucket);
+
+  std::uint64_t count_ = 0;
+  std::uint64_t total_ = 0;
+  std::uint64_t max_ = 0;
+  std::vector<Bucket> buckets_;
+};
+
+}  // namespace vmm::observe
