@@ -70,6 +70,10 @@ class Checker {
   }
 
   void take_claim(std::size_t at, const Claim& claim) {
+    if (claim.of == Claim::Of::Next) {
+      const std::string_view next = bare(word_at(answer_, next_begin(answer_, at + claim.words.size())));
+      speak_of(item_of(figures_, next), looks_like_label(next) ? next : std::string_view());
+    }
     Statement made{.text = answer_.substr(at, claim.words.size())};
     made.supported = claim.holds(figures_, subject_, answer_);
     made.subject = subject_text_;

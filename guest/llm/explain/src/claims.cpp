@@ -102,8 +102,33 @@ bool no_miss(const Figures& figures, std::optional<Item>, std::string_view) {
 bool no_overrun(const Figures& figures, std::optional<Item>, std::string_view) {
   return std::ranges::all_of(figures.servers, [](const Server& server) { return server.over == 0; });
 }
-bool any_overrun(const Figures& figures, std::optional<Item> item, std::string_view answer) {
-  return !no_overrun(figures, item, answer);
+std::uint64_t shown_count(std::uint64_t value) { return as_shown(value, Unit::Count); }
+/// The largest of a list's counts, as they are shown; 0 of none.
+template <typename List, typename Count>
+std::uint64_t most(const List& list, Count count) {
+  std::uint64_t found = 0;
+  for (const auto& item : list) {
+    found = std::max(found, shown_count(item.*count));
+  }
+  return found;
+}
+bool is_most_over_budget(const Figures& figures, std::optional<Item> item, std::string_view) {
+  const Server* server = server_of(figures, item);
+  return server != nullptr && server->over > 0 && shown_count(server->over) == most(figures.servers, &Server::over);
+}
+/// An operator reads the channel that was full most often; where none was, it is over its limit most often.
+bool helps_if_faster(const Figures& figures, std::optional<Item> item, std::string_view) {
+  const Operator* op = operator_of(figures, item);
+  if (op == nullptr) {
+    return false;
+  }
+  const std::uint64_t hits = most(figures.channels, &Channel::hits);
+  if (hits == 0) {
+    return op->over > 0 && shown_count(op->over) == most(figures.operators, &Operator::over);
+  }
+  return std::ranges::any_of(figures.channels, [&](const Channel& channel) {
+    return channel.reader == item->index && shown_count(channel.hits) == hits;
+  });
 }
 bool none_saturated(const Figures& figures, std::optional<Item>, std::string_view) {
   return std::ranges::all_of(figures.channels, [](const Channel& channel) { return channel.hits == 0; });
@@ -142,7 +167,8 @@ constexpr Claim kClaims[] = {
     {"is saturated", "hits", is_saturated},
     {"is not saturated", "hits", is_not_saturated},
     {"lost tensors", "hits", lost_tensors},
-    {"raise the budget of", "over", any_overrun},
+    {"raise the budget of", "over", is_most_over_budget, Claim::Of::Next},
+    {"faster", "hits, over", helps_if_faster},
     {"nothing: no budget, channel or limit is exceeded", "over, hits", nothing_exceeded},
     {"no operator runs", "operators", no_operator},
     {"no operator is over its limit", "over", no_limit_exceeded},

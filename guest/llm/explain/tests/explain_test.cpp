@@ -245,6 +245,26 @@ TEST(Answers, hold_only_while_the_figures_are_so) {
   EXPECT_TRUE(check_answer(f, "it looks like token guessing").holds());
 }
 
+TEST(Answers, propose_only_what_helps_most) {
+  Figures f = small();
+  EXPECT_TRUE(f.servers.push_back({name("b"), 1000, 2000, 10, 4, 0, 0, 500}));
+  f.servers[0].over = 3;
+  EXPECT_TRUE(check_answer(f, "s2.over 4, s2.budget 1.0us: raise the budget of s2.").holds());
+  EXPECT_FALSE(check_answer(f, "s1.over 3, s1.budget 1.0us: raise the budget of s1.").holds());
+  EXPECT_FALSE(check_answer(f, "s2.over 4, s2.budget 1.0us: raise the budget of s1.").holds());
+  EXPECT_FALSE(check_answer(f, "s2.over 4: raise the budget of").holds());
+  EXPECT_TRUE(check_answer(f, "c1.lost 3, c1.reader o2: make o2 faster.").holds());
+  EXPECT_FALSE(check_answer(f, "c1.lost 3, c1.reader o2: make o1 faster.").holds());
+  EXPECT_TRUE(f.channels.push_back({.id = 8, .writer = 1, .reader = 2, .top = 1, .capacity = 1, .hits = 9}));
+  EXPECT_FALSE(check_answer(f, "c1.lost 3, c1.reader o2: make o2 faster.").holds());
+  EXPECT_TRUE(check_answer(f, "c2.stalled 9, c2.reader o3: make o3 faster.").holds());
+  f.channels = {};
+  f.operators[0].over = 2;
+  f.operators[2].over = 7;
+  EXPECT_FALSE(check_answer(f, "make o1 faster.").holds());
+  EXPECT_TRUE(check_answer(f, "make o3 faster.").holds());
+}
+
 TEST(Answers, say_on_which_figure_they_rest) {
   const std::string_view answer = "o2.run 2.0us, o1.run 1.1us: o2 is slower.";
   const Check check = check_answer(small(), answer);
