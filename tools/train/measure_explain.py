@@ -3,11 +3,11 @@
 
 The model is the file's, with its tokens and its weights as they are after quantisation. With PROGRAM the answers are those of the
 kernel's own code, run on the host: tokenizer, transformer and the NPU's kernels, which make integers of what goes into a
-multiplication, too. Without, those of python3-torch, which is faster where that program is built with sanitisers. What is
-compared are facts: names, numbers and stances of an answer, in order.
+multiplication, too. Without, those of python3-torch. What is compared are facts: names, numbers and stances of an answer, in
+order.
 
 usage: measure_explain.py MODEL [PROGRAM] [--situations N] [--seed N] [--new-wordings] [--show-wrong N]
-   PROGRAM is build/host-debug/guest/llm/explain/answer_prompts
+   PROGRAM is build/host-release/guest/llm/explain/answer_prompts (ninja -C build/host-release answer_prompts)
 """
 
 import argparse
