@@ -29,8 +29,12 @@ constexpr TraceDescription kDescriptions[] = {
     {"npu-submit", {{"server"}, {"job"}, {"priority"}}},
     {"npu-ran", {{"preemptions"}, {"job"}, {"run_ns"}}},
     {"npu-end", {{"status"}, {"job"}, {"cycles"}}},
+    {"llm-submit", {{"priority"}, {"request"}, {"max_tokens"}}},
+    {"llm-step", {{"tokens"}, {"request"}, {"job"}}},
+    {"llm-token", {{"tokens"}, {"request"}, {"at_ns"}}},
+    {"llm-end", {{"stop"}, {"request"}, {"tokens"}}},
 };
-static_assert(std::size(kDescriptions) == static_cast<std::size_t>(TraceType::NpuEnd) + 1);
+static_assert(std::size(kDescriptions) == static_cast<std::size_t>(TraceType::LlmEnd) + 1);
 
 constexpr unsigned kFirstShift = 32;  ///< of the first argument in Slot::type_and_first
 constexpr unsigned kRingOrder = std::countr_zero(Trace::kEvents * 32 / kPageBytes);

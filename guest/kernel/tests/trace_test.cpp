@@ -238,7 +238,7 @@ TEST_F(TraceTest, readers_beside_writers_on_other_cpus_see_no_torn_event_and_tim
 
 TEST(TraceDescription, every_type_has_a_name_of_its_own) {
   std::vector<std::string_view> names;
-  for (std::uint16_t type = 0; type <= static_cast<std::uint16_t>(TraceType::NpuEnd); ++type) {
+  for (std::uint16_t type = 0; type <= static_cast<std::uint16_t>(TraceType::LlmEnd); ++type) {
     names.push_back(describe(TraceType{type}).name);
   }
   std::sort(names.begin(), names.end());

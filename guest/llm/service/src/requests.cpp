@@ -3,6 +3,7 @@
 
 #include "guest/kernel/panic.hpp"
 #include "guest/kernel/threads/dispatcher.hpp"
+#include "guest/kernel/trace.hpp"
 #include "guest/llm/service/service.hpp"
 #include "state.hpp"
 
@@ -233,6 +234,7 @@ void Service::end_request(RequestSlot& slot, StopReason reason) {
   totals_.deadline_misses += reason == StopReason::Deadline ? 1 : 0;
   timings_.infer.record(now - status.submitted_ns);
   audit_request(slot, AuditOperation::End);
+  kernel::trace().record(kernel::TraceType::LlmEnd, static_cast<std::uint32_t>(reason), status.id, status.tokens);
   if (slot.released) {
     free_request(slot);
   }

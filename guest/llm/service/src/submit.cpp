@@ -5,6 +5,7 @@
 #include <new>
 
 #include "guest/kernel/panic.hpp"
+#include "guest/kernel/trace.hpp"
 #include "guest/llm/service/service.hpp"
 #include "submission.hpp"
 
@@ -278,6 +279,7 @@ void Service::place(RequestSlot& slot, Submission& submission, SessionSlot* sess
   ++totals_.requests;
   totals_.queue_depth_max = std::max(totals_.queue_depth_max, count(RequestState::Queued));
   audit_request(slot, AuditOperation::Submit);
+  kernel::trace().record(kernel::TraceType::LlmSubmit, slot.status.priority, slot.status.id, slot.status.max_tokens);
   work_.notify_one();
 }
 

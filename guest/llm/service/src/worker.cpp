@@ -3,6 +3,7 @@
 
 #include "guest/kernel/panic.hpp"
 #include "guest/kernel/threads/dispatcher.hpp"
+#include "guest/kernel/trace.hpp"
 #include "guest/llm/service/service.hpp"
 #include "state.hpp"
 
@@ -255,6 +256,9 @@ Outcome Service::run_step(RequestSlot& slot) {
   Outcome ran = step.run(*slot.sequence(), tokens);
   if (ran || ran.error().name == kStepFailed) {
     slot.turn_cycles = step.job().end().cycles;
+    // Names the job, so that what the NPU did for it can be found.
+    kernel::trace().record(kernel::TraceType::LlmStep, static_cast<std::uint32_t>(tokens.size()), slot.status.id,
+                           step.job().end().id);
   }
   if (!ran) {
     return ran;
@@ -378,6 +382,8 @@ void Service::note_time(RequestSlot& slot, std::uint64_t now_ns) {
     timings_.gap.record(gap);
   }
   status.last_token_ns = now_ns;
+  // The time that the budgets went by: that of the event may already be of the next period.
+  kernel::trace().record(kernel::TraceType::LlmToken, status.tokens, status.id, now_ns);
 }
 
 void Service::say_changed() {

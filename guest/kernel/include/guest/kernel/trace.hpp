@@ -37,6 +37,10 @@ enum class TraceType : std::uint16_t {
   NpuSubmit,       ///< server or 0, job, priority
   NpuRan,          ///< how often others went first, job, from its first command until its last
   NpuEnd,          ///< abi::npu::Status, job, modelled cycles
+  LlmSubmit,       ///< priority, request, tokens that it may say
+  LlmStep,         ///< tokens that went in, request, the job of the NPU
+  LlmToken,        ///< how many of its answer have come, request, when by the budgets' clock
+  LlmEnd,          ///< llm::StopReason, request, tokens that came out
 };
 
 inline constexpr std::size_t kTraceArguments = 3;

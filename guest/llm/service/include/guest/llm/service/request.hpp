@@ -54,6 +54,7 @@ struct RequestOptions {
 };
 
 enum class RequestState : std::uint8_t { Queued, Running, Finished };
+/// The trace has the numbers (docs/observation.md).
 enum class StopReason : std::uint8_t {
   None,  ///< not finished
   End,   ///< the model said so
