@@ -12,33 +12,7 @@
 namespace guest::kernel {
 namespace {
 
-constexpr TraceDescription kDescriptions[] = {
-    {"switch", {{"from"}, {"to"}, {}}},
-    {"wake", {{"thread"}, {"on_cpu"}, {}}},
-    {"block", {{"thread"}, {}, {}}},
-    {"throttle", {{"server"}, {"until_ns"}, {"overrun_ns"}}},
-    {"replenish", {{"server"}, {"deadline_ns"}, {"budget_ns"}}},
-    {"deadline-miss", {{"server"}, {"deadline_ns"}, {"late_ns"}}},
-    {"irq-enter", {{"intid"}, {}, {}}},
-    {"irq-exit", {{"intid"}, {}, {}}},
-    {"ipi-send", {{"to_cpu"}, {"ipi"}, {}}},
-    {"user-fault", {{"thread"}, {"address", true}, {"syndrome", true}}},
-    {"syscall", {{"thread"}, {"number"}, {}}},
-    {"work-begin", {{}, {"function", true}, {}}},
-    {"work-end", {{}, {"function", true}, {}}},
-    {"npu-submit", {{"server"}, {"job"}, {"priority"}}},
-    {"npu-ran", {{"preemptions"}, {"job"}, {"run_ns"}}},
-    {"npu-end", {{"status"}, {"job"}, {"cycles"}}},
-    {"llm-submit", {{"priority"}, {"request"}, {"max_tokens"}}},
-    {"llm-step", {{"tokens"}, {"request"}, {"job"}}},
-    {"llm-token", {{"tokens"}, {"request"}, {"at_ns"}}},
-    {"llm-end", {{"stop"}, {"request"}, {"tokens"}}},
-};
-static_assert(std::size(kDescriptions) == static_cast<std::size_t>(TraceType::LlmEnd) + 1);
-
 constexpr unsigned kFirstShift = 32;  ///< of the first argument in Slot::type_and_first
-constexpr unsigned kRingOrder = std::countr_zero(Trace::kEvents * 32 / kPageBytes);
-static_assert(std::has_single_bit(Trace::kEvents));
 
 }  // namespace
 
@@ -48,7 +22,16 @@ const TraceDescription& describe(TraceType type) {
   // Not refused: a panic report may find a ring that somebody has written over.
   static constexpr TraceDescription kUnknown = {"unknown", {}};
   const auto index = static_cast<std::size_t>(type);
-  return index < std::size(kDescriptions) ? kDescriptions[index] : kUnknown;
+  return index < abi::trace::kTypes ? abi::trace::kDescriptions[index] : kUnknown;
+}
+
+abi::trace::Record to_record(const TraceEvent& event) {
+  return {.time_ns = event.time_ns,
+          .type = static_cast<std::uint16_t>(event.type),
+          .cpu = static_cast<std::uint16_t>(event.cpu),
+          .argument0 = static_cast<std::uint32_t>(event.arguments[0]),
+          .argument1 = event.arguments[1],
+          .argument2 = event.arguments[2]};
 }
 
 void write_event(TextOutput& output, const TraceEvent& event) {
@@ -69,21 +52,28 @@ void write_event(TextOutput& output, const TraceEvent& event) {
   output.write("\n");
 }
 
-bool Trace::reserve(PageAllocator& pages, const Clock& clock, std::uint32_t cpus) {
+bool Trace::reserve(PageAllocator& pages, const Clock& clock, std::uint32_t cpus, std::uint64_t events) {
   require(cpus <= kMaxCpus, "a trace of more CPUs than there are");
+  require(std::has_single_bit(events) && events >= abi::trace::kMinEvents && events <= abi::trace::kMaxEvents,
+          "a trace of so many events cannot be");
+  if (clock_ == nullptr) {
+    events_ = events;
+  }
   clock_ = &clock;
+  const auto order = static_cast<unsigned>(std::countr_zero(events_ * sizeof(Slot) / kPageBytes));
   for (std::uint32_t cpu = 0; cpu < cpus; ++cpu) {
     Ring& ring = rings_[cpu];
     if (ring.slots.load(std::memory_order_relaxed) != nullptr) {
       continue;
     }
-    const auto memory = pages.allocate(kRingOrder);
+    const auto memory = pages.allocate(order);
     if (!memory) {
       return false;
     }
     Slot* const slots = pages.map().pointer<Slot>(*memory);
-    std::uninitialized_default_construct_n(slots, kEvents);
-    // Release pairs with the acquire in record_event(): the slots and the clock are there.
+    std::uninitialized_default_construct_n(slots, events_);
+    ring.mask.store(events_ - 1, std::memory_order_relaxed);
+    // Release pairs with the acquires of who records and reads: the slots, the mask and the clock are there.
     ring.slots.store(slots, std::memory_order_release);
   }
   return true;
@@ -101,7 +91,7 @@ void Trace::record_event(TraceType type, std::uint32_t first, std::uint64_t seco
   ring.begun.store(number + 1, std::memory_order_relaxed);
   // Pairs with the fence in Ring::read(): who sees anything of this event sees that it has begun.
   std::atomic_thread_fence(std::memory_order_release);
-  Slot& slot = slots[number % kEvents];
+  Slot& slot = slots[number & ring.slot_mask()];
   slot.time_ns.store(clock_->now_ns(), std::memory_order_relaxed);
   slot.type_and_first.store(static_cast<std::uint64_t>(type) | std::uint64_t{first} << kFirstShift,
                             std::memory_order_relaxed);
@@ -113,12 +103,12 @@ void Trace::record_event(TraceType type, std::uint32_t first, std::uint64_t seco
 
 Trace::Ring::Range Trace::Ring::readable() const {
   const std::uint64_t end = written.load(std::memory_order_acquire);
-  const std::uint64_t kept = std::min(end - cleared.load(std::memory_order_relaxed), kEvents);
+  const std::uint64_t kept = std::min(end - cleared.load(std::memory_order_relaxed), slot_mask() + 1);
   return {.begin = end - kept, .end = end};
 }
 
 bool Trace::Ring::read(std::uint64_t number, TraceEvent& out) const {
-  const Slot& slot = slots.load(std::memory_order_acquire)[number % kEvents];
+  const Slot& slot = slots.load(std::memory_order_acquire)[number & slot_mask()];
   out.time_ns = slot.time_ns.load(std::memory_order_relaxed);
   const std::uint64_t type_and_first = slot.type_and_first.load(std::memory_order_relaxed);
   out.type = static_cast<TraceType>(type_and_first & 0xffff);
@@ -126,8 +116,8 @@ bool Trace::Ring::read(std::uint64_t number, TraceEvent& out) const {
   out.arguments[1] = slot.second.load(std::memory_order_relaxed);
   out.arguments[2] = slot.third.load(std::memory_order_relaxed);
   std::atomic_thread_fence(std::memory_order_acquire);
-  // Event number + kEvents takes the same slot.
-  return begun.load(std::memory_order_relaxed) <= number + kEvents;
+  // The event of a whole ring later takes the same slot.
+  return begun.load(std::memory_order_relaxed) <= number + slot_mask() + 1;
 }
 
 void Trace::clear() {
@@ -187,9 +177,11 @@ bool TraceReader::next(TraceEvent& out) {
   return true;
 }
 
-TraceFollower::TraceFollower(const Trace& trace) : trace_(trace) {
+TraceFollower::TraceFollower(const Trace& trace, From from) : trace_(trace) {
   for (std::uint32_t cpu = 0; cpu < kMaxCpus; ++cpu) {
-    cursors_[cpu].at = trace.rings_[cpu].readable().end;
+    const Trace::Ring& ring = trace.rings_[cpu];
+    // What was overwritten before is found to be lost when the first event is read.
+    cursors_[cpu].at = from == From::Now ? ring.readable().end : ring.cleared.load(std::memory_order_relaxed);
   }
 }
 
@@ -199,6 +191,7 @@ void TraceFollower::advance(std::uint32_t cpu) {
     const Trace::Ring::Range range = trace_.rings_[cpu].readable();
     if (cursor.at < range.begin) {
       lost_ += range.begin - cursor.at;
+      cursor.lost += range.begin - cursor.at;
       cursor.at = range.begin;
     }
     if (cursor.at == range.end) {

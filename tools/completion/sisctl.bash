@@ -76,7 +76,7 @@ _sisctl() {
       fi
       ;;
     token) ((COMP_CWORD == at + 1)) && words='new list revoke --help' ;;
-    trace) ((COMP_CWORD == at + 1)) && words='on off dump clear status --help' ;;
+    trace) ((COMP_CWORD == at + 1)) && words='on off dump clear status names --help' ;;
     watch)
       if ((COMP_CWORD == at + 1)); then
         words='audit channel log metrics trace --help'
@@ -84,6 +84,7 @@ _sisctl() {
         words='--count --interval_ms'
         [ "${COMP_WORDS[at + 1]}" = log ] && words+=' --last --level'
         [ "${COMP_WORDS[at + 1]}" = audit ] && words='--count --from'
+        [ "${COMP_WORDS[at + 1]}" = trace ] && words+=' --from_start --raw'
       fi
       ;;
     llm)

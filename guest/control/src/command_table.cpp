@@ -86,7 +86,7 @@ constexpr Spec kTrace[] = {
      .help = "dump: newest events to show, from 1 to 256, 64 unless given"},
     {.name = "skip",
      .type = kInteger,
-     .max = 32768,
+     .max = kernel::kMaxCpus * abi::trace::kMaxEvents,
      .help = "dump: newest events to pass over, to read a trace in pieces"}};
 
 constexpr Command kTable[] = {
@@ -416,10 +416,17 @@ constexpr Command kTable[] = {
      .watched = true},
     {.name = "trace",
      .help = "record what happens on each CPU, and show it",
-     .details = "Each CPU keeps its newest 4096 events. 'on' takes the memory for them, which stays taken.",
+     .details = "Each CPU keeps its newest 4096 events, or as many as the scenario says. 'on' takes the memory for "
+                "them, which stays taken.",
      .arguments = kTrace,
      .rights = Rights::Admin,
      .handler = handle_trace},
+    {.name = "trace names",
+     .help = "what the numbers in the trace's events mean",
+     .details = "Of threads, graphs and models that there are now; with a graph only that one.",
+     .arguments = kTraceNamesArguments,
+     .rights = Rights::Admin,
+     .handler = handle_trace_names},
     {.name = "uptime",
      .help = "time since reset",
      .details = "",
@@ -457,7 +464,8 @@ constexpr Command kTable[] = {
     {.name = "watch trace",
      .help = "what happens on each CPU, as it happens",
      .details =
-         "Of a trace that is on. An event of 'watch trace' holds up to 64 of the trace; count is of the trace's.",
+         "Of a trace that is on, or with from_start of what is kept. An event of 'watch trace' holds up to 64 of the "
+         "trace, raw up to 1024; count is of the trace's.",
      .arguments = kWatchTraceArguments,
      .rights = Rights::Admin,
      .handler = handle_watch_trace,

@@ -96,8 +96,9 @@ SIS_HANDLER(handle_npudemo);
 SIS_HANDLER(handle_ai_bench);
 SIS_HANDLER(handle_infdemo);
 SIS_HANDLER(handle_mldemo);
-// trace.cpp
+// trace.cpp, trace_names.cpp
 SIS_HANDLER(handle_trace);
+SIS_HANDLER(handle_trace_names);
 // watch_channel.cpp, watch_log.cpp, watch_trace.cpp
 SIS_HANDLER(handle_watch_channel);
 SIS_HANDLER(handle_watch_log);

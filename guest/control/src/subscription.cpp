@@ -37,7 +37,7 @@ Caller* Subscription::detach() {
   return std::exchange(caller_, nullptr);
 }
 
-bool Subscription::can_send() { return !gone_ && left() != 0 && caller_->has_room(); }
+bool Subscription::can_send() { return end_.empty() && left() != 0 && caller_->has_room(); }
 
 bool Subscription::emit(const CborWriter& writer, std::uint64_t items) {
   if (writer.overflowed() || !caller_->emit(writer.written())) {
@@ -59,10 +59,10 @@ void Subscription::turn() {
   if (due) {
     arm(now_ns);
   }
-  if (!gone_) {
+  if (end_.empty()) {
     on_turn(due);
   }
-  if (gone_ || left() == 0) {
+  if (!end_.empty() || left() == 0) {
     answer();
   }
 }
@@ -79,7 +79,7 @@ void Subscription::answer() {
   ResultMap result(writer);
   result.add("events", sent_);
   result.add("lost", lost_);
-  result.add("end", gone_ ? "gone" : "count");
+  result.add("end", end_.empty() ? "count" : end_);
   result.finish();
   detach()->complete(writer.written());
 }

@@ -1,5 +1,6 @@
 // What a client follows: an operation that sends events until it is cancelled, has sent as many as were asked for, or
-// what it follows is gone. Then it answers {events, lost, end}: how many were sent and lost, and "count" or "gone".
+// what it follows is gone. Then it answers {events, lost, end}: how many were sent and lost, and "count", "gone" or
+// "frozen".
 //
 //   interval, Caller's room, wake() --> turn, from the loop --> on_turn() --> send() --> Caller::emit()
 //
@@ -8,6 +9,7 @@
 
 #include <cstdint>
 #include <new>
+#include <string_view>
 #include <utility>
 
 #include "guest/control/command.hpp"
@@ -58,8 +60,8 @@ class Subscription : public Operation {
     }
     CborWriter writer(event_memory());
     ResultMap event(writer);
-    if (untold_ != 0) {
-      event.add("lost", untold_);
+    if (tells_all_lost_ || untold_ != 0) {
+      event.add("lost", tells_all_lost_ ? lost_ : untold_);
     }
     std::forward<Write>(write)(event);
     event.finish();
@@ -70,11 +72,15 @@ class Subscription : public Operation {
     lost_ += items;
     untold_ += items;
   }
-  /// What is followed is gone. After on_turn(), or in the next turn, the answer says so.
-  void end_as_gone() {
-    gone_ = true;
+  /// Each event says how much was lost in all so far.
+  void tell_all_lost() { tells_all_lost_ = true; }
+  /// What is followed is gone, or `why` else there will be no more. After on_turn(), or in the next turn, the answer
+  /// says so. `why`: static storage.
+  void end_as(std::string_view why) {
+    end_ = why;
     wake();
   }
+  void end_as_gone() { end_as("gone"); }
 
  private:
   static std::span<std::byte> event_memory();
@@ -91,7 +97,8 @@ class Subscription : public Operation {
   std::uint64_t lost_ = 0;
   std::uint64_t untold_ = 0;  ///< of `lost_`, what no event has told
   std::uint64_t due_ns_ = 0;
-  bool gone_ = false;
+  std::string_view end_;  ///< not empty: it ends, and why
+  bool tells_all_lost_ = false;
   kernel::WorkItem turn_{[](void* self) { static_cast<Subscription*>(self)->turn(); }, this};
   kernel::Timer timer_{turn_};
 };

@@ -32,7 +32,10 @@ void add_fill(kernel::Trace& trace, ResultMap& result) {
 
 HandlerResult show_status(kernel::Trace& trace, ResultMap& result) {
   result.add_bool("on", trace.on());
-  result.add("events_per_cpu", kernel::Trace::kEvents);
+  result.add("events_per_cpu", trace.events_per_cpu());
+  if (trace.frozen()) {
+    result.add_bool("frozen", true);
+  }
   add_fill(trace, result);
   return Handled::Now;
 }
@@ -106,7 +109,8 @@ HandlerResult handle_trace(Services& services, const Arguments& arguments, Calle
   }
   if (action == "on") {
     if (!trace.reserve(services.pages, services.clock, services.cpus.count())) {
-      return refuse(error::kBusy, "", "no memory for the trace: 128 KiB a CPU");
+      return refuse(error::kBusy, "", "no memory for the trace: {} KiB a CPU",
+                    trace.events_per_cpu() * sizeof(abi::trace::Record) / 1024);
     }
     trace.set_on(true);
   } else if (action == "off") {

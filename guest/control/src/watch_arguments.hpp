@@ -55,6 +55,12 @@ inline constexpr ArgumentSpec kWatchAuditArguments[] = {
      .max = ~std::uint64_t{0},
      .help = "number of the first record; what is kept no more counts as lost. Only new ones unless given"},
     kEventCount};
-inline constexpr ArgumentSpec kWatchTraceArguments[] = {kLookInterval, kEventCount};
+inline constexpr ArgumentSpec kWatchTraceArguments[] = {
+    kLookInterval,
+    kEventCount,
+    {.name = "raw", .type = ArgumentType::Bool, .help = "as records of 32 bytes, for programs; no unless given"},
+    {.name = "from_start", .type = ArgumentType::Bool, .help = "first what is kept of before; no unless given"}};
+inline constexpr ArgumentSpec kTraceNamesArguments[] = {
+    {.name = "graph", .type = ArgumentType::Text, .min = 1, .max = graph::kMaxGraphName, .help = "only of this graph"}};
 
 }  // namespace guest::control

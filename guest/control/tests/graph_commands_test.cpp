@@ -30,6 +30,26 @@ TEST_F(GraphCommandTest, create_answers_with_what_there_is) {
             (json{{"budget_us", 1000}, {"period_us", 10000}, {"deadline_us", 10000}, {"reservation", "hard"}}));
 }
 
+TEST_F(GraphCommandTest, the_trace_knows_graphs_by_numbers_that_none_has_again) {
+  done("graph create", {"a"});
+  done("graph destroy", {"a"});
+  done("graph create", {"b"});
+  done("graph create", {"c"});
+  done("graph add-channel", {"c", "7", "4"});
+  done("graph add-operator", {"c", "3", "end", "pass", "7"});
+  const std::string b = std::to_string(graph::graph_set().find("b")->graph->id());
+  const std::string c = std::to_string(graph::graph_set().find("c")->graph->id());
+  EXPECT_EQ(done("trace names", {})["graphs"][b],
+            (json{{"name", "b"}, {"operators", json::object()}, {"channels", json::object()}}));
+  EXPECT_EQ(done("trace names", {"c"}), (json{{"graphs",
+                                               {{c,
+                                                 {{"name", "c"},
+                                                  {"operators", {{"3", {{"name", "end"}, {"kind", "pass"}}}}},
+                                                  {"channels", {{"7", {{"capacity", 4}}}}}}}}}}));
+  EXPECT_EQ(std::stoul(c), std::stoul(b) + 1);
+  EXPECT_EQ(refusal("trace names", {"a"}), "graph-unknown: there is no graph 'a'");
+}
+
 TEST_F(GraphCommandTest, create_refuses_with_its_reason_and_makes_nothing) {
   const auto create = [this](const Words& words) { return refusal("graph create", words); };
   EXPECT_EQ(create({}), "missing-argument [graph]: graph is missing: name of a graph");

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <cstring>
 #include <iterator>
 
 #include "command_fixture.hpp"
@@ -289,6 +290,79 @@ TEST_F(WatchTraceTest, calls_that_wait_are_limited) {
   interval();
   EXPECT_EQ(client.answers().size(), 2 * kMaxPendingCalls);
   EXPECT_EQ(client.ask(call(5, "ping")).command, Wire::Reply);
+}
+
+/// The records that an Event holds.
+std::vector<abi::trace::Record> records_of(const Answer& event) {
+  const auto& bytes = event.body.at("records").get_binary();
+  std::vector<abi::trace::Record> found(bytes.size() / sizeof(abi::trace::Record));
+  EXPECT_EQ(bytes.size() % sizeof(abi::trace::Record), 0U);
+  std::memcpy(found.data(), bytes.data(), found.size() * sizeof(abi::trace::Record));
+  return found;
+}
+
+TEST_F(WatchTraceTest, raw_from_the_start_gives_records_of_all_that_is_kept) {
+  record(kernel::Trace::kEvents + 3);
+  client.send(call(5, "watch trace", {{"raw", true}, {"from_start", true}, {"count", kernel::Trace::kEvents}}));
+  machine.run();
+  client.stream.grant(1'000'000'000);
+  const auto answers = client.answers();
+  ASSERT_GE(answers.size(), 2U);
+  unsigned next = 3;
+  for (const Answer& answer : answers) {
+    if (answer.command != Wire::Event) {
+      continue;
+    }
+    EXPECT_EQ(answer.body["lost"], 3);  // in all, each time
+    EXPECT_EQ(answer.body["lost_by_cpu"], json::array({3}));
+    EXPECT_FALSE(answer.body.contains("frozen"));
+    for (const abi::trace::Record& each : records_of(answer)) {
+      EXPECT_EQ(each.argument0, next++);
+      EXPECT_EQ(each.type, static_cast<std::uint16_t>(kernel::TraceType::InterruptEnter));
+      EXPECT_EQ(each.time_ns, machine.timer.now);
+    }
+  }
+  EXPECT_EQ(next, kernel::Trace::kEvents + 3);
+  EXPECT_EQ(answers.back().body["result"], json({{"events", kernel::Trace::kEvents}, {"lost", 3}, {"end", "count"}}));
+}
+
+TEST_F(WatchTraceTest, a_frozen_trace_is_read_to_its_end_and_no_further) {
+  record(1500);
+  machine.trace.freeze();
+  client.send(call(5, "watch trace", {{"raw", true}, {"from_start", true}}));
+  machine.run();
+  const auto answers = client.answers();
+  ASSERT_EQ(answers.size(), 3U);
+  EXPECT_EQ(records_of(answers[0]).size(), 1024U);
+  EXPECT_FALSE(answers[0].body.contains("frozen"));
+  EXPECT_EQ(records_of(answers[1]).size(), 476U);
+  EXPECT_EQ(answers[1].body["frozen"], true);
+  EXPECT_EQ(answers[2].body["result"], json({{"events", 1500}, {"lost", 0}, {"end", "frozen"}}));
+}
+
+TEST_F(WatchTraceTest, who_waits_is_told_that_the_trace_was_frozen) {
+  client.send(call(5, "watch trace"));
+  machine.run();
+  record(1);
+  interval();
+  EXPECT_EQ(numbers(client.answer()), std::vector<unsigned>{0});
+  machine.trace.freeze();
+  interval();
+  const auto answers = client.answers();
+  ASSERT_EQ(answers.size(), 2U);
+  EXPECT_EQ(answers[0].body, json({{"events", json::array()}, {"frozen", true}}));
+  EXPECT_EQ(answers[1].body["result"], json({{"events", 1}, {"lost", 0}, {"end", "frozen"}}));
+}
+
+TEST_F(WatchTraceTest, names_say_what_the_numbers_mean) {
+  const json names = client.ask(call(5, "trace names")).body["result"];
+  EXPECT_EQ(names["ops"]["0"], command_table()[0].name);
+  EXPECT_EQ(names["ops"].size(), command_table().size());
+  EXPECT_EQ(names["graphs"], json::object());
+  EXPECT_EQ(names["models"], json::object());
+  EXPECT_TRUE(names.contains("threads") && names.contains("servers"));
+  EXPECT_EQ(refusal(call(5, "trace names", {{"graph", "none"}})),
+            (std::pair<std::string, std::string>("graph-unknown", "")));
 }
 
 TEST_F(WatchTraceTest, what_cannot_be_watched_is_refused) {

@@ -47,6 +47,7 @@ std::expected<std::unique_ptr<Graph>, kernel::NamedError> Graph::make(const Grap
     return fail("graph-no-memory", "no {} bytes for the tensors of graph '{}'", spec.memory_bytes, spec.name);
   }
   graph->name_.write(spec.name);
+  graph->id_ = spec.id;
   graph->memory_bytes_ = spec.memory_bytes;
   graph->tensors_ = spec.tensors;
   const kernel::Status started = graph->arena_.start({graph->memory_.get(), spec.memory_bytes}, spec.tensors);

@@ -132,6 +132,63 @@ TEST_F(TraceTest, a_follower_counts_what_was_overwritten_or_cleared_before_it_ca
   EXPECT_EQ(follower.take_lost(), Trace::kEvents - 1);
 }
 
+TEST_F(TraceTest, a_follower_from_the_start_gets_what_is_kept_and_counts_what_is_not) {
+  record(0, 1, 1);
+  trace.clear();
+  for (std::uint32_t i = 0; i < Trace::kEvents + 3; ++i) {
+    record(0, 10 + i, i);
+  }
+  record(1, 5, 7);
+  TraceFollower follower(trace, TraceFollower::From::Start);
+  const std::vector<std::string> found = follow(follower);
+  EXPECT_EQ(found.size(), Trace::kEvents + 1);
+  EXPECT_EQ(found.front(), "5:1:7");
+  EXPECT_EQ(found[1], "13:0:3");
+  EXPECT_EQ(follower.take_lost(), 3U);
+  EXPECT_EQ(follower.lost(0), 3U);
+  EXPECT_EQ(follower.lost(1), 0U);
+}
+
+TEST_F(TraceTest, rings_have_the_size_of_the_first_reservation) {
+  Trace large;
+  ASSERT_TRUE(large.reserve(pages, clock, 1, 8192));
+  ASSERT_TRUE(large.reserve(pages, clock, 1));
+  EXPECT_EQ(large.events_per_cpu(), 8192U);
+  large.set_on(true);
+  for (std::uint32_t i = 0; i < 8192 + 5; ++i) {
+    large.record(TraceType::InterruptEnter, i);
+  }
+  EXPECT_EQ(large.fill(0).kept, 8192U);
+  EXPECT_EQ(large.fill(0).overwritten, 5U);
+  EXPECT_EQ(read(large).back(), "0:0:5");
+}
+
+TEST_F(TraceTest, only_the_groups_that_are_wanted_are_recorded) {
+  using abi::trace::Group;
+  trace.record_groups(bit(Group::Interrupts) | bit(Group::Graphs));
+  EXPECT_TRUE(trace.on());
+  EXPECT_TRUE(trace.wants(TraceType::OpBegin));
+  EXPECT_FALSE(trace.wants(TraceType::ThreadWake));
+  trace.record(TraceType::ThreadWake, 1);
+  trace.record(TraceType::IpiSend, 2);
+  trace.record(TraceType::NpuEnd, 3);
+  trace.record(TraceType::ChannelDrop, 4);
+  EXPECT_EQ(read(trace), (std::vector<std::string>{"0:0:4", "0:0:2"}));
+}
+
+TEST_F(TraceTest, a_frozen_trace_keeps_what_it_has_until_it_goes_on) {
+  record(0, 1, 1);
+  trace.freeze();
+  record(0, 2, 2);
+  EXPECT_TRUE(trace.frozen());
+  EXPECT_FALSE(trace.on());
+  EXPECT_EQ(read(trace), std::vector<std::string>{"1:0:1"});
+  trace.set_on(true);
+  EXPECT_FALSE(trace.frozen());
+  record(0, 3, 3);
+  EXPECT_EQ(read(trace).size(), 2U);
+}
+
 TEST_F(TraceTest, nothing_is_recorded_while_it_is_off_or_where_there_is_no_ring) {
   trace.set_on(false);
   record(0, 1, 1);
@@ -238,7 +295,7 @@ TEST_F(TraceTest, readers_beside_writers_on_other_cpus_see_no_torn_event_and_tim
 
 TEST(TraceDescription, every_type_has_a_name_of_its_own) {
   std::vector<std::string_view> names;
-  for (std::uint16_t type = 0; type <= static_cast<std::uint16_t>(TraceType::LlmEnd); ++type) {
+  for (std::uint16_t type = 0; type <= abi::trace::kTypes - 1; ++type) {
     names.push_back(describe(TraceType{type}).name);
   }
   std::sort(names.begin(), names.end());
@@ -246,6 +303,17 @@ TEST(TraceDescription, every_type_has_a_name_of_its_own) {
   EXPECT_EQ(describe(TraceType::DeadlineMiss).name, "deadline-miss");
   EXPECT_EQ(describe(TraceType::IpiSend).name, "ipi-send");
   EXPECT_EQ(describe(TraceType{1000}).name, "unknown");
+}
+
+TEST(TraceDescription, a_record_has_all_of_an_event) {
+  const abi::trace::Record record = to_record(
+      {.time_ns = 7, .type = TraceType::Replenish, .cpu = 3, .arguments = {0xffff'ffff, 5'000, ~std::uint64_t{0}}});
+  EXPECT_EQ(record.time_ns, 7U);
+  EXPECT_EQ(record.type, 4U);
+  EXPECT_EQ(record.cpu, 3U);
+  EXPECT_EQ(record.argument0, 0xffff'ffffU);
+  EXPECT_EQ(record.argument1, 5'000U);
+  EXPECT_EQ(record.argument2, ~std::uint64_t{0});
 }
 
 TEST(TraceDescription, an_event_is_a_line_with_its_arguments_by_name) {

@@ -43,7 +43,9 @@ std::expected<GraphEntry*, kernel::NamedError> GraphSet::create(const GraphSpec&
 
 std::expected<GraphEntry, kernel::NamedError> GraphSet::make(const GraphSpec& spec,
                                                              const std::optional<sched::ServerParameters>& server) {
-  auto graph = Graph::make(spec, kinds_, schemas_);
+  GraphSpec numbered = spec;
+  numbered.id = ++last_id_;
+  auto graph = Graph::make(numbered, kinds_, schemas_);
   if (!graph) {
     return std::unexpected(graph.error());
   }

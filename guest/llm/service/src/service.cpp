@@ -237,6 +237,7 @@ std::size_t Service::models(std::span<ModelStatus> out) {
     }
     if (count < out.size()) {
       out[count] = {.id = model.id,
+                    .number = static_cast<std::uint32_t>(&model - models_.get()),
                     .file_bytes = model.file.size(),
                     .step_bytes = model.step->bytes(),
                     .context = model.model->shape().context,

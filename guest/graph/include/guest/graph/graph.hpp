@@ -35,6 +35,7 @@ struct GraphSpec {
   std::string_view name;                                ///< 1 to kMaxGraphName of A-Z a-z 0-9 . _ -
   std::uint64_t memory_bytes = std::uint64_t{1} << 20;  ///< of the tensor arena, books included
   std::uint32_t tensors = 256;                          ///< at a time
+  std::uint32_t id = 0;                                 ///< in the trace; no other graph had it
 };
 
 struct ChannelSpec {
@@ -266,6 +267,8 @@ class Graph {
   Graph& operator=(const Graph&) = delete;
 
   [[nodiscard]] std::string_view name() const { return name_.view(); }
+  /// In the trace.
+  [[nodiscard]] std::uint32_t id() const { return id_; }
   [[nodiscard]] std::uint64_t memory_bytes() const { return memory_bytes_; }
   [[nodiscard]] std::uint32_t max_tensors() const { return tensors_; }
   [[nodiscard]] TensorArena& arena() { return arena_; }
@@ -315,6 +318,7 @@ class Graph {
   const KindTable& kinds_;
   SchemaRegistry& schemas_;
   kernel::FixedText<kMaxGraphName> name_;
+  std::uint32_t id_ = 0;
   std::uint64_t memory_bytes_ = 0;
   std::uint32_t tensors_ = 0;
   std::unique_ptr<std::byte[]> memory_;

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "abi/trace.hpp"
 #include "guest/kernel/clock.hpp"
 #include "guest/kernel/cpu.hpp"
 #include "guest/kernel/log.hpp"
@@ -19,40 +20,10 @@
 
 namespace guest::kernel {
 
-/// In the order of the table of names in trace.cpp, which also says what the arguments are.
-enum class TraceType : std::uint16_t {
-  ThreadSwitch,    ///< from thread, to thread
-  ThreadWake,      ///< thread, its CPU
-  ThreadBlock,     ///< thread
-  Throttle,        ///< server, until when, how far its budget is overrun
-  Replenish,       ///< server, new deadline, new budget
-  DeadlineMiss,    ///< server, the deadline, how long ago it was
-  InterruptEnter,  ///< INTID
-  InterruptExit,   ///< INTID
-  IpiSend,         ///< target CPU, arch::Ipi
-  UserFault,       ///< thread, address, syndrome
-  Syscall,         ///< thread, number
-  WorkBegin,       ///< none; the item's function
-  WorkEnd,         ///< none; the item's function
-  NpuSubmit,       ///< server or 0, job, priority
-  NpuRan,          ///< how often others went first, job, from its first command until its last
-  NpuEnd,          ///< abi::npu::Status, job, modelled cycles
-  LlmSubmit,       ///< priority, request, tokens that it may say
-  LlmStep,         ///< tokens that went in, request, the job of the NPU
-  LlmToken,        ///< how many of its answer have come, request, when by the budgets' clock
-  LlmEnd,          ///< llm::StopReason, request, tokens that came out
-};
-
-inline constexpr std::size_t kTraceArguments = 3;
-
-struct TraceArgument {
-  std::string_view name;  ///< empty: the events of this type have no such argument
-  bool hex = false;       ///< an address or a register, to be shown in hexadecimal
-};
-struct TraceDescription {
-  std::string_view name;  ///< "irq-enter"
-  TraceArgument arguments[kTraceArguments];
-};
+using TraceType = abi::trace::Type;
+using TraceArgument = abi::trace::Argument;
+using TraceDescription = abi::trace::Description;
+inline constexpr std::size_t kTraceArguments = abi::trace::kArguments;
 const TraceDescription& describe(TraceType type);
 
 struct TraceEvent {
@@ -61,29 +32,49 @@ struct TraceEvent {
   std::uint32_t cpu;
   std::uint64_t arguments[kTraceArguments];
 };
+abi::trace::Record to_record(const TraceEvent& event);
 /// One line: "time_ns=81304  cpu=1  event=irq-enter  intid=27".
 void write_event(TextOutput& output, const TraceEvent& event);
 
 /// Off, and without memory, until somebody asks for it.
 class Trace {
  public:
-  /// Of each CPU; a power of two.
-  static constexpr std::uint64_t kEvents = 4096;
+  /// Of each CPU, unless reserve() is told otherwise.
+  static constexpr std::uint64_t kEvents = abi::trace::kMinEvents;
 
   constexpr Trace() = default;
   Trace(const Trace&) = delete;
   Trace& operator=(const Trace&) = delete;
 
-  /// Gives each of the CPUs below `cpus` a ring of 128 KiB, for ever, unless it has one. False: no memory; some may
-  /// have one. Events are stamped with `clock`, which must outlive this. From one place at a time.
-  [[nodiscard]] bool reserve(PageAllocator& pages, const Clock& clock, std::uint32_t cpus);
-  // Relaxed: events that are recorded around the change may be kept or not.
-  void set_on(bool on) { on_.store(on ? 1 : 0, std::memory_order_relaxed); }
-  [[nodiscard]] bool on() const { return on_.load(std::memory_order_relaxed) != 0; }
+  /// Gives each of the CPUs below `cpus` a ring for `events` of 32 bytes, for ever, unless it has one. `events`: a
+  /// power of two, abi::trace::kMinEvents to kMaxEvents; only the first call's counts. False: no memory; some may have
+  /// one. Events are stamped with `clock`, which must outlive this. From one place at a time.
+  [[nodiscard]] bool reserve(PageAllocator& pages, const Clock& clock, std::uint32_t cpus,
+                             std::uint64_t events = kEvents);
+  /// How many the ring of each CPU keeps, or would.
+  [[nodiscard]] std::uint64_t events_per_cpu() const { return events_; }
+  void set_on(bool on) { record_groups(on ? abi::trace::kAllGroups : 0); }
+  /// Only these from now on. Relaxed: events that are recorded around the change may be kept or not.
+  void record_groups(abi::trace::GroupMask groups) {
+    frozen_.store(false, std::memory_order_relaxed);
+    groups_.store(groups, std::memory_order_relaxed);
+  }
+  [[nodiscard]] bool on() const { return groups_.load(std::memory_order_relaxed) != 0; }
+  /// Off, and what was recorded is all there will be: who follows it ends with the last event.
+  void freeze() {
+    set_on(false);
+    // Release pairs with the acquire in frozen(): the events before are there.
+    frozen_.store(true, std::memory_order_release);
+  }
+  [[nodiscard]] bool frozen() const { return frozen_.load(std::memory_order_acquire); }
 
-  /// Adds an event of this CPU; while tracing is off that costs a load and a branch. From any context.
+  /// Events of this type are recorded: for who has to find out first what to say.
+  [[nodiscard]] bool wants(TraceType type) const {
+    return (groups_.load(std::memory_order_relaxed) & abi::trace::bit(abi::trace::group_of(type))) != 0;
+  }
+  /// Adds an event of this CPU; while it is not wanted that costs a load and a branch. From any context.
   void record(TraceType type, std::uint32_t first, std::uint64_t second = 0, std::uint64_t third = 0) {
-    if (on()) [[unlikely]] {
+    if (wants(type)) [[unlikely]] {
       record_event(type, first, second, third);
     }
   }
@@ -117,6 +108,9 @@ class Trace {
     std::atomic<std::uint64_t> begun{0};    ///< events whose slots have been touched
     std::atomic<std::uint64_t> written{0};  ///< events that are complete
     std::atomic<std::uint64_t> cleared{0};  ///< events that clear() made forget
+    std::atomic<std::uint64_t> mask{0};     ///< of an event's number: its slot. Relaxed: it is there before `slots`
+
+    [[nodiscard]] std::uint64_t slot_mask() const { return mask.load(std::memory_order_relaxed); }
 
     /// Numbers of the events that can be read.
     struct Range {
@@ -130,8 +124,11 @@ class Trace {
 
   [[gnu::noinline]] void record_event(TraceType type, std::uint32_t first, std::uint64_t second, std::uint64_t third);
 
-  std::atomic<std::uint32_t> on_{0};  ///< a word: a byte costs an instruction more in the way of every switch
+  /// A word: a byte costs an instruction more in the way of every switch.
+  std::atomic<abi::trace::GroupMask> groups_{0};
+  std::atomic<bool> frozen_{false};
   const Clock* clock_ = nullptr;
+  std::uint64_t events_ = kEvents;
   Ring rings_[kMaxCpus];
 };
 
@@ -159,19 +156,24 @@ class TraceReader {
   Cursor cursors_[kMaxCpus];
 };
 
-/// The events of all CPUs from when the follower was made on, oldest first as far as they are there: one that its CPU
-/// is still writing comes after younger ones of other CPUs. From any context; takes no lock and allocates nothing.
+/// The events of all CPUs from when the follower was made on, or all that are kept and those, oldest first as far as
+/// they are there: one that its CPU is still writing comes after younger ones of other CPUs. From any context; takes no
+/// lock and allocates nothing.
 class TraceFollower {
  public:
-  explicit TraceFollower(const Trace& trace);
+  enum class From : std::uint8_t { Now, Start };
+  explicit TraceFollower(const Trace& trace, From from = From::Now);
   /// False: there are no more for now.
   [[nodiscard]] bool next(TraceEvent& out);
   /// How many were overwritten, or cleared, before they were read; since the last call.
   [[nodiscard]] std::uint64_t take_lost();
+  /// The same of one CPU below kMaxCpus, since the follower was made.
+  [[nodiscard]] std::uint64_t lost(std::uint32_t cpu) const { return cursors_[cpu].lost; }
 
  private:
   struct Cursor {
     std::uint64_t at = 0;  ///< number of the event behind `event`, or of the next one
+    std::uint64_t lost = 0;
     bool has_event = false;
     TraceEvent event{};
   };

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <expected>
 #include <memory>
 #include <optional>
@@ -54,6 +55,7 @@ class GraphSet {
   SchemaRegistry schemas_;
   GraphEntry entries_[kMaxGraphs];
   std::size_t size_ = 0;
+  std::uint32_t last_id_ = 0;  ///< of the graphs that were made
 };
 
 /// The kernel's.

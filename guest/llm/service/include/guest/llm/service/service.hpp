@@ -37,6 +37,7 @@ struct SessionSlot;
 
 struct ModelStatus {
   kernel::FixedText<kMaxModelId> id;
+  std::uint32_t number = 0;  ///< its place: stays as long as it is loaded
   std::uint64_t file_bytes = 0;
   std::uint64_t step_bytes = 0;  ///< memory of its steps
   std::uint32_t context = 0;
