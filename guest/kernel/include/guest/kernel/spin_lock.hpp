@@ -38,7 +38,6 @@ enum class LockRank : std::uint16_t {
   Pages = 410,         ///< kernel::PageAllocator
   AddressSpace = 420,  ///< the kernel's translation tables
   ControlSink = 425,   ///< what a control-sink keeps
-  LlmAudit = 426,      ///< entries on their way to the audit log
   Revisions = 427,     ///< llm::package::Revisions
   Tensors = 430,       ///< graph::TensorArena
   NpuLatency = 440,    ///< npu::job_latency()
