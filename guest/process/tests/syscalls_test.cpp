@@ -7,7 +7,7 @@
 #include <limits>
 #include <string>
 
-#include "fake_task.hpp"
+#include "guest/process/testing/fake_task.hpp"
 
 namespace guest::process {
 namespace {

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "fake_task.hpp"
+#include "guest/process/testing/fake_task.hpp"
 
 namespace guest::process {
 namespace {
