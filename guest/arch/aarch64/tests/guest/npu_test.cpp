@@ -223,7 +223,7 @@ void print_timeline(kernel::TraceFollower& follower) {
   while (follower.next(event)) {
     const bool submitted = event.type == kernel::TraceType::NpuSubmit;
     if (submitted || event.type == kernel::TraceType::NpuEnd) {
-      kernel::log_error("TIMELINE us={} {} job={} {}={} {}={}", event.time_ns / 1000, describe(event.type).name,
+      kernel::log_error("TIMELINE us={} {} job={} {}={} {}={}", event.time_ns / 1000, kernel::describe(event.type).name,
                         event.arguments[1], submitted ? "server" : "status", event.arguments[0],
                         submitted ? "priority" : "cycles", event.arguments[2]);
     }
