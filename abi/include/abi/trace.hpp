@@ -35,7 +35,7 @@ enum class Type : std::uint16_t {
   ChannelStall,    ///< graph, channel's id, tensors in it: its producer waits for room
   ChannelDrop,     ///< graph, channel's id, tensors in it afterwards: its policy has dropped one
   ControlBegin,    ///< number of the command, connection << 32 | request id, bytes of the payload
-  ControlEnd,      ///< 0: done, 1: refused; connection << 32 | request id
+  ControlEnd,      ///< 0: done, 1: refused, 2: nobody waits any more; connection << 32 | request id
   LlmSubmit,       ///< priority, request, tokens that it may say
   LlmStep,         ///< tokens that went in, request, the job of the NPU
   LlmToken,        ///< how many of its answer have come, request, when by the budgets' clock
@@ -127,7 +127,7 @@ inline constexpr Description kDescriptions[] = {
     {"channel-stall", {{"graph"}, {"channel"}, {"depth"}}},
     {"channel-drop", {{"graph"}, {"channel"}, {"depth"}}},
     {"control-begin", {{"op"}, {"call"}, {"bytes"}}},
-    {"control-end", {{"refused"}, {"call"}, {}}},
+    {"control-end", {{"status"}, {"call"}, {}}},
     {"llm-submit", {{"priority"}, {"request"}, {"max_tokens"}}},
     {"llm-step", {{"tokens"}, {"request"}, {"job"}}},
     {"llm-token", {{"tokens"}, {"request"}, {"at_ns"}}},

@@ -14,6 +14,11 @@ namespace {
 /// Of version 0, without its end: a code and the longest message of a Refusal.
 constexpr std::size_t kMaxErrorLine = 240;
 
+/// How a call ended, in the trace.
+constexpr std::uint32_t kTraceDone = 0;
+constexpr std::uint32_t kTraceRefused = 1;
+constexpr std::uint32_t kTraceGone = 2;
+
 }  // namespace
 
 // ---- life of the stream ----
@@ -42,6 +47,7 @@ Connection::~Connection() {
       server_.counters_.unanswered.add();
       pending.cancel();
       audit(server_.services_, pending.asked(), error::kCancelled);
+      server_.services_.trace.record(kernel::TraceType::ControlEnd, kTraceGone, trace_number(pending.id()));
     }
   }
 }
@@ -348,6 +354,10 @@ void Connection::notice(std::string_view code, std::string_view message) {
 }
 
 void Connection::send(ctl::Command command, std::uint32_t id, const CborWriter& body) {
+  if (!asked_.op.empty()) {  // else it had not come to a command
+    server_.services_.trace.record(kernel::TraceType::ControlEnd,
+                                   command == ctl::Command::Reply ? kTraceDone : kTraceRefused, trace_number(id));
+  }
   const std::size_t bytes = kFramePrefixBytes + body.written().size();
   write_frame_prefix(std::span(*server_.reply_).first<kFramePrefixBytes>(), command, id, body.written().size());
   queue(std::span(*server_.reply_).first(bytes));

@@ -130,6 +130,8 @@ class Connection final : public kernel::StreamHandler {
   void cancel(std::uint32_t id, const CborValue& body);
   void run(std::uint32_t id, const Command& command, const Arguments& arguments, Pending& pending);
   void note_power_request();
+  /// What a call is in the trace.
+  [[nodiscard]] std::uint64_t trace_number(std::uint32_t id) const { return std::uint64_t{number_} << 32 | id; }
   [[nodiscard]] security::Principal principal() const;
   bool only_known_keys(std::uint32_t id, const CborValue& map, std::span<const std::string_view> known);
   Pending* free_pending();

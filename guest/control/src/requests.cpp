@@ -265,6 +265,9 @@ void Connection::call(std::uint32_t id, const CborValue& body) {
                                 .error());
   }
   asked_.op = command->name;
+  server_.services_.trace.record(kernel::TraceType::ControlBegin,
+                                 static_cast<std::uint32_t>(command - command_table().data()), trace_number(id),
+                                 asked_.bytes);
   asked_.needed = recorded_rights(*command);
   if (!ctl::allows(grant_.rights, command->rights)) {
     return send_refusal(id,

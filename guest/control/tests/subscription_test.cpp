@@ -365,6 +365,37 @@ TEST_F(WatchTraceTest, names_say_what_the_numbers_mean) {
             (std::pair<std::string, std::string>("graph-unknown", "")));
 }
 
+/// The events of calls as "control-begin OP CALL BYTES", without those of the connection's Hello, which is none.
+std::vector<std::string> calls_of(const kernel::Trace& trace) {
+  std::vector<std::string> found;
+  kernel::TraceFollower follower(trace, kernel::TraceFollower::From::Start);
+  for (kernel::TraceEvent event{}; follower.next(event);) {
+    if (group_of(event.type) != abi::trace::Group::Control) {
+      continue;
+    }
+    const bool begin = event.type == kernel::TraceType::ControlBegin;
+    found.push_back((begin ? "begin " + std::string(command_table()[event.arguments[0]].name)
+                           : "end " + std::to_string(event.arguments[0])) +
+                    " " + std::to_string(event.arguments[1] >> 32) + ":" +
+                    std::to_string(event.arguments[1] & 0xffff'ffff));
+  }
+  return found;
+}
+
+TEST_F(WatchTraceTest, calls_are_in_the_trace_from_their_frame_to_their_answer) {
+  client.send(call(5, "sleep", {{"ms", 60000}}));
+  client.ask(call(6, "ping"));
+  client.ask(call(7, "echo", {{"nothing", 1}}));
+  client.ask(call(8, "no-such-op"));
+  client.send(request(Wire::Cancel, 9, {{"id", 5}}));
+  client.send(call(10, "sleep", {{"ms", 60000}}));
+  client.stream.disconnect();
+  machine.run();
+  EXPECT_THAT(calls_of(machine.trace),
+              ::testing::ElementsAre("begin sleep 1:5", "begin ping 1:6", "end 0 1:6", "begin echo 1:7", "end 1 1:7",
+                                     "end 1 1:5", "begin sleep 1:10", "end 2 1:10"));
+}
+
 TEST_F(WatchTraceTest, what_cannot_be_watched_is_refused) {
   machine.trace.set_on(false);
   const Answer off = client.ask(call(5, "watch trace"));

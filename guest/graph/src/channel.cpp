@@ -1,5 +1,7 @@
 #include "guest/graph/channel.hpp"
 
+#include "guest/kernel/trace.hpp"
+
 namespace guest::graph {
 
 std::string_view to_string(ChannelPolicy policy) {
@@ -23,6 +25,7 @@ bool Channel::await_room() {
   }
   if (!waits_already) {
     stalls_.add_one();
+    kernel::trace().record(kernel::TraceType::ChannelStall, graph_, id_, ring_.depth());
   }
   return true;
 }

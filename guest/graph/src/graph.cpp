@@ -88,7 +88,7 @@ kernel::Outcome Graph::add_channel(const ChannelSpec& spec) {
   std::unique_ptr<Channel::Slot[]> slots(new (std::nothrow) Channel::Slot[spec.capacity]);
   auto* const channel = slots == nullptr ? nullptr
                                          : new (std::nothrow)
-                                               Channel(spec.id, {slots.get(), spec.capacity}, spec.policy, arena_);
+                                               Channel(spec.id, {slots.get(), spec.capacity}, spec.policy, arena_, id_);
   if (channel == nullptr) {
     return fail("graph-no-memory", "no memory for channel {} of capacity {}", spec.id, spec.capacity);
   }
@@ -243,6 +243,7 @@ kernel::Outcome Graph::add_operator(const OperatorSpec& spec) {
 /// Everything has been checked.
 void Graph::connect(Operator& added, const OperatorSpec& spec) {
   added.name_.write(spec.name);
+  added.graph_ = id_;
   added.priority_ = spec.priority;
   added.stage_ = spec.stage;
   added.wcet_ns_ = spec.wcet_ns;

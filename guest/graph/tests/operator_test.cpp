@@ -2,6 +2,9 @@
 #include <gtest/gtest.h>
 
 #include "graph_fixture.hpp"
+#include "guest/kernel/page_allocator.hpp"
+#include "guest/kernel/testing/arena.hpp"
+#include "guest/kernel/trace.hpp"
 
 namespace guest::graph {
 namespace {
@@ -55,6 +58,80 @@ TEST_F(Firings, mark_what_they_make) {
     EXPECT_EQ(received.tensor.info().schema, kSchemaTokens);
     EXPECT_EQ(received.tensor.info().timestamp_ns, 100 + i);
   }
+}
+
+/// The kernel's trace, with one ring that is there as long as the process.
+class TracedFirings : public Firings {
+ protected:
+  TracedFirings() {
+    using kernel::testing::Arena;
+    static auto* const arena = new Arena(Arena::kAlignment, 1 << 20);
+    static kernel::PageAllocator* const pages = [] {
+      auto* const made = new kernel::PageAllocator(arena->map());
+      const kernel::PhysRange range = arena->range();
+      EXPECT_EQ(made->add_memory({&range, 1}, {}), kernel::Status::Ok);
+      return made;
+    }();
+    EXPECT_TRUE(kernel::trace().reserve(*pages, clock, 1));
+    kernel::trace().clear();
+    kernel::trace().set_on(true);
+    graph = make({.name = "g", .memory_bytes = 1 << 16, .tensors = 16, .id = 9});
+  }
+  ~TracedFirings() override { kernel::trace().set_on(false); }
+  /// The events since the last call, as "op-begin 9 1 1".
+  std::vector<std::string> events() {
+    std::vector<std::string> found;
+    for (kernel::TraceEvent event{}; follower.next(event);) {
+      found.push_back(std::string(kernel::describe(event.type).name) + " " + std::to_string(event.arguments[0]) + " " +
+                      std::to_string(event.arguments[1]) + " " + std::to_string(event.arguments[2]));
+    }
+    return found;
+  }
+  class StillClock final : public kernel::Clock {
+    [[nodiscard]] std::uint64_t now_ns() const override { return 0; }
+    [[nodiscard]] std::uint64_t resolution_ns() const override { return 1; }
+  };
+  static inline StillClock clock;
+  kernel::TraceFollower follower{kernel::trace()};
+};
+
+using Events = std::vector<std::string>;
+
+TEST_F(TracedFirings, an_execution_is_between_its_begin_and_its_end) {
+  ASSERT_EQ(channel(1, 4), "ok");
+  ASSERT_EQ(channel(2, 4), "ok");
+  Operator& source = add("source", {}, kOne);
+  Operator& relay = add("relay", kOne, kTwo);
+  ASSERT_TRUE(fire(source, 5));
+  ASSERT_TRUE(fire(source, 6));
+  EXPECT_EQ(events(), (Events{"op-begin 9 1 1", "channel-send 9 1 1", "op-end 9 1 0", "op-begin 9 1 2",
+                              "channel-send 9 1 2", "op-end 9 1 0"}));
+  ASSERT_TRUE(fire(relay, 7));
+  EXPECT_EQ(events(), (Events{"op-begin 9 2 1", "channel-receive 9 1 1", "channel-send 9 2 1", "op-end 9 2 0"}));
+  kernel::trace().record_groups(abi::trace::kAllGroups & ~bit(abi::trace::Group::Graphs));
+  ASSERT_TRUE(fire(relay, 8));
+  EXPECT_EQ(events(), Events{});
+}
+
+TEST_F(TracedFirings, what_a_full_channel_does_is_there) {
+  ASSERT_EQ(channel(1, 1), "ok");
+  ASSERT_EQ(text(graph->add_channel({.id = 2, .capacity = 1, .policy = ChannelPolicy::DropOldest})), "ok");
+  ASSERT_EQ(text(graph->add_channel({.id = 3, .capacity = 1, .policy = ChannelPolicy::DropNewest})), "ok");
+  static constexpr std::uint32_t kThree[] = {3};
+  Operator& waits = add("source", {}, kOne);
+  Operator& over = add("source", {}, kTwo);
+  Operator& under = add("source", {}, kThree);
+  for (Operator* const each : {&waits, &over, &under}) {
+    ASSERT_TRUE(fire(*each, 1));
+  }
+  (void)events();
+  EXPECT_TRUE(graph->find_channel(1)->await_room());
+  EXPECT_TRUE(graph->find_channel(1)->await_room());  // the same wait
+  EXPECT_EQ(events(), Events{"channel-stall 9 1 1"});
+  ASSERT_TRUE(fire(over, 2));
+  EXPECT_EQ(events(), (Events{"op-begin 9 2 2", "channel-send 9 2 1", "channel-drop 9 2 1", "op-end 9 2 0"}));
+  ASSERT_TRUE(fire(under, 3));
+  EXPECT_EQ(events(), (Events{"op-begin 9 3 2", "channel-drop 9 3 1", "op-end 9 3 0"}));
 }
 
 TEST_F(Firings, say_how_old_their_data_is) {

@@ -74,8 +74,9 @@ class Channel {
   static constexpr std::uint32_t kMaxCapacity = SpscRing::kMaxCapacity;
 
   /// `slots`: as many as the capacity, 1 to kMaxCapacity; the caller's. They and the arena outlive the channel.
-  Channel(std::uint32_t id, std::span<Slot> slots, ChannelPolicy policy, TensorArena& arena)
-      : ring_(slots), arena_(arena), id_(id), policy_(policy) {}
+  /// `graph`: of which it is in the trace.
+  Channel(std::uint32_t id, std::span<Slot> slots, ChannelPolicy policy, TensorArena& arena, std::uint32_t graph = 0)
+      : ring_(slots), arena_(arena), id_(id), graph_(graph), policy_(policy) {}
   Channel(const Channel&) = delete;
   Channel& operator=(const Channel&) = delete;
   /// Frees what is left in it. Nobody sends or receives any more.
@@ -139,6 +140,7 @@ class Channel {
   // Written once, or by the control plane.
   TensorArena& arena_;
   std::uint32_t id_;
+  std::uint32_t graph_;
   std::atomic<std::uint32_t> schema_{0};
   ChannelPolicy policy_;
   // The producer's, in a line of its own.

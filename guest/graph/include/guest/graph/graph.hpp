@@ -20,6 +20,7 @@
 #include "guest/kernel/histogram.hpp"
 #include "guest/kernel/intrusive_list.hpp"
 #include "guest/kernel/named_error.hpp"
+#include "guest/kernel/trace.hpp"
 
 namespace guest::graph {
 
@@ -136,15 +137,21 @@ class Operator {
                         .schema = spec.out_schema,
                         .inputs = spec.inputs.size(),
                         .outputs = spec.outputs.size()}) {}
-  void take_inputs(Fired& fired);
-  void send_outputs(Fired& fired);
+  void take_inputs(Fired& fired, bool traced);
+  void send_outputs(Fired& fired, bool traced);
   void note_failure();
+  // For the trace: not in the way of an execution that is not traced.
+  void trace_begin() const;
+  void trace_input(const Channel& channel) const;
+  void trace_output(const Channel& channel, SendOutcome outcome) const;
+  void trace_end(bool failed) const;
   /// Only the thread that runs the operator writes its figures.
   static void add_one(std::atomic<std::uint64_t>& count) {
     count.store(count.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
   }
 
   const OperatorKind& kind_;
+  std::uint32_t graph_ = 0;  ///< of which it is in the trace
   std::uint32_t id_;
   kernel::FixedText<kMaxName> name_;
   std::uint8_t priority_ = 0;
@@ -184,7 +191,7 @@ class Operator {
   return {};
 }
 
-[[gnu::always_inline]] inline void Operator::take_inputs(Fired& fired) {
+[[gnu::always_inline]] inline void Operator::take_inputs(Fired& fired, bool traced) {
   std::size_t port = 0;
   for (Channel* const input : inputs_) {
     Received received = input->receive();
@@ -192,43 +199,60 @@ class Operator {
     fired.wake_producers |= std::uint32_t{received.wake_producer} << port;
     fired.oldest_ns = std::min(fired.oldest_ns, received.tensor.info().timestamp_ns);
     firing_.inputs_.tensors[port++] = std::move(received.tensor);
+    if (traced) [[unlikely]] {
+      trace_input(*input);
+    }
   }
 }
 
-[[gnu::always_inline]] inline void Operator::send_outputs(Fired& fired) {
+[[gnu::always_inline]] inline void Operator::send_outputs(Fired& fired, bool traced) {
   std::size_t port = 0;
   for (Channel* const output : outputs_) {
     if (TensorRef& tensor = firing_.outputs_.tensors[port]; tensor) {
       const SendResult sent = output->send(tensor);
       kernel::require(sent.outcome != SendOutcome::Full, "an operator fires without room for its outputs");
       fired.wake_consumers |= std::uint32_t{sent.wake_consumer} << port;
+      if (traced) [[unlikely]] {
+        trace_output(*output, sent.outcome);
+      }
     }
     ++port;
   }
 }
 
 [[gnu::always_inline]] inline kernel::Outcome Operator::fire(std::uint64_t now_ns, Fired& fired) {
+  // Asked once, so that an execution is in the trace as a whole or not at all.
+  const bool traced = kernel::trace().wants(kernel::TraceType::OpBegin);
+  add_one(executions_);
+  if (traced) [[unlikely]] {
+    trace_begin();
+  }
   if (firing_.goes_on_) {
     fired = {.oldest_ns = firing_.data_from_ns_};  // that of the inputs that it had
     firing_.goes_on_ = false;
   } else {
     fired = {.oldest_ns = is_source() ? now_ns : ~std::uint64_t{0}};
-    take_inputs(fired);
+    take_inputs(fired, traced);
   }
   firing_.now_ns_ = now_ns;
   firing_.data_from_ns_ = fired.oldest_ns;
   firing_.finished_ = false;
-  add_one(executions_);
   kernel::Outcome outcome = code_->fire(firing_);
   ++firing_.sequence_;
   if (!outcome) [[unlikely]] {
     note_failure();
+    if (traced) {
+      trace_end(true);
+    }
     return outcome;
   }
   fired.finished = firing_.finished_;
-  send_outputs(fired);
+  send_outputs(fired, traced);
   for (TensorRef& input : std::span(firing_.inputs_.tensors, inputs_.size())) {
     input.reset();
+  }
+  if (traced) [[unlikely]] {
+    trace_end(false);
   }
   return outcome;
 }
