@@ -129,6 +129,7 @@ constexpr GuestName kGuestNames[] = {
     {.name = "det", .help = "Real-time servers and tasks: on, off, admit, remove, reset"},
     {.name = "graph",
      .help = "Dataflow graphs: create, add-channel, add-operator, start, wait, show, stats, export, ..."},
+    {.name = "histograms", .help = "Print times as they were counted, in buckets"},
     {.name = "infdemo", .help = "Run one inference, layer by layer"},
     {.name = "irq", .help = "Print the interrupts"},
     {.name = "llm", .help = "Models and requests to them: load, load-pkg, list, infer, stream, poll, cancel, ..."},
@@ -141,7 +142,7 @@ constexpr GuestName kGuestNames[] = {
     {.name = "sched", .help = "Print servers and tasks"},
     {.name = "token", .help = "Tokens: new, list, revoke"},
     {.name = "trace", .help = "Record events, and print them"},
-    {.name = "watch", .help = "Print what happens until Ctrl-C: audit, log, trace, channel, metrics"},
+    {.name = "watch", .help = "Print what happens until Ctrl-C: audit, log, trace, channel, metrics, history"},
 };
 
 constexpr char kLlmFooter[] =

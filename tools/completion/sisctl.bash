@@ -47,7 +47,7 @@ _sisctl() {
   esac
   case $command in
     '') words="ping info shell shutdown top call batch metrics snapshot ai_bench ask audit bench counters cpus"
-      words+=" ctladmin ctlembed ctlhex ctlkey ctlsubmit det graph infdemo irq llm mem mldemo npu npudemo pmu ps sched token trace watch ls"
+      words+=" ctladmin ctlembed ctlhex ctlkey ctlsubmit det graph histograms infdemo irq llm mem mldemo npu npudemo pmu ps sched token trace watch ls"
       words+=" $options --version" ;;
     ping) words="-n --count --payload $options" ;;
     info | top | ls) words=$options ;;
@@ -79,12 +79,13 @@ _sisctl() {
     trace) ((COMP_CWORD == at + 1)) && words='on off dump clear status names --help' ;;
     watch)
       if ((COMP_CWORD == at + 1)); then
-        words='audit channel log metrics trace --help'
+        words='audit channel history log metrics trace --help'
       else
         words='--count --interval_ms'
         [ "${COMP_WORDS[at + 1]}" = log ] && words+=' --last --level'
         [ "${COMP_WORDS[at + 1]}" = audit ] && words='--count --from'
         [ "${COMP_WORDS[at + 1]}" = trace ] && words+=' --from_start --raw'
+        [ "${COMP_WORDS[at + 1]}" = history ] && words+=' --from_start'
       fi
       ;;
     llm)

@@ -84,11 +84,12 @@ TEST(Options, help_and_version_are_no_errors) {
 }
 
 TEST(Options, wrong_ones_are_named) {
-  EXPECT_THAT(usage_of({}),
-              HasSubstr("a command is missing, allowed: ping, info, shell, shutdown, top, call, batch, "
-                        "metrics, snapshot, ai_bench, ask, audit, bench, counters, cpus, ctladmin, ctlembed, ctlhex, "
-                        "ctlkey, ctlsubmit, det, graph, infdemo, irq, llm, mem, mldemo, npu, npudemo, pmu, ps, sched, "
-                        "token, trace, watch, ls\n"));
+  EXPECT_THAT(
+      usage_of({}),
+      HasSubstr("a command is missing, allowed: ping, info, shell, shutdown, top, call, batch, "
+                "metrics, snapshot, ai_bench, ask, audit, bench, counters, cpus, ctladmin, ctlembed, ctlhex, "
+                "ctlkey, ctlsubmit, det, graph, histograms, infdemo, irq, llm, mem, mldemo, npu, npudemo, pmu, ps, "
+                "sched, token, trace, watch, ls\n"));
   EXPECT_THAT(usage_of({"frob"}), HasSubstr("unknown command 'frob', allowed: ping"));
   EXPECT_THAT(usage_of({"ping", "-n", "0"}), HasSubstr("--count: Value 0 not in range 1 to 100000000"));
   EXPECT_THAT(usage_of({"ping", "-n", "x"}), HasSubstr("--count: Value x"));

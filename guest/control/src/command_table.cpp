@@ -4,6 +4,7 @@
 #include "metrics.hpp"
 #include "ml_commands.hpp"
 #include "npu_commands.hpp"
+#include "observe_commands.hpp"
 #include "security_commands.hpp"
 #include "upload_commands.hpp"
 #include "watch_arguments.hpp"
@@ -256,6 +257,7 @@ constexpr Command kTable[] = {
      .rights = Rights::None,
      .handler = handle_help,
      .render = render_help},
+    kHistogramsCommand,
     {.name = "history",
      .help = "lines typed on the console",
      .details = "",
@@ -421,12 +423,7 @@ constexpr Command kTable[] = {
      .arguments = kTrace,
      .rights = Rights::Admin,
      .handler = handle_trace},
-    {.name = "trace names",
-     .help = "what the numbers in the trace's events mean",
-     .details = "Of threads, graphs and models that there are now; with a graph only that one.",
-     .arguments = kTraceNamesArguments,
-     .rights = Rights::Admin,
-     .handler = handle_trace_names},
+    kTraceNamesCommand,
     {.name = "uptime",
      .help = "time since reset",
      .details = "",
@@ -447,6 +444,7 @@ constexpr Command kTable[] = {
      .rights = Rights::Observe,
      .handler = handle_watch_channel,
      .render_event = render_channel_event},
+    kWatchHistoryCommand,
     {.name = "watch log",
      .help = "lines of the log as they are written",
      .details = "Those that the console shows: 'log' sets which. The newest 16 KiB are kept.",

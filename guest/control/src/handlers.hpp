@@ -55,8 +55,10 @@ SIS_HANDLER(handle_graph_start);
 SIS_HANDLER(handle_graph_stats);
 SIS_HANDLER(handle_graph_stop);
 SIS_HANDLER(handle_graph_wait);
-// metrics_command.cpp, watch_metrics.cpp
+// histograms.cpp, metrics_command.cpp, watch_history.cpp, watch_metrics.cpp
+SIS_HANDLER(handle_histograms);
 SIS_HANDLER(handle_metrics);
+SIS_HANDLER(handle_watch_history);
 SIS_HANDLER(handle_watch_metrics);
 // packages.cpp
 SIS_HANDLER(handle_llmhash);

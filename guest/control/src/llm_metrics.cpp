@@ -27,11 +27,12 @@ void gather_llm(Llm& llm, MetricSink& sink) {
   sink.level("llm_period_tokens", budget.used);
   sink.level("llm_period_tokens_reserved", budget.reserved);
   const llm::Timings& timings = llm.service.timings();
-  if (timings.infer.count() != 0) {
+  // These need counts, for which all buckets are walked.
+  if (sink.wants_all() && timings.infer.count() != 0) {
     sink.level("llm_infer_us", timings.infer.sum() / timings.infer.count() / 1000);
   }
   // Of all requests so far: tokens that followed another one, by the time that they took.
-  if (timings.gap.sum() != 0) {
+  if (sink.wants_all() && timings.gap.sum() != 0) {
     sink.level("llm_milli_tokens_per_second",
                timings.gap.count() * std::uint64_t{1'000'000'000'000} / timings.gap.sum());
   }

@@ -23,8 +23,12 @@ using Name = kernel::FixedText<kMaxMetricName>;
 /// Makes beginnings of names, and remembers them.
 class Beginnings {
  public:
-  /// The parts, joined by '_', and a number if they were there before.
+  explicit Beginnings(const MetricSink& sink) : named_(sink.wants_names()) {}
+  /// The parts, joined by '_', and a number if they were there before. Nothing where nobody asks for names.
   void make(Name& name, std::initializer_list<std::string_view> parts) {
+    if (!named_) {
+      return;
+    }
     join(name, parts);
     for (unsigned number = 2; is_taken(name.view()); ++number) {
       join(name, parts);
@@ -63,13 +67,22 @@ class Beginnings {
     return std::find(hashes_.begin(), hashes_.end(), hash(name)) != hashes_.end();
   }
 
+  bool named_;
   kernel::BoundedArray<std::uint64_t, kMax> hashes_;
 };
+
+/// The beginning of the names of number `number` of something: "cpu3".
+void number_name(const MetricSink& sink, Name& name, std::string_view what, std::uint64_t number) {
+  if (sink.wants_names()) {
+    kernel::format_to(name, "{}{}", what, number);
+  }
+}
 
 /// Hands on what is of one thing.
 class Subject {
  public:
-  Subject(MetricSink& sink, std::string_view beginning) : sink_(sink), beginning_(beginning) {}
+  Subject(MetricSink& sink, std::string_view beginning)
+      : sink_(sink), beginning_(beginning), named_(sink.wants_names()) {}
 
   void count(std::string_view what, std::uint64_t value) { sink_.count(named(what), value); }
   void level(std::string_view what, std::uint64_t value) { sink_.level(named(what), value); }
@@ -79,6 +92,9 @@ class Subject {
 
  private:
   std::string_view named(std::string_view what) {
+    if (!named_) {
+      return {};
+    }
     name_.clear();
     kernel::format_to(name_, "{}_{}", beginning_, what);
     return name_.view();
@@ -86,6 +102,7 @@ class Subject {
 
   MetricSink& sink_;
   std::string_view beginning_;
+  bool named_;
   Name name_;
 };
 
@@ -107,14 +124,20 @@ void gather_kernel(const Services& services, MetricSink& sink) {
   services.counters.for_each([&](const kernel::Counter& counter) { sink.count(counter.name(), counter.value()); });
 }
 
+Name joined(const MetricSink& sink, std::string_view first, std::string_view second) {
+  Name name;
+  if (sink.wants_names()) {
+    kernel::format_to(name, "{}{}", first, second);
+  }
+  return name;
+}
+
 /// What its counters do not say.
 void gather_npu(const Services& services, MetricSink& sink) {
   const npu::JobTotals totals = npu::job_history().totals();
   Subject subject(sink, "npu");
   for (unsigned i = 0; i < abi::npu::kStatuses; ++i) {
-    Name name;
-    kernel::format_to(name, "jobs_{}", npu::to_string(static_cast<abi::npu::Status>(i)));
-    subject.count(name.view(), totals.by_status[i]);
+    subject.count(joined(sink, "jobs_", npu::to_string(static_cast<abi::npu::Status>(i))).view(), totals.by_status[i]);
   }
   subject.level("queue_depth_max", totals.most_in_flight);
   subject.count("busy_ns", totals.run_ns);
@@ -122,9 +145,7 @@ void gather_npu(const Services& services, MetricSink& sink) {
   subject.level("busy_permille", since_reset_us == 0 ? 0 : totals.run_ns / since_reset_us);
   for (unsigned i = 0; i < abi::npu::kPriorities; ++i) {
     const auto priority = static_cast<abi::npu::Priority>(i);
-    Name name;
-    kernel::format_to(name, "latency_{}", npu::to_string(priority));
-    subject.times(name.view(), npu::job_latency(priority));
+    subject.times(joined(sink, "latency_", npu::to_string(priority)).view(), npu::job_latency(priority));
   }
 }
 
@@ -132,11 +153,13 @@ void gather_cpus(const Services& services, MetricSink& sink) {
   for (std::uint32_t cpu = 0; cpu < services.cpus.count(); ++cpu) {
     const CpuReport report = services.cpus.report(cpu);
     Name beginning;
-    kernel::format_to(beginning, "cpu{}", cpu);
+    number_name(sink, beginning, "cpu", cpu);
+    const threads::Dispatcher* const dispatcher = threads::find_dispatcher(cpu);
+    sink.thing((report.stolen_ns ? 1U : 0U) | (dispatcher != nullptr ? 2U : 0U));
     Subject subject(sink, beginning.view());
     subject.count("interrupts", services.interrupts.taken(cpu));
     subject.count("ipis_sent", report.ipis_sent);
-    if (const threads::Dispatcher* const dispatcher = threads::find_dispatcher(cpu)) {
+    if (dispatcher != nullptr) {
       subject.count("switches", dispatcher->switches());
     }
     if (report.stolen_ns) {
@@ -145,11 +168,13 @@ void gather_cpus(const Services& services, MetricSink& sink) {
   }
 }
 
-void gather_server(const tasks::Server& server, Subject& subject) {
+void gather_server(const tasks::Server& server, bool all, Subject& subject) {
   const threads::JobStatistics& statistics = server.statistics();
   subject.count("misses", statistics.misses.load(std::memory_order_relaxed));
   subject.count("overruns", statistics.overruns.load(std::memory_order_relaxed));
-  subject.count("jobs", statistics.response.count());
+  if (all) {
+    subject.count("jobs", statistics.response.count());
+  }
   subject.times("response", statistics.response);
   if (server.cpu()) {
     const sched::ServerCounters counters = tasks::TaskSet::state_of(server).counters;
@@ -164,8 +189,9 @@ void gather_servers(Beginnings& beginnings, MetricSink& sink) {
   for (const tasks::Server* server = set.first_server(); server != nullptr; server = tasks::TaskSet::after(*server)) {
     Name beginning;
     beginnings.make(beginning, {"server", server->name()});
+    sink.thing(std::uint64_t{server->id()} << 1 | (server->cpu() ? 1U : 0U));
     Subject subject(sink, beginning.view());
-    gather_server(*server, subject);
+    gather_server(*server, sink.wants_all(), subject);
   }
 }
 
@@ -181,8 +207,11 @@ void gather_channels(const graph::Graph& graph, std::string_view beginning, Metr
   for (const graph::Channel* const channel : graph.channels()) {
     const graph::ChannelMetrics metrics = channel->metrics();
     Name name;
-    // The graph's part is unique, and with a number behind it stays so.
-    kernel::format_to(name, "ch{}_{}", beginning.substr(std::string_view("graph").size()), channel->id());
+    if (sink.wants_names()) {
+      // The graph's part is unique, and with a number behind it stays so.
+      kernel::format_to(name, "ch{}_{}", beginning.substr(std::string_view("graph").size()), channel->id());
+    }
+    sink.thing(channel->id());
     Subject subject(sink, name.view());
     subject.level("depth", metrics.depth);
     subject.level("depth_max", metrics.high_water);
@@ -223,6 +252,9 @@ class Gate final : public MetricSink {
       sink_.times(name, histogram);
     }
   }
+  [[nodiscard]] bool wants_names() const override { return sink_.wants_names(); }
+  [[nodiscard]] bool wants_all() const override { return sink_.wants_all(); }
+  void thing(std::uint64_t identity) override { sink_.thing(identity); }
   bool open = true;
 
  private:
@@ -242,10 +274,12 @@ void gather_graphs(Beginnings& beginnings, const graph::Graph* only, MetricSink&
     gate.open = only == nullptr || only == &graph;
     Name beginning;
     beginnings.make(beginning, {"graph", graph.name()});
+    sink.thing(graph.id());
     gather_graph(entry, beginning.view(), gate);
     for (const graph::Operator* const each : graph.operators()) {
       Name name;
       beginnings.make(name, {"op", graph.name(), each->name()});
+      sink.thing(each->id());
       Subject subject(gate, name.view());
       gather_operator(*each, subject);
     }
@@ -262,7 +296,7 @@ void gather_graphs(Beginnings& beginnings, const graph::Graph* only, MetricSink&
 }  // namespace
 
 void gather_metrics(const Services& services, const graph::Graph* only, MetricSink& sink) {
-  Beginnings beginnings;
+  Beginnings beginnings(sink);
   if (only == nullptr) {
     gather_kernel(services, sink);
     gather_npu(services, sink);

@@ -24,6 +24,15 @@ class MetricSink {
   /// Times in nanoseconds: `name` is what the names of their sum and percentiles begin with, "op_g_a".
   virtual void times(std::string_view name, const kernel::Histogram& histogram) = 0;
 
+  /// False: names are empty, and figures are told apart by their places in the order. To make names takes most of the
+  /// time of a gathering.
+  [[nodiscard]] virtual bool wants_names() const { return true; }
+  /// False: what takes long to find is left out.
+  [[nodiscard]] virtual bool wants_all() const { return true; }
+  /// What comes next is of the thing with this identity: as long as all identities are the same in the same order, the
+  /// same figures come, in the same places.
+  virtual void thing(std::uint64_t /*identity*/) {}
+
  protected:
   ~MetricSink() = default;
 };

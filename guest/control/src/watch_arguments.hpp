@@ -60,7 +60,5 @@ inline constexpr ArgumentSpec kWatchTraceArguments[] = {
     kEventCount,
     {.name = "raw", .type = ArgumentType::Bool, .help = "as records of 32 bytes, for programs; no unless given"},
     {.name = "from_start", .type = ArgumentType::Bool, .help = "first what is kept of before; no unless given"}};
-inline constexpr ArgumentSpec kTraceNamesArguments[] = {
-    {.name = "graph", .type = ArgumentType::Text, .min = 1, .max = graph::kMaxGraphName, .help = "only of this graph"}};
 
 }  // namespace guest::control

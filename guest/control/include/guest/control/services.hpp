@@ -104,6 +104,8 @@ struct PowerRequest {
   bool scheduled = false;
 };
 
+class MetricHistory;
+
 struct Services {
   const kernel::Clock& clock;
   kernel::TimerQueue& timers;
@@ -128,6 +130,7 @@ struct Services {
   std::span<const std::span<const bench::Benchmark>> benchmarks;
   Llm* llm = nullptr;  ///< null: the scenario says nothing of models, or there was no memory
   LineRunner* shell = nullptr;
+  MetricHistory* history = nullptr;  ///< null: the scenario wants none
   kernel::StreamListener* control_server = nullptr;
 
   std::string_view version;

@@ -56,6 +56,11 @@ class Histogram {
   /// during the call.
   [[nodiscard]] std::optional<std::uint64_t> percentile(Percentile percentile) const;
 
+  /// Samples of one bucket, below kBuckets.
+  [[nodiscard]] std::uint64_t bucket(std::uint32_t bucket) const {
+    return buckets_[bucket].load(std::memory_order_acquire);
+  }
+
   // Which bucket a sample falls into, and the bucket's largest value: for tests and exports.
   static constexpr unsigned kStepBits = 3;
   static constexpr std::uint32_t kSteps = 1U << kStepBits;
