@@ -5,6 +5,7 @@
 
 #include "graph_reader.hpp"
 #include "llm_reader.hpp"
+#include "observe_reader.hpp"
 #include "property_reader.hpp"
 #include "tree_cursor.hpp"
 
@@ -19,20 +20,29 @@ enum class Node : std::uint8_t { Root, Boot, Control, Scheduler, Server, Tasks, 
 class ScenarioReader final : private PropertyReader {
  public:
   ScenarioReader(TreeCursor& cursor, BootConfig& out)
-      : PropertyReader(cursor), out_(out), graphs_(cursor, nullptr), llm_(cursor, out.llm) {}
+      : PropertyReader(cursor), out_(out), graphs_(cursor, nullptr), llm_(cursor, out.llm), observe_(cursor, out) {}
 
   Outcome read() {
     for (;;) {
       Outcome outcome;
       switch (cursor_.next()) {
         case TreeToken::BeginNode:
-          outcome = is_of_graphs() ? graphs_.begin_node() : is_of_llm() ? llm_.begin_node() : begin_node();
+          outcome = is_of_graphs()    ? graphs_.begin_node()
+                    : is_of_llm()     ? llm_.begin_node()
+                    : is_of_observe() ? observe_.begin_node()
+                                      : begin_node();
           break;
         case TreeToken::Property:
-          outcome = graphs_.is_inside() ? graphs_.property() : llm_.is_inside() ? llm_.property() : property();
+          outcome = graphs_.is_inside()    ? graphs_.property()
+                    : llm_.is_inside()     ? llm_.property()
+                    : observe_.is_inside() ? observe_.property()
+                                           : property();
           break;
         case TreeToken::EndNode:
-          outcome = graphs_.is_inside() ? graphs_.end_node() : llm_.is_inside() ? llm_.end_node() : end_node();
+          outcome = graphs_.is_inside()    ? graphs_.end_node()
+                    : llm_.is_inside()     ? llm_.end_node()
+                    : observe_.is_inside() ? observe_.end_node()
+                                           : end_node();
           break;
         case TreeToken::End:
           return finish();
@@ -67,6 +77,10 @@ class ScenarioReader final : private PropertyReader {
 
   [[nodiscard]] bool is_of_llm() const {
     return llm_.is_inside() || (cursor_.depth() == 2 && LlmReader::is_mine(cursor_.node_name()));
+  }
+
+  [[nodiscard]] bool is_of_observe() const {
+    return observe_.is_inside() || (cursor_.depth() == 2 && ObserveReader::is_mine(cursor_.node_name()));
   }
 
   Outcome begin_node() {
@@ -374,6 +388,7 @@ class ScenarioReader final : private PropertyReader {
   BootConfig& out_;
   GraphReader graphs_;
   LlmReader llm_;
+  ObserveReader observe_;
   Node node_ = Node::Root;
   std::uint64_t seen_ = 0;
   std::uint64_t item_seen_ = 0;   ///< of the server or task that is read
@@ -432,6 +447,7 @@ void BootConfig::reset() {
   llm.server.reset();
   llm.limits = {};
   llm.classes.clear();
+  autorun.clear();
 }
 
 Outcome read_scenario_tree(std::span<const std::byte> tree, BootConfig& out) {

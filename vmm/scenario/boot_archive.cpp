@@ -8,6 +8,7 @@
 #include "cpio_writer.hpp"
 #include "graphs_tree.hpp"
 #include "llm_tree.hpp"
+#include "observe_tree.hpp"
 #include "tree_writer.hpp"
 #include "vmm/scenario/files.hpp"
 
@@ -109,6 +110,7 @@ int write_tree(std::vector<std::byte>& buffer, const Scenario& scenario, const R
   if (scenario.scheduler != Scheduler{} || !scenario.tasks.empty()) write_scheduler(tree, scenario);
   write_graphs(tree, scenario);
   write_llm(tree, scenario.llm, scenario.scheduler.servers);
+  write_observe(tree, scenario);
   tree.end();
   return tree.finish();
 }

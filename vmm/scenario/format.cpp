@@ -5,6 +5,7 @@
 #include "graphs_type.hpp"
 #include "llm_type.hpp"
 #include "npu_type.hpp"
+#include "observe_type.hpp"
 #include "section.hpp"
 #include "tasks_type.hpp"
 
@@ -232,6 +233,14 @@ TypePtr<Scenario> make_scenario_type() {
           option("llm", &Scenario::llm, llm_type(),
                  "Models, who is trusted to sign them (docs/models.md), and the service that runs them "
                  "(docs/llm.md)."),
+          option("observe", &Scenario::observe, maybe(observe_type()),
+                 "What is recorded of the run (docs/observation.md). With an empty map: with the defaults below. "
+                 "Without it: nothing."),
+          option(
+              "autorun", &Scenario::autorun, autorun_type(),
+              "Lines of the shell that the guest runs by itself, in this order, before its control server can be "
+              "reached: nothing comes from outside meanwhile. One that fails ends the machine. What is recorded ends "
+              "with the last."),
           option("steps", &Scenario::steps, list<Step>(std::make_shared<StepType>(), 0, 1000),
                  "Control requests, in this order. Without any, the machine runs until it is stopped."),
           option("expect", &Scenario::expect, expect_type(), "What must hold when the steps are done."),
@@ -241,6 +250,7 @@ TypePtr<Scenario> make_scenario_type() {
         check_tasks(problems, node, scenario);
         check_graphs(problems, node, scenario);
         check_llm_server(problems, node, scenario);
+        check_autorun(problems, node, scenario);
       });
 }
 

@@ -205,6 +205,22 @@ inline constexpr const char* kMemberKinds[] = {"shell", "control", "graphs", "ta
 inline constexpr char kTokenMember[] = "token:";
 inline constexpr std::size_t kMaxMemberToken = 32;
 
+/// /observe: what is recorded from the start on (docs/observation.md).
+inline constexpr char kObserveNode[] = "observe";
+inline constexpr char kMetricsNs[] = "metrics-ns";      ///< u64: between samples; absent: none are taken
+inline constexpr char kTraceEvents[] = "trace-events";  ///< u32, a power of two: of each CPU's ring; absent: no trace
+inline constexpr char kTraceGroups[] = "trace-groups";  ///< u32, beside it: mask of abi::trace::Group
+inline constexpr std::uint64_t kMinMetricsNs = 10'000'000;
+inline constexpr std::uint64_t kMaxMetricsNs = 3'600'000'000'000;
+
+/// /autorun: what the kernel's shell runs before anything comes from outside.
+inline constexpr char kAutorunNode[] = "autorun";
+/// Shell lines one after the other, each ended by a NUL.
+inline constexpr char kLines[] = "lines";
+inline constexpr std::size_t kMaxLines = 64;
+inline constexpr std::size_t kMaxLineBytes = 1024;   ///< without the NUL
+inline constexpr std::size_t kMaxLinesBytes = 8192;  ///< of all, with their NULs
+
 /// vsock ports of the test services (RFC 862, RFC 863, RFC 864).
 inline constexpr std::uint32_t kEchoPort = 7;
 inline constexpr std::uint32_t kDiscardPort = 9;

@@ -1,7 +1,9 @@
 // The scenario tree's reader: any bytes.
+#include <bit>
 #include <cstdint>
 #include <cstdlib>
 
+#include "abi/trace.hpp"
 #include "aligned_copy.hpp"
 #include "guest/kernel/boot_config.hpp"
 #include "guest/kernel/graph_config.hpp"
@@ -81,8 +83,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const Outcome outcome = read_scenario_tree(copy.span(), config);
   const bool holds_something = config.control_key || config.control_seed || !config.name.view().empty() ||
                                !config.servers.empty() || !config.tasks.empty() || config.llm.public_key ||
-                               config.llm.allow_unsigned || !config.llm.models.empty();
+                               config.llm.allow_unsigned || !config.llm.models.empty() || config.observe.wanted ||
+                               !config.autorun.view().empty();
   expect(outcome || (!outcome.error().name.empty() && !holds_something));
+  const ObserveConfig& observe = config.observe;
+  expect((observe.trace_events == 0) == (observe.trace_groups == 0) && observe.trace_groups <= abi::trace::kAllGroups);
+  expect(observe.trace_events == 0 || std::has_single_bit(observe.trace_events));
+  expect(config.autorun.view().empty() || config.autorun.view().back() == '\0');
   Checker checker;
   const Outcome visited = visit_graphs(copy.span(), checker);
   expect(visited ? !checker.in_graph() : !outcome && !visited.error().name.empty());

@@ -64,6 +64,62 @@ TEST(ScenarioTree, whole_tree_is_read) {
   EXPECT_TRUE(config.legacy_socket);
 }
 
+TreeNode observed() {
+  TreeNode root = scenario();
+  root.add("observe")
+      .set("metrics-ns", u64(20'000'000))
+      .set("trace-events", testing::cells({8192}))
+      .set("trace-groups", testing::cells({5}));
+  root.add("autorun").set("lines", testing::texts({"echo a", "b"}));
+  return root;
+}
+
+TEST(ScenarioTree, what_is_recorded_and_run_is_read) {
+  const TreeBlob blob(observed());
+  BootConfig config;
+  const Outcome outcome = read_scenario_tree(blob.bytes(), config);
+  ASSERT_TRUE(outcome) << describe(outcome);
+  EXPECT_TRUE(config.observe.wanted);
+  EXPECT_EQ(config.observe.metrics_ns, 20'000'000U);
+  EXPECT_EQ(config.observe.trace_events, 8192U);
+  EXPECT_EQ(config.observe.trace_groups, 5U);
+  EXPECT_EQ(config.autorun.view(), std::string_view("echo a\0b\0", 9));
+}
+
+TEST(ScenarioTree, what_is_recorded_and_run_has_its_limits) {
+  const auto with = [](std::string_view node, const std::string& property, testing::ByteVector value) {
+    TreeNode root = observed();
+    for (TreeNode& child : root.children) {
+      if (child.name == node) {
+        child.set(property, std::move(value));
+      }
+    }
+    return tree_error(root);
+  };
+  EXPECT_EQ(with("observe", "metrics-ns", u64(9'999'999)),
+            "tree-bad-value: 'metrics-ns' of /observe: expected 10000000 to 3600000000000 in 8 bytes");
+  EXPECT_EQ(with("observe", "trace-events", testing::cells({8191})),
+            "tree-bad-value: 'trace-events' of /observe: expected a power of two");
+  EXPECT_NE(with("observe", "trace-events", testing::cells({2048})), "");
+  EXPECT_NE(with("observe", "trace-events", testing::cells({1 << 21})), "");
+  EXPECT_NE(with("observe", "trace-groups", testing::cells({0x100})), "");
+  EXPECT_NE(with("observe", "trace-groups", testing::cells({0})), "");
+  EXPECT_EQ(with("observe", "other", {}), "tree-unknown-property: 'other' of /observe");
+  const std::string lines =
+      "tree-bad-value: 'lines' of /autorun: expected 1 to 64 lines, each ended by a NUL, of at most 8192 bytes in all";
+  EXPECT_EQ(with("autorun", "lines", {}), lines);
+  EXPECT_EQ(with("autorun", "lines", {'a'}), lines);
+  EXPECT_EQ(with("autorun", "lines", testing::ByteVector(65 * 2, 0)), lines);
+  const std::string one =
+      "tree-bad-value: 'lines' of /autorun: expected lines of 1 to 1024 bytes without control characters";
+  EXPECT_EQ(with("autorun", "lines", testing::texts({"a", "", "b"})), one);
+  EXPECT_EQ(with("autorun", "lines", testing::texts({"a\x1b"})), one);
+  EXPECT_EQ(with("autorun", "lines", testing::texts({std::string(1025, 'x')})), one);
+  TreeNode half = observed();
+  half.children.back().remove("lines");
+  EXPECT_EQ(tree_error(half), "tree-missing-property: 'lines' of /autorun");
+}
+
 /// Two servers, and a task of each kind.
 TreeNode scheduled() {
   TreeNode root = scenario();

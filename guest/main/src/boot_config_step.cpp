@@ -46,6 +46,11 @@ const kernel::BootConfig& read_configuration(const kernel::MachineInfo& info) {
     refuse_boot(
         kernel::fail("bootargs-bad-value", "shell={}: not UTF-8", kernel::escaped(options->shell_line)).error());
   }
+  if (!control::is_utf8(config.autorun.view())) {
+    refuse_boot(kernel::fail("tree-bad-value", "'{}' of /{}: not UTF-8", std::string_view(abi::boot_config::kLines),
+                             std::string_view(abi::boot_config::kAutorunNode))
+                    .error());
+  }
   first_line = options->shell_line;
   kernel::log_debug("boot arguments: {}", kernel::escaped(info.boot_arguments.view()));
   return config;

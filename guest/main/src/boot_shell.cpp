@@ -48,6 +48,8 @@ void start_input(const kernel::ConsoleInfo& info, drivers::Uart& console) {
 
 }  // namespace
 
+kernel::TextOutput& console_text() { return output; }
+
 void start_shell(control::Services& services, const kernel::ConsoleInfo& info, drivers::Uart* console,
                  std::string_view line) {
   kernel::log().error("LAUNCHING SHELL");

@@ -9,6 +9,9 @@
 
 namespace guest {
 
+/// What is written here is shown on the console.
+kernel::TextOutput& console_text();
+
 /// Starts the shell: prompt and input on `console`, which may be null, and lines of control requests. `line` is run as
 /// if typed; empty: none. Last step of the boot.
 void start_shell(control::Services& services, const kernel::ConsoleInfo& info, drivers::Uart* console,

@@ -4,6 +4,7 @@
 #include "abi/console.hpp"
 #include "abi/control.hpp"
 #include "boot_audit.hpp"
+#include "boot_autorun.hpp"
 #include "boot_config_step.hpp"
 #include "boot_console.hpp"
 #include "boot_control.hpp"
@@ -14,6 +15,7 @@
 #include "boot_memory.hpp"
 #include "boot_models.hpp"
 #include "boot_npu.hpp"
+#include "boot_observe.hpp"
 #include "boot_operators.hpp"
 #include "boot_shell.hpp"
 #include "boot_tasks.hpp"
@@ -95,6 +97,15 @@ void log_machine() {
                    machine.memory_bytes() / (1024 * 1024), machine.gic.version, arch::psci_version());
 }
 
+/// What the last steps of the boot need, which may come later.
+struct Machine {
+  control::Services* services = nullptr;
+  const kernel::BootConfig* config = nullptr;
+  const VirtioDevices* devices = nullptr;
+  drivers::Uart* console = nullptr;
+};
+constinit Machine booted;
+
 /// The control server listens before the device starts: requests that the host holds find it.
 void start_control(control::Services& services, const kernel::BootConfig& config, const VirtioDevices& devices) {
   drivers::VsockDevice* const vsock = make_vsock(devices);
@@ -114,6 +125,13 @@ void start_control(control::Services& services, const kernel::BootConfig& config
   }
   services.boot_to_control_ready_ns = arch::clock_now_ns();
   kernel::log().metric(abi::console::kMetricBootToControl, services.boot_to_control_ready_ns);
+}
+
+/// From now on the machine hears of the host and of the console's user: none of that is in what was recorded.
+void open_after_autorun() {
+  freeze_observation(booted.config->observe);
+  start_control(*booted.services, *booted.config, *booted.devices);
+  start_shell(*booted.services, machine.console, booted.console, boot_shell_line());
 }
 
 }  // namespace
@@ -139,6 +157,7 @@ extern "C" [[noreturn]] void kernel_main() {
   start_threads_here(bound_of_each_cpu);
   start_work_thread();
   arch::start_secondary_cpus(machine, run_secondary);
+  start_trace(config.observe, arch::cpu_count());
   const VirtioDevices& devices = find_virtio(machine);
   start_npu(devices);
   start_operators();
@@ -149,13 +168,23 @@ extern "C" [[noreturn]] void kernel_main() {
   give_llm_to_tasks(llm);
   build_graphs();
   control::Services& services = start_services(machine, config, trust, audit.log, llm);
-  start_control(services, config, devices);
+  start_history(config.observe, services);
+  const bool by_itself = !config.autorun.view().empty();
+  if (!by_itself) {
+    start_control(services, config, devices);
+  }
   kernel::log().metric("clock_resolution_ns", arch::virtual_timer().resolution_ns());
   kernel::log().metric("boot_to_shell_ns", arch::clock_now_ns());
   start_watchdog();
   start_tasks(config);
-  start_shell(services, machine.console, console, boot_shell_line());
+  if (!by_itself) {
+    start_shell(services, machine.console, console, boot_shell_line());
+  }
   run_graphs();
+  if (by_itself) {
+    booted = {.services = &services, .config = &config, .devices = &devices, .console = console};
+    start_autorun(services, config.autorun.view(), open_after_autorun);
+  }
   // Not earlier: what the host does meanwhile would be part of the times above.
   idle();
 }

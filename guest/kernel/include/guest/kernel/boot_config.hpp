@@ -105,6 +105,14 @@ struct LlmConfig {
   BoundedArray<LlmClassConfig, abi::boot_config::kMaxClasses> classes;
 };
 
+/// What is recorded from the start on (docs/observation.md).
+struct ObserveConfig {
+  bool wanted = false;
+  std::uint64_t metrics_ns = 0;    ///< between samples; 0: none are taken
+  std::uint32_t trace_events = 0;  ///< of each CPU's ring, a power of two; 0: no trace
+  std::uint32_t trace_groups = 0;  ///< abi::trace::GroupMask, not 0 with a trace
+};
+
 /// Single values. Defaults are those of a boot without an initrd.
 struct BootValues {
   static constexpr std::size_t kMaxName = 128;
@@ -118,19 +126,21 @@ struct BootValues {
   bool legacy_socket = false;               ///< the control server listens for old clients, too
   std::uint32_t bound_ppm = abi::boot_config::kDefaultBoundPpm;  ///< of each CPU that servers may be promised
   bool manual_start = false;                                     ///< servers and tasks wait for `det on`
+  ObserveConfig observe;
 };
 
-/// All of it. Some 70 KiB, most of them arguments of programs: not for stacks.
+/// All of it. Some 80 KiB, most of them arguments of programs: not for stacks.
 struct BootConfig : BootValues {
   BoundedArray<ServerConfig, abi::boot_config::kMaxServers> servers;
   BoundedArray<TaskConfig, abi::boot_config::kMaxTasks> tasks;
   LlmConfig llm;
+  FixedText<abi::boot_config::kMaxLinesBytes> autorun;  ///< lines of the shell, each ended by a NUL; empty: none
 
   /// To the defaults. The lists keep what lies beyond their ends: to write all of them anew took most of the time of a
   /// read.
   void reset();
 };
-static_assert(sizeof(BootConfig) < std::size_t{72} * 1024);
+static_assert(sizeof(BootConfig) < std::size_t{80} * 1024);
 
 /// Reads a scenario tree. Every node and property must be known and of the right form. `tree` is 8-byte aligned.
 /// `out` is overwritten; on an error it holds the defaults. Errors:

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "abi/trace.hpp"
 #include "vmm/devices/npu_options/options.hpp"
 
 namespace vmm::scenario {
@@ -295,6 +296,20 @@ struct LegacySocket {
   bool operator==(const LegacySocket&) const = default;
 };
 
+/// The guest's trace.
+struct ObserveTrace {
+  unsigned events = 65'536;                  ///< of each CPU's ring, a power of two
+  std::vector<abi::trace::Group> what = {};  ///< unique; empty: all
+  bool operator==(const ObserveTrace&) const = default;
+};
+
+/// What is recorded of a run (docs/observation.md).
+struct Observe {
+  std::optional<std::chrono::milliseconds> metrics{100};  ///< guest time between samples; absent: none are taken
+  std::optional<ObserveTrace> trace{ObserveTrace{}};      ///< absent: no trace
+  bool operator==(const Observe&) const = default;
+};
+
 struct Scenario {
   std::string name;  ///< default: the file's name without its ending
   std::string description;
@@ -310,6 +325,8 @@ struct Scenario {
   std::vector<Schema> schemas;
   std::vector<Graph> graphs;
   Llm llm;
+  std::optional<Observe> observe = {};  ///< absent: nothing more than what there always is
+  std::vector<std::string> autorun;     ///< shell lines that the guest runs before anything comes from outside
   std::vector<Step> steps;
   Expectations expect;
   Timeouts timeouts;
