@@ -80,6 +80,9 @@ void add_session_options(CLI::App* command, Options& options) {
 void add_run(CLI::App* run, RunOptions& options, std::vector<std::string>& given) {
   run->add_option("FILE", options.file, "The scenario")->required();
   add_session_options(run, options);
+  run->add_flag("--until-ready", options.until_ready,
+                "Stop a machine without steps, which has no end of its own, as soon as its guest answers")
+      ->excludes("-i");
   run->add_option("--kernel", options.kernel,
                   "Guest image (default: boot.kernel, $SIS_KERNEL, the one built with sisvmm)");
   const std::vector<MachineOption> machine_options = {

@@ -111,6 +111,7 @@ Result<observe::Summary> run_machine(const RunOptions& options) {
   session.run_dir = options.run_dir.value_or("runs/" + session.name);
   session.options.scenario = std::move(*scenario);
   session.options.kernel = std::move(*kernel);
+  session.options.until_ready = options.until_ready;
   if (*backend == scenario::Backend::Kvm) {
     auto sandbox = make_sandbox(options.sandbox);
     if (!sandbox) return std::unexpected(sandbox.error());

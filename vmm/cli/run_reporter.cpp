@@ -109,6 +109,7 @@ void RunReporter::on_finished(const observe::Summary& summary, const std::filesy
   const std::string outcome = to_string(summary.outcome);
   std::string last =
       (colour ? coloured(passed ? kGreen : kRed, outcome) : outcome) + ": " + observe::printable(summary.scenario);
+  if (!passed && observe::ended_as_expected(summary)) last += ", as expected";
   if (!summary.message.empty()) last += ": " + observe::printable(summary.message);
   last += " (exit " + std::to_string(static_cast<int>(summary.exit_code)) + ", " + format_duration(summary.duration) +
           ", files in " + run_dir.string() + ")";

@@ -298,11 +298,14 @@ void Supervisor::on_steps_finished() {
   // What a stop cut short was not done, even if its last request was under way.
   if (facts_.cause == StopCause::None) facts_.steps_done = steps_.size() == requests;
   const bool failed = !steps_.empty() && steps_.back().status == observe::StepStatus::Failed;
-  if (options_.scenario.steps.empty() || exited_) return;
+  const bool endless = options_.scenario.steps.empty();
+  if (exited_ || (endless && !options_.until_ready)) return;
   if (!options_.timeout) loop_->cancel_timer(run_timer_);
   doing_ = "the user at the console";
   // After a failed step the machine is not kept, not even for somebody at the console: the run has its verdict.
-  if (!options_.stay || failed) stop(StopCause::Done, failed ? "a step failed" : "the steps are done");
+  if (!options_.stay || failed) {
+    stop(StopCause::Done, failed ? "a step failed" : endless ? "the guest answers" : "the steps are done");
+  }
 }
 
 void Supervisor::on_exit_record(observe::ExitRecord record) {

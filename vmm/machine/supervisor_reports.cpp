@@ -60,6 +60,7 @@ observe::Summary Supervisor::summarise() {
   facts_.last_console_lines = watch_.last_lines(5);
   if (scenario.steps.empty()) facts_.steps_done = true;
   judge(facts_, summary);
+  judge_end(scenario.expect.end, summary);
   return summary;
 }
 

@@ -62,6 +62,29 @@ std::optional<Decision> find_error(const RunFacts& facts) {
   return std::nullopt;
 }
 
+/// As scenarios name them; those that none can expect, too.
+const char* end_word(ExitCode code) {
+  switch (code) {
+    case ExitCode::Passed:
+      return "passed";
+    case ExitCode::Failed:
+      return "failed";
+    case ExitCode::GuestPanic:
+      return "panic";
+    case ExitCode::BootConfig:
+      return "boot-config";
+    case ExitCode::TimedOut:
+      return "timed-out";
+    case ExitCode::Interrupted:
+      return "interrupted";
+    case ExitCode::Usage:
+    case ExitCode::HostLacks:
+    case ExitCode::Internal:
+      break;
+  }
+  return "error";
+}
+
 }  // namespace
 
 void judge(const RunFacts& facts, observe::Summary& summary) {
@@ -90,6 +113,20 @@ void judge(const RunFacts& facts, observe::Summary& summary) {
   summary.outcome = decision.outcome;
   summary.exit_code = decision.exit_code;
   summary.message = std::move(decision.message);
+}
+
+void judge_end(std::optional<scenario::End> wanted, observe::Summary& summary) {
+  if (!wanted) return;
+  const ExitCode code = *wanted == scenario::End::Panic        ? ExitCode::GuestPanic
+                        : *wanted == scenario::End::BootConfig ? ExitCode::BootConfig
+                                                               : ExitCode::TimedOut;
+  const std::string actual = end_word(summary.exit_code);
+  const bool held = summary.exit_code == code;
+  summary.expectations.push_back({observe::kEndExpectation, "", end_word(code), actual, held});
+  if (held || summary.exit_code != ExitCode::Passed) return;
+  summary.outcome = Outcome::Failed;
+  summary.exit_code = ExitCode::Failed;
+  summary.message = std::string("expected of the run's end: ") + end_word(code) + ", actual " + actual;
 }
 
 std::vector<observe::ExpectationResult> evaluate_expectations(const scenario::Expectations& expect,

@@ -1,5 +1,6 @@
 #include "vmm/observe/summary.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 
@@ -67,6 +68,13 @@ const char* to_string(StepStatus status) {
       return "skipped";
   }
   return "skipped";
+}
+
+bool ended_as_expected(const Summary& summary) {
+  const bool meant_to_end_badly =
+      std::ranges::any_of(summary.expectations, [](const auto& each) { return each.kind == kEndExpectation; });
+  if (!meant_to_end_badly) return summary.outcome == Outcome::Passed;
+  return std::ranges::all_of(summary.expectations, &ExpectationResult::passed);
 }
 
 ordered_json to_json(const Summary& summary) {

@@ -197,6 +197,10 @@ TypePtr<Expectations> expect_type() {
              "Texts that the guest's console must, or must not, have shown."),
       option("guest_exit_code", &Expectations::guest_exit_code, maybe(integer<int>(0, 255)),
              "The code with which the guest shuts down. Without it: 0, if the guest shuts itself down at all."),
+      option(
+          "end", &Expectations::end,
+          maybe(choice<End>({{"panic", End::Panic}, {"boot-config", End::BootConfig}, {"timed-out", End::TimedOut}})),
+          "The run is meant to end badly, and how: exit code 4, 5 or 6, whatever its steps came to."),
   });
 }
 

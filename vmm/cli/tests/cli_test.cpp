@@ -91,16 +91,18 @@ TEST(CommandLine, every_command_is_known) {
 }
 
 TEST(CommandLine, wrong_usage_gives_2_and_says_what) {
-  for (const std::vector<const char*>& wrong : std::vector<std::vector<const char*>>{{},
-                                                                                     {"run"},
-                                                                                     {"frobnicate"},
-                                                                                     {"run", "f", "--bogus"},
-                                                                                     {"run", "f", "--timeout", "x"},
-                                                                                     {"run", "f", "--timeout", "0"},
-                                                                                     {"run", "f", "-i", "--json"},
-                                                                                     {"stop"},
-                                                                                     {"check"},
-                                                                                     {"run", "f", "g"}}) {
+  for (const std::vector<const char*>& wrong :
+       std::vector<std::vector<const char*>>{{},
+                                             {"run"},
+                                             {"frobnicate"},
+                                             {"run", "f", "--bogus"},
+                                             {"run", "f", "--timeout", "x"},
+                                             {"run", "f", "--timeout", "0"},
+                                             {"run", "f", "-i", "--json"},
+                                             {"run", "f", "-i", "--until-ready"},
+                                             {"stop"},
+                                             {"check"},
+                                             {"run", "f", "g"}}) {
     const auto parsed = parse(wrong);
     EXPECT_FALSE(parsed.command);
     EXPECT_EQ(parsed.exit_code, 2);

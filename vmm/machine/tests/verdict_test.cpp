@@ -130,6 +130,36 @@ TEST_F(VerdictTest, control_server_that_cannot_be_talked_to) {
   EXPECT_EQ(code(), ExitCode::Internal);
 }
 
+TEST_F(VerdictTest, bad_end_that_is_meant_is_as_expected_and_keeps_its_code) {
+  add_step(StepStatus::Failed);
+  facts_.record = ExitRecord{ExitRecord::Kind::Panic, 4};
+  EXPECT_EQ(code(), ExitCode::GuestPanic);
+  EXPECT_FALSE(observe::ended_as_expected(summary_));
+  judge_end(scenario::End::Panic, summary_);
+  EXPECT_TRUE(observe::ended_as_expected(summary_));
+  EXPECT_EQ(summary_.exit_code, ExitCode::GuestPanic);
+  summary_.expectations.push_back({"console", "x", "present", "absent", false});
+  EXPECT_FALSE(observe::ended_as_expected(summary_)) << "the rest must hold all the same";
+}
+
+TEST_F(VerdictTest, other_bad_end_than_the_one_that_is_meant_is_not_as_expected) {
+  facts_.killed = true;
+  EXPECT_EQ(code(), ExitCode::TimedOut);
+  judge_end(scenario::End::BootConfig, summary_);
+  EXPECT_FALSE(observe::ended_as_expected(summary_));
+  EXPECT_EQ(summary_.exit_code, ExitCode::TimedOut);
+}
+
+TEST_F(VerdictTest, good_end_of_a_run_that_is_meant_to_end_badly_is_a_failure) {
+  EXPECT_EQ(code(), ExitCode::Passed);
+  judge_end(std::nullopt, summary_);
+  EXPECT_EQ(summary_.exit_code, ExitCode::Passed);
+  judge_end(scenario::End::Panic, summary_);
+  EXPECT_EQ(summary_.outcome, Outcome::Failed);
+  EXPECT_EQ(summary_.exit_code, ExitCode::Failed);
+  EXPECT_EQ(summary_.message, "expected of the run's end: panic, actual passed");
+}
+
 class ExpectationsTest : public testing::Test {
  protected:
   std::vector<observe::ExpectationResult> evaluate(std::vector<bool> seen = {}) {

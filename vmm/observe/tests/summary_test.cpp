@@ -66,6 +66,17 @@ TEST(Junit, error_outcome_is_an_error_even_when_no_case_failed) {
   EXPECT_THAT(to_junit(summary), HasSubstr(R"(<error message="guest panic"/>)"));
 }
 
+TEST(Junit, bad_end_that_was_wanted_is_no_error_and_its_steps_no_failures) {
+  auto summary = sample();
+  summary.outcome = Outcome::Error;
+  summary.steps[0].status = StepStatus::Failed;
+  summary.expectations = {
+      {.kind = kEndExpectation, .subject = "", .wanted = "panic", .actual = "panic", .passed = true}};
+  EXPECT_THAT(to_junit(summary), HasSubstr(R"(tests="2" failures="0" errors="0" skipped="1")"));
+  summary.expectations[0].passed = false;
+  EXPECT_THAT(to_junit(summary), HasSubstr(R"(tests="3" failures="2" errors="1" skipped="0")"));
+}
+
 TEST(Junit, hostile_text_is_escaped_and_replaced) {
   auto summary = sample();
   summary.steps[0].status = StepStatus::Failed;

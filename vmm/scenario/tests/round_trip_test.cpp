@@ -95,6 +95,7 @@ class Generator {
       s.expect.console.push_back({text(20), coin()});
     }
     if (coin()) s.expect.guest_exit_code = static_cast<int>(number(0, 255));
+    if (coin()) s.expect.end = static_cast<End>(number(0, 2));
     s.timeouts = {duration(), duration(), duration()};
     return s;
   }

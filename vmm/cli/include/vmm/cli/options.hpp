@@ -22,6 +22,7 @@ struct RunOptions {
   std::optional<std::string> kernel;
   std::optional<double> timeout_s;
   bool interactive = false;
+  bool until_ready = false;
   bool json = false;
   bool sandbox = true;
   std::vector<Override> overrides;

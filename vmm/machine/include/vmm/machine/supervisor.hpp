@@ -36,6 +36,7 @@ struct RunOptions {
   std::filesystem::path snapshot;  ///< folder of the machine to go on with, which needs no kernel; empty: boot one
   std::optional<std::chrono::milliseconds> timeout;  ///< of the whole run until it begins to stop
   bool stay = false;                                 ///< go on after the steps: a user is at the console
+  bool until_ready = false;                          ///< without steps: stop when the control server has answered
   std::string version;
   sandbox::Sandbox sandbox;  ///< for the threads of this process
 };

@@ -42,6 +42,11 @@ struct RunFacts {
 /// telling fact decides: a panic explains a lost connection and a failed step, not the other way round.
 void judge(const RunFacts& facts, observe::Summary& summary);
 
+/// Holds what `summary` came to against the bad end that the scenario is meant to have, as one more expectation;
+/// nothing is `wanted`: does nothing. Outcome and exit code stay, since they say what happened; but a run that came to
+/// a good end has failed. After judge().
+void judge_end(std::optional<scenario::End> wanted, observe::Summary& summary);
+
 /// Evaluates what the scenario expects of the finished run against metrics and device counters.
 /// @param console_seen one entry for each of expect.console: the text has occurred
 std::vector<observe::ExpectationResult> evaluate_expectations(const scenario::Expectations& expect,

@@ -36,8 +36,11 @@ struct StepResult {
   std::string message;                   ///< why it failed or was skipped
 };
 
+/// Kind of the expectation that a run ends badly.
+inline constexpr char kEndExpectation[] = "end";
+
 struct ExpectationResult {
-  std::string kind;     ///< "metric", "console", "guest_exit_code"
+  std::string kind;     ///< "metric", "console", "guest_exit_code", kEndExpectation
   std::string subject;  ///< the metric's name, the text
   std::string wanted;   ///< in words
   nlohmann::json actual;
@@ -78,6 +81,10 @@ struct Summary {
   std::uint64_t console_bytes_not_logged = 0;  ///< beyond the log's limit
   std::uint64_t console_malformed_lines = 0;   ///< that began like a metric or a record and were none
 };
+
+/// Whether the run came to what its scenario says: it has passed, or it ended as badly as it is meant to and all that
+/// is expected of it held.
+bool ended_as_expected(const Summary& summary);
 
 /// summary.json as a value.
 nlohmann::ordered_json to_json(const Summary& summary);

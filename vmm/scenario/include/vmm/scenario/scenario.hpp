@@ -83,10 +83,14 @@ struct ConsoleExpectation {
   bool operator==(const ConsoleExpectation&) const = default;
 };
 
+/// How a run ends that is meant to end badly.
+enum class End : std::uint8_t { Panic, BootConfig, TimedOut };
+
 struct Expectations {
   std::vector<MetricExpectation> metrics;
   std::vector<ConsoleExpectation> console;
   std::optional<int> guest_exit_code;  ///< code of the guest's shutdown; default 0 when it shuts itself down
+  std::optional<End> end = {};         ///< absent: the run is to come to its end
   bool operator==(const Expectations&) const = default;
 };
 
