@@ -121,7 +121,9 @@ MetricsFile example() {
   file.history.take(sample(100, {{"a", 1}}));
   file.history.take(sample(200, {{"a", 2}, {"b", 3}}));
   file.take_histograms({{"histograms", {{"op_demo_camera", histogram("[[10, 11, 50], [20, 23, 50]]", 21)}}}});
-  file.host = {{"duration_ns", 5}};
+  file.host = {{"started", "2026-01-02T03:04:05Z"},     {"duration_ns", 5},
+               {"clock", {{"samples", json::array()}}}, {"steps", json::array()},
+               {"device_counters", json::object()},     {"collector", json::object()}};
   return file;
 }
 

@@ -27,7 +27,7 @@ struct MetricsFile {
   std::string scenario;
   std::optional<std::uint64_t> resolution_ns;  ///< of the guest's clock, where it has told
   std::optional<std::uint64_t> interval_ns;    ///< between two samples; absent: none are taken
-  MetricHistory history;
+  MetricHistory history{};
   std::map<std::string, std::uint64_t, std::less<>> final;  ///< answers to `metrics` at the end; empty: none came
   std::map<std::string, TimeHistogram, std::less<>> histograms;
   std::uint64_t left_out = 0;   ///< metrics and histograms of answers, beyond what is allowed or malformed
