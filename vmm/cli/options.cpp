@@ -118,6 +118,7 @@ struct Storage {
   ListOptions list;
   StopOptions stop;
   ConsoleOptions console;
+  SchemaOptions schema;
   std::vector<std::string> machine;  ///< texts of the machine's options
 };
 
@@ -160,8 +161,12 @@ constexpr CommandEntry kCommands[] = {
        command->add_option("NAME", storage.console.name, "The machine")->required();
      },
      [](Storage& storage) -> Command { return std::move(storage.console); }},
-    {"schema", "Print the JSON Schema of scenarios", [](CLI::App*, Storage&) {},
-     [](Storage&) -> Command { return SchemaOptions{}; }},
+    {"schema", "Print the JSON Schema of scenarios, or of a file of a run",
+     [](CLI::App* command, Storage& storage) {
+       command->add_option("FORMAT", storage.schema.format, "scenario (unless given), metrics, or trace")
+           ->check(CLI::IsMember({"scenario", "metrics", "trace"}));
+     },
+     [](Storage& storage) -> Command { return std::move(storage.schema); }},
 };
 
 const CommandEntry* find_command(std::string_view name) {

@@ -2,6 +2,7 @@
 #include <cstdio>
 
 #include "commands.hpp"
+#include "vmm/observe/schemas.hpp"
 #include "vmm/scenario/files.hpp"
 #include "vmm/scenario/load.hpp"
 #include "vmm/scenario/schema.hpp"
@@ -38,8 +39,15 @@ int check(const CheckOptions& options) {
   return code;
 }
 
-int schema(const SchemaOptions&) {
-  const std::string text = scenario::json_schema();
+int schema(const SchemaOptions& options) {
+  std::string text;
+  if (options.format == "metrics") {
+    text = observe::metrics_schema();
+  } else if (options.format == "trace") {
+    text = observe::trace_schema();
+  } else {
+    text = scenario::json_schema();
+  }
   std::fputs(text.c_str(), stdout);
   if (!text.ends_with('\n')) std::fputc('\n', stdout);
   return 0;

@@ -87,7 +87,9 @@ TEST(CommandLine, every_command_is_known) {
   EXPECT_TRUE(std::holds_alternative<ListOptions>(*parse({"ls"}).command));
   EXPECT_EQ(std::get<StopOptions>(*parse({"stop", "m", "--timeout", "0"}).command).timeout_s, 0.0);
   EXPECT_EQ(std::get<ConsoleOptions>(*parse({"console", "m"}).command).name, "m");
-  EXPECT_TRUE(std::holds_alternative<SchemaOptions>(*parse({"schema"}).command));
+  EXPECT_EQ(std::get<SchemaOptions>(*parse({"schema"}).command).format, "scenario");
+  EXPECT_EQ(std::get<SchemaOptions>(*parse({"schema", "trace"}).command).format, "trace");
+  EXPECT_FALSE(parse({"schema", "audit"}).command);
 }
 
 TEST(CommandLine, wrong_usage_gives_2_and_says_what) {

@@ -70,7 +70,9 @@ struct StopOptions {
 struct ConsoleOptions {
   std::string name;
 };
-struct SchemaOptions {};
+struct SchemaOptions {
+  std::string format = "scenario";  ///< or "metrics", "trace"
+};
 
 using Command = std::variant<RunOptions, RestoreOptions, BootOptions, DumpDtbOptions, CheckOptions, DoctorOptions,
                              ListOptions, StopOptions, ConsoleOptions, SchemaOptions>;
