@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
+#include <utility>
 
 namespace vmm {
 namespace {
@@ -56,15 +57,37 @@ Result<std::string> read_file(const std::filesystem::path& path, std::size_t max
   }
 }
 
-Result<> write_file(const std::filesystem::path& path, std::string_view text, mode_t mode) {
+Result<FileWriter> FileWriter::create(std::filesystem::path path, mode_t mode) {
   std::string temporary = path.string() + ".XXXXXX";
-  const UniqueFd fd(::mkostemp(temporary.data(), O_CLOEXEC));
+  UniqueFd fd(::mkostemp(temporary.data(), O_CLOEXEC));
   if (!fd.valid()) return fail_errno("cannot create " + path.string());
-  auto written = write_all(fd, std::as_bytes(std::span(text)), path.string());
-  if (written && ::fchmod(fd.get(), mode) != 0) written = fail_errno("cannot set the mode of " + path.string());
-  if (written && ::rename(temporary.c_str(), path.c_str()) != 0) written = fail_errno("cannot create " + path.string());
-  if (!written) ::unlink(temporary.c_str());
-  return written;
+  FileWriter writer(std::move(path), std::move(temporary), std::move(fd));
+  if (::fchmod(writer.fd_.get(), mode) != 0) return fail_errno("cannot set the mode of " + writer.path_.string());
+  return writer;
+}
+
+FileWriter::FileWriter(FileWriter&& other) noexcept
+    : path_(std::move(other.path_)), temporary_(std::exchange(other.temporary_, {})), fd_(std::move(other.fd_)) {}
+
+FileWriter::~FileWriter() {
+  if (!temporary_.empty()) ::unlink(temporary_.c_str());
+}
+
+Result<> FileWriter::write(std::string_view text) {
+  return write_all(fd_, std::as_bytes(std::span(text)), path_.string());
+}
+
+Result<> FileWriter::commit() {
+  if (::rename(temporary_.c_str(), path_.c_str()) != 0) return fail_errno("cannot create " + path_.string());
+  temporary_.clear();
+  return {};
+}
+
+Result<> write_file(const std::filesystem::path& path, std::string_view text, mode_t mode) {
+  auto writer = FileWriter::create(path, mode);
+  if (!writer) return std::unexpected(std::move(writer.error()));
+  if (auto written = writer->write(text); !written) return written;
+  return writer->commit();
 }
 
 Result<> write_new_file(const std::filesystem::path& path, std::string_view text, mode_t mode) {

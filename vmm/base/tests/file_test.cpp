@@ -25,6 +25,24 @@ class FileTest : public testing::Test {
   std::filesystem::path folder_;
 };
 
+TEST_F(FileTest, file_in_pieces_is_there_when_it_is_whole) {
+  {
+    auto writer = FileWriter::create(folder_ / "f");
+    ASSERT_TRUE(writer);
+    ASSERT_TRUE(writer->write("ab"));
+    ASSERT_TRUE(writer->write("c"));
+    EXPECT_FALSE(std::filesystem::exists(folder_ / "f"));
+    ASSERT_TRUE(writer->commit());
+    EXPECT_EQ(read_file(folder_ / "f", 10), "abc");
+  }
+  {
+    auto given_up = FileWriter::create(folder_ / "g");
+    ASSERT_TRUE(given_up);
+    ASSERT_TRUE(given_up->write("ab"));
+  }
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder_), {}), 1) << "what was given up is gone";
+}
+
 TEST_F(FileTest, write_file_sets_mode_and_read_file_returns_all_bytes) {
   const std::string text("a\0b\n", 4);
   ASSERT_TRUE(write_file(folder_ / "f", text, 0600));

@@ -24,6 +24,27 @@ Result<> write_file(const std::filesystem::path& path, std::string_view text, mo
 /// The same for bytes.
 Result<> write_file(const std::filesystem::path& path, std::span<const std::byte> bytes, mode_t mode = 0644);
 
+/// Writes a file as write_file() does, in pieces: it has its name when commit() has been called, and is not there
+/// before.
+class FileWriter {
+ public:
+  static Result<FileWriter> create(std::filesystem::path path, mode_t mode = 0644);
+  FileWriter(FileWriter&& other) noexcept;
+  FileWriter& operator=(FileWriter&&) = delete;
+  ~FileWriter();  ///< what was not committed is removed
+
+  Result<> write(std::string_view text);
+  Result<> commit();
+
+ private:
+  FileWriter(std::filesystem::path path, std::string temporary, UniqueFd fd)
+      : path_(std::move(path)), temporary_(std::move(temporary)), fd_(std::move(fd)) {}
+
+  std::filesystem::path path_;
+  std::string temporary_;  ///< empty: there is nothing to remove
+  UniqueFd fd_;
+};
+
 /// Writes a file of `mode` that must not be there yet, not even as a link; it is never open to more than `mode`.
 Result<> write_new_file(const std::filesystem::path& path, std::string_view text, mode_t mode = 0644);
 
