@@ -133,6 +133,21 @@ ClientResult<Client::Next> Client::next(std::uint32_t id, Deadline deadline) {
   }
 }
 
+ClientResult<std::uint32_t> Client::wait(Deadline deadline) {
+  while (true) {
+    for (const auto& [id, events] : events_) {
+      const auto request = outstanding_.find(id);
+      if (!events.kept.empty() || request == outstanding_.end() || request->second) return id;
+    }
+    if (broken_) return std::unexpected(*broken_);
+    if (auto read = read_frames(deadline); !read) {
+      if (read.error().kind == Kind::Timeout) return std::unexpected(std::move(read.error()));
+      // As in next(): what came before may be for one of them.
+      static_cast<void>(broken(std::move(read.error())));
+    }
+  }
+}
+
 std::expected<void, ClientError> Client::cancel(std::uint32_t id, Deadline deadline) {
   events_.erase(id);
   const auto sent = send_command(wire::Command::Cancel, {{"id", id}}, deadline);

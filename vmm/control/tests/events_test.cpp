@@ -50,6 +50,30 @@ TEST(Events, come_in_order_before_the_result_and_other_calls_are_made_meanwhile)
   EXPECT_EQ(client.next(*id, in(10s)).error().kind, Kind::BadRequest);
 }
 
+TEST(Events, wait_names_the_subscription_that_has_something) {
+  Connected connected([](FakeConnection& connection) {
+    const auto first = connection.read_request();
+    const auto second = connection.read_request();
+    send_event(connection, second.id, {{"n", 1}});
+    const auto ping = connection.read_request();
+    connection.reply(first.id, {{"events", 0}});
+    connection.reply(ping.id, json::object());
+    connection.read_request();
+    connection.close();
+  });
+  Client& client = connected.client;
+  const auto first = client.subscribe("watch log", json::object(), in(10s));
+  const auto second = client.subscribe("watch trace", json::object(), in(10s));
+  EXPECT_EQ(client.wait(in(10s)), *second);
+  EXPECT_TRUE(client.next(*second, in(0s))->is_event);
+  EXPECT_EQ(client.wait(in(10ms)).error().kind, Kind::Timeout);
+  ASSERT_TRUE(client.call("ping", json::object(), in(10s)));
+  EXPECT_EQ(client.wait(in(10s)), *first) << "its answer has come";
+  EXPECT_FALSE(client.next(*first, in(0s))->is_event);
+  ASSERT_TRUE(client.send("ping", json::object(), in(10s)));
+  EXPECT_EQ(client.wait(in(10s)).error().kind, Kind::ConnectionLost);
+}
+
 TEST(Events, timeout_of_next_leaves_the_subscription_as_it_is) {
   Connected connected([](FakeConnection& connection) {
     const auto watch = connection.read_request();

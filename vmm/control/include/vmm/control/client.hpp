@@ -76,6 +76,10 @@ class Client {
   /// What a request that subscribe() sent brings next. After a Timeout it can be called again.
   ClientResult<Next> next(std::uint32_t id, Deadline deadline);
 
+  /// The id of a subscription for which next() returns at once: that of the oldest, if there are several. Waits until
+  /// there is one.
+  ClientResult<std::uint32_t> wait(Deadline deadline);
+
   /// Ends a request that subscribe() sent, and drops what it has brought. The error is of the connection; that the
   /// request had ended already is none.
   std::expected<void, ClientError> cancel(std::uint32_t id, Deadline deadline);
