@@ -87,7 +87,8 @@ std::string case_text(const Case& test) {
   return text + ">\n    <" + test.element + attribute("message", test.message) + "/>\n  </testcase>\n";
 }
 
-std::vector<Case> cases_of(const Summary& summary) {
+/// @param name of the run, in the names of its classes
+std::vector<Case> cases_of(const std::string& name, const Summary& summary) {
   std::vector<Case> cases;
   const bool as_expected = ended_as_expected(summary);
   for (const auto& step : summary.steps) {
@@ -95,11 +96,11 @@ std::vector<Case> cases_of(const Summary& summary) {
     const char* const element = step.status == StepStatus::Passed                   ? ""
                                 : step.status == StepStatus::Failed && !as_expected ? "failure"
                                                                                     : "skipped";
-    cases.push_back({summary.scenario + ".steps", step.name, step.duration, element, step.message});
+    cases.push_back({name + ".steps", step.name, step.duration, element, step.message});
   }
   for (const auto& expectation : summary.expectations) {
     const std::string actual = expectation.actual.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-    cases.push_back({summary.scenario + ".expect",
+    cases.push_back({name + ".expect",
                      expectation.kind + " " + expectation.subject,
                      {},
                      expectation.passed ? "" : "failure",
@@ -107,26 +108,66 @@ std::vector<Case> cases_of(const Summary& summary) {
   }
   // A run that came to no verdict must not look like one in which nothing failed.
   if ((summary.outcome == Outcome::Error && !as_expected) || cases.empty()) {
-    cases.push_back({summary.scenario, "run", summary.duration, as_expected ? "" : "error", summary.message});
+    cases.push_back({name, "run", summary.duration, as_expected ? "" : "error", summary.message});
   }
   return cases;
+}
+
+std::vector<Case> cases_of(const SuiteCase& test) {
+  if (test.summary && !test.skipped) return cases_of(test.name, *test.summary);
+  return {{test.name, "run", test.duration, test.skipped ? "skipped" : "error", test.message}};
+}
+
+/// How many cases there are, and how many of each element; the time of all.
+struct Totals {
+  std::size_t tests = 0;
+  std::size_t failures = 0;
+  std::size_t errors = 0;
+  std::size_t skipped = 0;
+  std::chrono::nanoseconds time{0};
+
+  void add(const std::vector<Case>& cases) {
+    for (const Case& each : cases) {
+      ++tests;
+      failures += each.element == "failure" ? 1 : 0;
+      errors += each.element == "error" ? 1 : 0;
+      skipped += each.element == "skipped" ? 1 : 0;
+    }
+  }
+
+  [[nodiscard]] std::string attributes(const std::string& name) const {
+    return attribute("name", name) + attribute("tests", std::to_string(tests)) +
+           attribute("failures", std::to_string(failures)) + attribute("errors", std::to_string(errors)) +
+           attribute("skipped", std::to_string(skipped)) + attribute("time", seconds(time));
+  }
+};
+
+constexpr std::string_view kHead = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
+
+std::string suite_text(const std::string& name, std::chrono::nanoseconds time, const std::vector<Case>& cases) {
+  Totals totals{.time = time};
+  totals.add(cases);
+  std::string text = "<testsuite" + totals.attributes(name) + ">\n";
+  for (const auto& test : cases) text += case_text(test);
+  return text + "</testsuite>\n";
 }
 
 }  // namespace
 
 std::string to_junit(const Summary& summary) {
-  const auto cases = cases_of(summary);
-  const auto count = [&](std::string_view element) {
-    std::size_t n = 0;
-    for (const auto& test : cases) n += test.element == element ? 1 : 0;
-    return std::to_string(n);
-  };
-  std::string text = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite" + attribute("name", summary.scenario) +
-                     attribute("tests", std::to_string(cases.size())) + attribute("failures", count("failure")) +
-                     attribute("errors", count("error")) + attribute("skipped", count("skipped")) +
-                     attribute("time", seconds(summary.duration)) + ">\n";
-  for (const auto& test : cases) text += case_text(test);
-  return text + "</testsuite>\n";
+  return std::string(kHead) + suite_text(summary.scenario, summary.duration, cases_of(summary.scenario, summary));
+}
+
+std::string to_junit(const std::string& suite, const std::vector<SuiteCase>& cases) {
+  Totals totals;
+  std::string suites;
+  for (const SuiteCase& test : cases) {
+    const auto tests = cases_of(test);
+    totals.add(tests);
+    totals.time += test.duration;
+    suites += suite_text(test.name, test.duration, tests);
+  }
+  return std::string(kHead) + "<testsuites" + totals.attributes(suite) + ">\n" + suites + "</testsuites>\n";
 }
 
 }  // namespace vmm::observe

@@ -77,6 +77,18 @@ TEST(Junit, bad_end_that_was_wanted_is_no_error_and_its_steps_no_failures) {
   EXPECT_THAT(to_junit(summary), HasSubstr(R"(tests="3" failures="2" errors="1" skipped="0")"));
 }
 
+TEST(Junit, suite_has_a_test_suite_for_each_scenario_and_the_sums) {
+  SuiteCase failed{.name = "one", .duration = std::chrono::seconds(2), .summary = sample(), .message = ""};
+  SuiteCase skipped{.name = "two", .summary = std::nullopt, .skipped = true, .message = "there is no /dev/kvm"};
+  SuiteCase broken{.name = "three", .summary = std::nullopt, .message = "three.yaml:1:1: found <nothing>"};
+  const auto xml = to_junit("configs", {failed, skipped, broken});
+  EXPECT_THAT(xml, HasSubstr(R"(<testsuites name="configs" tests="4" failures="1" errors="1" skipped="1" time="2.0)"));
+  EXPECT_THAT(xml, HasSubstr(R"(<testsuite name="one" tests="2" failures="1" errors="0" skipped="0" time="2.0)"));
+  EXPECT_THAT(xml, HasSubstr(R"(<testcase classname="one.steps" name="ping")"));
+  EXPECT_THAT(xml, HasSubstr(R"(<skipped message="there is no /dev/kvm"/>)"));
+  EXPECT_THAT(xml, HasSubstr(R"(<error message="three.yaml:1:1: found &lt;nothing&gt;"/>)"));
+}
+
 TEST(Junit, hostile_text_is_escaped_and_replaced) {
   auto summary = sample();
   summary.steps[0].status = StepStatus::Failed;

@@ -7,9 +7,11 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "abi/exit_code.hpp"
+#include "vmm/base/result.hpp"
 #include "vmm/observe/console_parser.hpp"
 
 namespace vmm::observe {
@@ -92,7 +94,22 @@ nlohmann::ordered_json to_json(const Summary& summary);
 /// JSON text, whatever bytes the guest put into it: what is not UTF-8 becomes U+FFFD.
 std::string to_text(const nlohmann::ordered_json& json);
 
+/// What a summary.json says of a run: all but what concerns the machine that it ran on. Error: the text is none.
+Result<Summary> read_summary(std::string_view text);
+
 /// junit.xml: one test case for each step and each expectation. What XML cannot hold becomes U+FFFD.
 std::string to_junit(const Summary& summary);
+
+/// One scenario of several that were run.
+struct SuiteCase {
+  std::string name;  ///< unique in the suite
+  std::chrono::nanoseconds duration{0};
+  std::optional<Summary> summary;  ///< absent: it was skipped, or came to none
+  bool skipped = false;
+  std::string message;  ///< why it was skipped or has no summary
+};
+
+/// The same for a suite: a test suite for each scenario.
+std::string to_junit(const std::string& suite, const std::vector<SuiteCase>& cases);
 
 }  // namespace vmm::observe
