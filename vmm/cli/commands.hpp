@@ -13,6 +13,7 @@ namespace vmm::cli {
 const char* version();
 
 int run(const RunOptions& options);
+int test(const TestOptions& options);
 int restore(const RestoreOptions& options);
 int boot(const BootOptions& options);
 int dumpdtb(const DumpDtbOptions& options);

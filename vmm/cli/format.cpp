@@ -41,6 +41,10 @@ std::string format_duration(std::chrono::nanoseconds time) {
   return with_unit(ns / 1e9, "s");
 }
 
+std::string format_seconds(std::chrono::nanoseconds time) {
+  return std::to_string(std::chrono::floor<std::chrono::seconds>(time).count()) + " s";
+}
+
 std::string machine_name_from(const std::string& text) {
   std::string name;
   for (const char c : text) {

@@ -11,6 +11,7 @@ namespace {
 
 struct Dispatch {
   int operator()(const RunOptions& options) const { return run(options); }
+  int operator()(const TestOptions& options) const { return test(options); }
   int operator()(const RestoreOptions& options) const { return restore(options); }
   int operator()(const BootOptions& options) const { return boot(options); }
   int operator()(const DumpDtbOptions& options) const { return dumpdtb(options); }

@@ -95,6 +95,18 @@ void add_run(CLI::App* run, RunOptions& options, std::vector<std::string>& given
   add_machine_options(run, machine_options, given, options.overrides);
 }
 
+void add_test(CLI::App* test, TestOptions& options) {
+  static constexpr unsigned kMaxJobs = 256;
+  test->add_option("PATH", options.paths, "Scenarios, and folders of them (*.yaml, *.yml)")->required();
+  test->add_option("--filter", options.filter, "Only those whose name matches the shell pattern, as 'vision-*'");
+  test->add_option("--jobs", options.jobs, "How many run at the same time (default: as many as there are processors)")
+      ->check(CLI::Range(1U, kMaxJobs));
+  test->add_option("--run-dir", options.run_dir,
+                   "Where their files go, a folder for each scenario, and suite.json (default: runs/suite here)");
+  test->add_option("--junit", options.junit, "Also write the results into this file, for CI systems");
+  test->add_flag("--json", options.json, "Print suite.json and nothing else");
+}
+
 void add_restore(CLI::App* restore, RestoreOptions& options) {
   restore->add_option("FOLDER", options.folder, "What `sisctl snapshot` wrote; must stay while the machine runs")
       ->required();
@@ -110,6 +122,7 @@ void add_stop(CLI::App* stop, StopOptions& options) {
 /// What is read from the command line, for whichever command it is.
 struct Storage {
   RunOptions run;
+  TestOptions test;
   RestoreOptions restore;
   BootOptions boot;
   DumpDtbOptions dumpdtb;
@@ -133,6 +146,9 @@ constexpr CommandEntry kCommands[] = {
     {"run", "Run a scenario: boot the guest, send its steps, check what must hold",
      [](CLI::App* command, Storage& storage) { add_run(command, storage.run, storage.machine); },
      [](Storage& storage) -> Command { return std::move(storage.run); }},
+    {"test", "Run many scenarios, each by a process of its own, and say what came of each",
+     [](CLI::App* command, Storage& storage) { add_test(command, storage.test); },
+     [](Storage& storage) -> Command { return std::move(storage.test); }},
     {"restore", "Go on with a machine that `sisctl snapshot` saved, by KVM",
      [](CLI::App* command, Storage& storage) { add_restore(command, storage.restore); },
      [](Storage& storage) -> Command { return std::move(storage.restore); }},

@@ -14,21 +14,8 @@ using observe::Outcome;
 using observe::StepStatus;
 
 constexpr std::size_t kMaxEchoBytes = 4096;
-constexpr char kRed[] = "\x1b[31m";
-constexpr char kGreen[] = "\x1b[32m";
-constexpr char kDim[] = "\x1b[2m";
-constexpr char kPlain[] = "\x1b[0m";
-
-std::string padded(std::string text, std::size_t width) {
-  if (text.size() < width) text.append(width - text.size(), ' ');
-  return text;
-}
 
 }  // namespace
-
-std::string RunReporter::coloured(const char* colour, const std::string& text) const {
-  return output_.colours() ? colour + text + kPlain : text;
-}
 
 void RunReporter::say(const std::string& line) {
   if (echo_ != Echo::None) output_.write(line + "\n");
@@ -57,7 +44,7 @@ void RunReporter::echo_line() {
   // Records are for us, and a hostile guest's escape sequences are for nobody.
   if (!line_.starts_with(abi::console::kRecordMark)) {
     const std::string text = observe::printable(line_);
-    if (!text.empty()) output_.write_console(coloured(kDim, "  | " + text) + "\n");
+    if (!text.empty()) output_.write_console(coloured(output_, colour::kDim, "  | " + text) + "\n");
   }
   line_.clear();
 }
@@ -68,7 +55,7 @@ void RunReporter::on_ready(std::chrono::nanoseconds after) {
 
 void RunReporter::on_step(const observe::StepResult& step) {
   const bool passed = step.status == StepStatus::Passed;
-  std::string line = passed ? coloured(kGreen, "ok    ") : coloured(kRed, "FAILED");
+  std::string line = passed ? coloured(output_, colour::kGreen, "ok    ") : coloured(output_, colour::kRed, "FAILED");
   line += " step " + padded(observe::printable(step.name), 24) + " " + format_duration(step.duration);
   if (step.sent > 1) line += " for " + std::to_string(step.sent) + " requests";
   if (!passed) line += "  " + observe::printable(step.message);
@@ -76,7 +63,7 @@ void RunReporter::on_step(const observe::StepResult& step) {
 }
 
 void RunReporter::on_warning(const std::string& message) {
-  say(coloured(kRed, "warning") + " " + observe::printable(message));
+  say(coloured(output_, colour::kRed, "warning") + " " + observe::printable(message));
 }
 
 void RunReporter::on_stopping(const std::string& why) { say("stopping: " + observe::printable(why)); }
@@ -87,7 +74,8 @@ void RunReporter::on_finished(const observe::Summary& summary, const std::filesy
   if (!line_.empty()) echo_line();
   if (echo_ == Echo::Raw) output_.write("\n");
   for (const auto& expectation : summary.expectations) {
-    std::string line = expectation.passed ? coloured(kGreen, "ok    ") : coloured(kRed, "FAILED");
+    std::string line =
+        expectation.passed ? coloured(output_, colour::kGreen, "ok    ") : coloured(output_, colour::kRed, "FAILED");
     line += " expected " + expectation.kind + " " + observe::printable(expectation.subject) + ": " +
             observe::printable(expectation.wanted) + ", actual " +
             expectation.actual.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
@@ -107,8 +95,8 @@ void RunReporter::on_finished(const observe::Summary& summary, const std::filesy
   const bool passed = summary.outcome == Outcome::Passed;
   const bool colour = passed || ::isatty(STDERR_FILENO) == 1;
   const std::string outcome = to_string(summary.outcome);
-  std::string last =
-      (colour ? coloured(passed ? kGreen : kRed, outcome) : outcome) + ": " + observe::printable(summary.scenario);
+  std::string last = (colour ? coloured(output_, passed ? colour::kGreen : colour::kRed, outcome) : outcome) + ": " +
+                     observe::printable(summary.scenario);
   if (!passed && observe::ended_as_expected(summary)) last += ", as expected";
   if (!summary.message.empty()) last += ": " + observe::printable(summary.message);
   last += " (exit " + std::to_string(static_cast<int>(summary.exit_code)) + ", " + format_duration(summary.duration) +

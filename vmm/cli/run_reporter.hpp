@@ -37,7 +37,6 @@ class RunReporter final : public machine::Reporter {
  private:
   void say(const std::string& line);
   void echo_line();
-  [[nodiscard]] std::string coloured(const char* colour, const std::string& text) const;
 
   TextOutput& output_;
   Echo echo_;

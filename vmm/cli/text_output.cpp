@@ -10,11 +10,20 @@
 namespace vmm::cli {
 namespace {
 
-bool wants_colours(int fd) {
-  const char* const no_color = std::getenv("NO_COLOR");
+/// Moves to the line's beginning and empties it.
+constexpr std::string_view kClearLine = "\r\x1b[K";
+/// Around a status: what does not fit into the line is not shown, where the terminal would begin another one.
+constexpr std::string_view kNoWrap = "\x1b[?7l";
+constexpr std::string_view kWrap = "\x1b[?7h";
+
+bool is_capable_terminal(int fd) {
   const char* const term = std::getenv("TERM");
-  if (no_color != nullptr && no_color[0] != '\0') return false;
   return ::isatty(fd) == 1 && term != nullptr && std::string_view(term) != "dumb";
+}
+
+bool wants_no_colours() {
+  const char* const no_color = std::getenv("NO_COLOR");
+  return no_color != nullptr && no_color[0] != '\0';
 }
 
 /// False when nobody can read it any more.
@@ -36,13 +45,27 @@ bool write_all(int fd, std::string_view text) {
 
 }  // namespace
 
+std::string coloured(const TextOutput& output, const char* colour, const std::string& text) {
+  return output.colours() ? colour + text + colour::kPlain : text;
+}
+
+std::string padded(std::string text, std::size_t width) {
+  if (text.size() < width) text.append(width - text.size(), ' ');
+  return text;
+}
+
 TextOutput::TextOutput(int fd, sandbox::Sandbox sandbox)
-    : fd_(fd), colours_(wants_colours(fd)), thread_([this, sandbox] { run(sandbox); }) {}
+    : fd_(fd),
+      shows_status_(is_capable_terminal(fd)),
+      colours_(shows_status_ && !wants_no_colours()),
+      thread_([this, sandbox] { run(sandbox); }) {}
 
 TextOutput::~TextOutput() {
   {
     const std::lock_guard lock(mutex_);
     closing_ = true;
+    status_changed_ = !status_.empty();
+    status_.clear();
   }
   changed_.notify_all();
   thread_.join();
@@ -71,19 +94,35 @@ void TextOutput::write_console(std::string_view text) {
   if (fits) write(text);
 }
 
+void TextOutput::set_status(const std::string& text) {
+  if (!shows_status_) return;
+  {
+    const std::lock_guard lock(mutex_);
+    if (text == status_) return;
+    status_ = text;
+    status_changed_ = true;
+  }
+  changed_.notify_all();
+}
+
 void TextOutput::drain() {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [this] { return waiting_.empty() && !writing_; });
+  changed_.wait(lock, [this] { return !has_work() && !writing_; });
 }
 
 void TextOutput::run(sandbox::Sandbox sandbox) {
   sandbox.enter(sandbox::ThreadKind::Output);
   bool readable = true;
+  bool shown = false;
   std::unique_lock lock(mutex_);
   while (true) {
-    changed_.wait(lock, [this] { return !waiting_.empty() || closing_; });
-    if (waiting_.empty()) return;
-    const std::string text = std::exchange(waiting_, {});
+    changed_.wait(lock, [this] { return has_work() || closing_; });
+    if (!has_work()) return;
+    std::string text = std::exchange(waiting_, {});
+    if (shown) text.insert(0, kClearLine);
+    shown = !status_.empty();
+    if (shown) text.append(kNoWrap).append(status_).append(kWrap);
+    status_changed_ = false;
     writing_ = true;
     lock.unlock();
     // Once nobody reads, the run goes on without being watched; its files and its exit code tell the rest.

@@ -33,6 +33,19 @@ TEST(CommandLine, run_with_everything) {
   EXPECT_EQ(run.overrides[1].option, "--memory");
 }
 
+TEST(CommandLine, test_takes_paths_and_how_to_run_them) {
+  const auto parsed = parse({"test", "a", "b", "--filter", "x*", "--jobs", "3", "--junit", "j", "--run-dir", "d"});
+  ASSERT_TRUE(parsed.command) << parsed.text;
+  const auto& test = std::get<TestOptions>(*parsed.command);
+  EXPECT_EQ(test.paths, (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(test.filter, "x*");
+  EXPECT_EQ(test.jobs, 3U);
+  EXPECT_EQ(test.junit, "j");
+  EXPECT_EQ(test.run_dir, "d");
+  EXPECT_FALSE(parse({"test"}).command);
+  EXPECT_THAT(parse({"test", "a", "--jobs", "0"}).text, HasSubstr("1 to 256"));
+}
+
 TEST(CommandLine, restore_takes_a_folder_and_what_run_takes_of_a_session) {
   const auto parsed = parse({"restore", "s", "--name", "n", "--run-dir", "d", "--timeout", "3", "-i"});
   ASSERT_TRUE(parsed.command) << parsed.text;

@@ -13,6 +13,9 @@ std::string format_bytes(std::uint64_t bytes);
 /// Three digits that mean something, with a unit: "12.3 ms", "1.02 s".
 std::string format_duration(std::chrono::nanoseconds time);
 
+/// Whole seconds that have passed: "12 s".
+std::string format_seconds(std::chrono::nanoseconds time);
+
 /// A machine's name made of any text: other characters become '-', "machine" if nothing is left.
 std::string machine_name_from(const std::string& text);
 

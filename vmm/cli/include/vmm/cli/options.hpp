@@ -54,6 +54,15 @@ struct DumpDtbOptions {
   bool pmu = false;
   std::vector<Override> overrides;
 };
+/// Runs many scenarios.
+struct TestOptions {
+  std::vector<std::string> paths;
+  std::optional<std::string> filter;
+  std::optional<std::string> run_dir;
+  std::optional<unsigned> jobs;  ///< absent: as many as there are processors
+  std::string junit;             ///< empty: none
+  bool json = false;
+};
 struct CheckOptions {
   std::vector<std::string> files;
 };
@@ -74,8 +83,8 @@ struct SchemaOptions {
   std::string format = "scenario";  ///< or "metrics", "trace"
 };
 
-using Command = std::variant<RunOptions, RestoreOptions, BootOptions, DumpDtbOptions, CheckOptions, DoctorOptions,
-                             ListOptions, StopOptions, ConsoleOptions, SchemaOptions>;
+using Command = std::variant<RunOptions, TestOptions, RestoreOptions, BootOptions, DumpDtbOptions, CheckOptions,
+                             DoctorOptions, ListOptions, StopOptions, ConsoleOptions, SchemaOptions>;
 
 /// What came of reading the command line: a command, or a text to print and the exit code.
 struct Parsed {
