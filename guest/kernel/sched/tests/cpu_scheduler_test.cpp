@@ -337,6 +337,23 @@ TEST_F(Inheritance, GoesOnWithoutBudgetAndIsChargedForIt) {
   EXPECT_EQ(urgent_server.cbs().deadline(), 300);
 }
 
+TEST_F(Inheritance, OfABestEffortTaskIsTheRightToGoOnBeforeThese) {
+  cpu.wake(urgent, 0);
+  cpu.wake(best_effort, 0);
+  cpu.inherit(urgent, kBestEffort);
+  EXPECT_EQ(urgent.deadline(), 100);  // its own
+  EXPECT_EQ(cpu.choose(0), &urgent);
+  EXPECT_EQ(cpu.choose(20), &urgent);  // throttled
+  EXPECT_EQ(cpu.next_event(), 100);
+  cpu.wake(late, 30);
+  EXPECT_EQ(cpu.choose(30), &late);  // which has a budget
+  cpu.block(late, 40);
+  EXPECT_EQ(cpu.choose(40), &urgent);
+  cpu.inherit(urgent, kNever);
+  EXPECT_EQ(cpu.choose(50), &best_effort);
+  EXPECT_EQ(urgent_server.cbs().budget(), -20);
+}
+
 TEST_F(Inheritance, LastsOverASleep) {
   cpu.wake(late, 0);
   cpu.wake(best_effort, 0);

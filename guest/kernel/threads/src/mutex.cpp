@@ -12,12 +12,18 @@ namespace {
 /// mutex to mutex along a chain of threads, and locks of each would have to be taken in the chain's order.
 constinit kernel::SpinLock mutexes{"mutexes", kernel::LockRank::Mutexes};
 
+/// What `holder` inherits from one that waits with `deadline`. Best-effort threads have none to hand on, but a holder
+/// that is out of its server's budget would keep them waiting until its next period.
+sched::Time inheritance(const Thread& holder, sched::Time deadline) {
+  return holder.server() == nullptr ? deadline : std::min(deadline, sched::kBestEffort);
+}
+
 }  // namespace
 
 /// The holder, and whoever has what the holder waits for, run with this deadline at the latest.
 void Mutex::raise(Thread* holder, sched::Time deadline, Waking& waking) {
-  while (holder != nullptr && holder->inherited_.load(std::memory_order_relaxed) > deadline) {
-    waking.inherit(*holder, deadline);
+  while (holder != nullptr && holder->inherited_.load(std::memory_order_relaxed) > inheritance(*holder, deadline)) {
+    waking.inherit(*holder, inheritance(*holder, deadline));
     Mutex* const next = holder->waits_for_;
     if (next == nullptr) {
       return;
@@ -111,7 +117,7 @@ void Mutex::unlock_slow() {
   // What is left to inherit comes from the other mutexes that it holds.
   sched::Time earliest = sched::kNever;
   for (const Mutex* held = self.contended_; held != nullptr; held = held->next_contended_) {
-    earliest = std::min(earliest, held->waiters_.first()->deadline);
+    earliest = std::min(earliest, inheritance(self, held->waiters_.first()->deadline));
   }
   if (self.inherited_.load(std::memory_order_relaxed) != earliest) {
     waking.inherit(self, earliest);

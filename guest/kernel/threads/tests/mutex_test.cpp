@@ -177,6 +177,82 @@ TEST_F(MutexTest, a_holder_on_another_cpu_inherits_too) {
   EXPECT_EQ(order, "holder other urgent ");
 }
 
+TEST_F(MutexTest, a_holder_out_of_budget_goes_on_for_a_best_effort_thread) {
+  Mutex mutex;
+  start(
+      "holds",
+      [&] {
+        {
+          const MutexGuard guard(mutex);
+          work(3'000);  // three times its budget
+        }
+        work(1);
+        order += "holder ";
+      },
+      0, &urgent);
+  start("waits", [&] {
+    const std::uint64_t began = now_ns();
+    const MutexGuard guard(mutex);
+    EXPECT_LE(now_ns() - began, 2'000U);
+    order += "waiter ";
+  });
+  run_until_idle();
+  EXPECT_EQ(order, "waiter holder ");  // which repays its overrun first
+}
+
+TEST_F(MutexTest, a_holder_that_is_waited_for_goes_before_best_effort_threads) {
+  Mutex mutex;
+  start(
+      "holds",
+      [&] {
+        const MutexGuard guard(mutex);
+        EXPECT_TRUE(sleep_for(200));  // until both others have come
+        work(3'000);                  // three times its budget
+        order += "holder ";
+      },
+      0, &urgent);
+  start("waits", [&] {
+    EXPECT_TRUE(sleep_for(100));
+    const MutexGuard guard(mutex);
+    order += "waiter ";
+  });
+  start("busy", [&] {
+    EXPECT_TRUE(sleep_for(150));
+    work(100'000);
+    order += "busy ";
+  });
+  run_until_idle();
+  EXPECT_EQ(order, "holder busy waiter ");
+}
+
+TEST_F(MutexTest, a_holder_of_two_goes_on_until_nobody_waits_for_either) {
+  Mutex first;
+  Mutex second;
+  const std::uint64_t began = now_ns();
+  start(
+      "holds",
+      [&] {
+        const MutexGuard outer(first);
+        {
+          const MutexGuard inner(second);
+          EXPECT_TRUE(sleep_for(200));  // until both have come
+          work(2'000);
+        }
+        work(1'000);
+        order += "holder ";
+      },
+      0, &urgent);
+  for (Mutex* const mutex : {&first, &second}) {
+    start("waits", [&order = order, mutex, began] {
+      const MutexGuard guard(*mutex);
+      EXPECT_LE(now_ns() - began, 3'300U);
+      order += "waiter ";
+    });
+  }
+  run_until_idle();
+  EXPECT_EQ(order, "holder waiter waiter ");
+}
+
 TEST_F(MutexTest, a_second_lock_by_its_holder_is_a_deadlock) {
   EXPECT_DEATH(
       {

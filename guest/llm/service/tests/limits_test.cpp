@@ -218,5 +218,31 @@ TEST(Requests, newest_of_an_owner_is_known) {
   });
 }
 
+// A worker whose budget is used up just where it holds the service's lock must not keep the control loop, which is no
+// server's, until its next period.
+TEST(Budget, however_small_keeps_nobody_waiting_for_the_lock) {
+  constexpr std::uint64_t kPeriodNs = 100 * kMs;
+  static sched::Server tiny(43, {.budget = 30'000, .period = kPeriodNs, .deadline = kPeriodNs});
+  threads::admit(tiny);
+  std::uint64_t longest = 0;
+  std::uint64_t polls = 0;
+  threads::start("loop", [&] {
+    Bench bench({}, nullptr, testing::timed_kernels(), &tiny);
+    bench.journal.takes_ns = 50'000;  // more than a budget, so that the worker is always throttled in one
+    const RequestId id = bench.submit(options(3));
+    for (bool finished = false; !finished; ++polls) {
+      threads::sleep_for(kMs / 10);
+      const std::uint64_t began = threads::now_ns();
+      finished = bench.poll(id).finished;
+      longest = std::max(longest, threads::now_ns() - began);
+    }
+    EXPECT_EQ(bench.poll(id).tokens, 3U);
+  });
+  threads::run_until_idle();
+  threads::find_dispatcher(0)->admissions().remove(tiny, threads::find_dispatcher(0)->now());
+  EXPECT_GT(polls, 1000U);  // it took periods
+  EXPECT_LE(longest, 50'000U);
+}
+
 }  // namespace
 }  // namespace guest::llm

@@ -10,6 +10,8 @@ namespace guest::sched {
 /// Nanoseconds since boot. Signed, as budgets and lateness are.
 using Time = std::int64_t;
 inline constexpr Time kNever = std::numeric_limits<Time>::max();
+/// Later than any deadline: what a task without one hands on to who has what it waits for (CpuScheduler::inherit()).
+inline constexpr Time kBestEffort = kNever - 1;
 
 // Exact products of two times; the standard has no type for them.
 __extension__ using WideTime = __int128;

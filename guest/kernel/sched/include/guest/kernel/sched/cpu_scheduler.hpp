@@ -42,7 +42,8 @@ class CpuScheduler {
   /// `task` waits for something, or has ended. Does nothing if it is not ready.
   void block(Task& task, Time now);
   /// `task` has what a task with this deadline waits for: until it is told otherwise it runs as if that were its own,
-  /// if that is earlier, and without regard to its budget, of which it is charged all the same. kNever: nobody waits.
+  /// if that is earlier, and without regard to its budget, of which it is charged all the same. kBestEffort:
+  /// best-effort tasks wait, so it goes before these, and behind all that have a deadline. kNever: nobody waits.
   void inherit(Task& task, Time deadline);
   /// The running task lets the others of its server, or of the best-effort class, go first.
   void yield(Time now);

@@ -3,6 +3,8 @@
 // A thread that holds a mutex inherits the earliest deadline of those that wait for it, and through it those that wait
 // for what they hold, over all CPUs: Sha, Rajkumar and Lehoczky, "Priority Inheritance Protocols" (1990), with
 // deadlines for priorities. So what a thread waits for is at most the longest time that each mutex in its way is held.
+// Who waits without a deadline hands on just the right to run: its holder is not kept from that by a budget that is
+// used up.
 #pragma once
 
 #include <atomic>

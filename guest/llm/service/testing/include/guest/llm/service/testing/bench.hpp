@@ -51,6 +51,7 @@ inline std::string service_model(std::uint32_t context = 128, std::uint32_t seed
 class Journal final : public Audit {
  public:
   void record(const AuditEntry& entry) override {
+    threads::work(takes_ns);
     if (keeps) {
       lines.push_back(std::string(to_string(entry.operation)) + " " + std::string(entry.decision) + " " +
                       std::to_string(entry.status));
@@ -58,6 +59,7 @@ class Journal final : public Audit {
       last.model = {};
     }
   }
+  std::uint64_t takes_ns = 0;  ///< of each record, with the service's lock held
   bool keeps = true;
   std::vector<std::string> lines;
   AuditEntry last;
@@ -67,13 +69,13 @@ class Journal final : public Audit {
 class Bench {
  public:
   explicit Bench(const ServiceOptions& options = {}, kernel::WorkItem* changed = nullptr,
-                 const ::npu::KernelSet& kernels = timed_kernels())
+                 const ::npu::KernelSet& kernels = timed_kernels(), sched::Server* server = nullptr)
       : npu(kernels) {
     auto made = Service::make(npu, options, journal, changed);
     EXPECT_TRUE(made) << (made ? "" : made.error().detail.view());
     service_ = std::move(*made);
     load("tiny", service_model());
-    EXPECT_EQ(service_->start({.name = "llm"}), kernel::Status::Ok);
+    EXPECT_EQ(service_->start({.name = "llm", .server = server}), kernel::Status::Ok);
   }
   ~Bench() {
     service_->stop();
