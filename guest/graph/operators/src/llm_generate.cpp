@@ -180,7 +180,7 @@ class LlmGenerate final : public OperatorCode {
     if (stops_.load()) {
       return {};
     }
-    if (status && status->stop == llm::StopReason::Failed) {
+    if (status && has_error(status->stop)) {
       return std::unexpected(status->error);
     }
     kernel::Outcome sent = send(firing, 0, DType::U32, 0, {});

@@ -35,6 +35,8 @@ std::string_view to_string(StopReason reason) {
       return "cancelled";
     case StopReason::Failed:
       return "failed";
+    case StopReason::Refused:
+      return "refused";
   }
   return "?";
 }

@@ -226,11 +226,13 @@ void Service::end_request(RequestSlot& slot, StopReason reason) {
   leave_session(slot);
   --slot.model->users;
   slot.model = nullptr;
+  slot.unread.reset();
   slot.prompt.reset();
   slot.constraint.reset();
   ++totals_.finished;
   totals_.cancelled += reason == StopReason::Cancelled ? 1 : 0;
   totals_.failed += reason == StopReason::Failed ? 1 : 0;
+  totals_.rejects += reason == StopReason::Refused ? 1 : 0;
   totals_.deadline_misses += reason == StopReason::Deadline ? 1 : 0;
   timings_.infer.record(now - status.submitted_ns);
   audit_request(slot, AuditOperation::End);
@@ -258,7 +260,7 @@ std::string_view decision_of(const RequestStatus& status, AuditOperation operati
   if (operation != AuditOperation::End) {
     return "ok";
   }
-  return status.stop == StopReason::Failed ? status.error.name : to_string(status.stop);
+  return has_error(status.stop) ? status.error.name : to_string(status.stop);
 }
 
 }  // namespace
@@ -270,6 +272,8 @@ void Service::audit_request(const RequestSlot& slot, AuditOperation operation) {
   std::uint8_t bits = AuditEntry::kOk;
   if (ends && status.stop == StopReason::Deadline) {
     bits = AuditEntry::kDeadlineMiss;
+  } else if (ends && status.stop == StopReason::Refused) {
+    bits = AuditEntry::kReject;
   } else if (ends && status.stop == StopReason::Failed) {
     bits = 0;
   }

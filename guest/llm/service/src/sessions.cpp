@@ -139,13 +139,6 @@ void Service::enter_session(RequestSlot& slot, SessionSlot& session) {
   slot.status.session_tokens = session.tokens();
   slot.sequence_before = session.sequence == nullptr ? 0 : session.sequence->size();
   session.request = slot.status.id;
-  if (session.tail) {
-    // It was said, and is read before the prompt.
-    std::copy_backward(slot.prompt.get(), slot.prompt.get() + slot.prompt_size,
-                       slot.prompt.get() + slot.prompt_size + 1);
-    slot.prompt[0] = *session.tail;
-    ++slot.prompt_size;
-  }
 }
 
 /// A request that has said nothing leaves its session as it was.

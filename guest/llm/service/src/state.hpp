@@ -19,6 +19,7 @@
 #include "guest/llm/sampler/stop_words.hpp"
 #include "guest/llm/service/request.hpp"
 #include "guest/llm/tokenizer/tokenizer.hpp"
+#include "prompt_text.hpp"
 
 namespace guest::llm {
 
@@ -82,6 +83,9 @@ struct RequestSlot {
   std::uint64_t last_turn = 0;
   std::uint64_t budget_end = 0;  ///< period with which its reservations end
   std::uint64_t max_cycles = 0;
+
+  /// What the worker has to read before the first step, instead of `prompt` and `constraint`.
+  std::unique_ptr<KeptPromptText> unread;
 
   // Of the worker from its first turn on.
   std::unique_ptr<Token[]> prompt;

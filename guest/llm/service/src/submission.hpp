@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "guest/llm/service/service.hpp"
+#include "prompt_text.hpp"
 #include "state.hpp"
 
 namespace guest::llm {
@@ -17,10 +18,9 @@ struct Service::Submission {
   LoadedModel* model = nullptr;  ///< that it is a user of
   std::uint32_t prompt_bytes = 0;
   std::array<std::uint8_t, 32> prompt_sha256{};
-  std::unique_ptr<Token[]> prompt;  ///< with room for one more
-  std::uint32_t prompt_tokens = 0;
+  ReadPrompt read;  ///< or, if it is for the worker to read:
+  std::unique_ptr<KeptPromptText> unread;
   StopWords stop_words;
-  std::unique_ptr<Constraint> constraint;
   ChunkRing chunks;
 
   [[nodiscard]] bool wants_session() const { return options.session != 0 || options.keep == KeepSession::New; }

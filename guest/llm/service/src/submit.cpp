@@ -16,10 +16,6 @@ using threads::MutexGuard;
 
 namespace {
 
-Outcome too_long(std::uint64_t tokens, std::uint64_t room, std::uint64_t context) {
-  return kernel::fail("llm-prompt-too-long", "{} tokens, but there is room for {} of {}", tokens, room, context);
-}
-
 std::array<std::uint8_t, 32> sha256(std::string_view text) {
   std::array<std::uint8_t, 32> hash{};
   static_assert(crypto_hash_sha256_BYTES == hash.size());
@@ -28,18 +24,11 @@ std::array<std::uint8_t, 32> sha256(std::string_view text) {
   return hash;
 }
 
-/// What the answer may be. Null: any text.
-std::expected<std::unique_ptr<Constraint>, kernel::NamedError> make_constraint(const RequestOptions& options,
-                                                                               const LoadedModel& model) {
-  if (options.pattern.empty() && options.choices.empty()) {
-    return nullptr;
-  }
-  auto automaton =
-      options.choices.empty() ? Automaton::of_pattern(options.pattern) : Automaton::of_choices(options.choices);
-  if (!automaton) {
-    return std::unexpected(automaton.error());
-  }
-  return Constraint::make(std::move(*automaton), *model.texts, model.model->shape().vocabulary);
+/// Too long for who must not be kept.
+bool is_long(const RequestOptions& options, std::string_view prompt) {
+  // With too many choices it is refused at once.
+  return options.choices.size() <= Automaton::kMaxChoices &&
+         (prompt.size() > kReadAtOnce || !options.pattern.empty() || !options.choices.empty());
 }
 
 }  // namespace
@@ -68,46 +57,38 @@ Outcome Service::check_options(const Caller& caller, std::string_view prompt, co
   return Sampler::check(options.sampler);
 }
 
-/// The tokens of the prompt, and all else that needs memory. Without the lock.
+/// The tokens of the prompt, unless they are for the worker to find, and all else that needs memory. Without the lock.
 Outcome Service::prepare(Submission& submission, std::string_view prompt) const {
-  for (const std::string_view word : submission.options.stop_words) {
+  const RequestOptions& options = submission.options;
+  for (const std::string_view word : options.stop_words) {
     if (Outcome added = submission.stop_words.add(word); !added) {
       return added;
     }
   }
-  auto constraint = make_constraint(submission.options, *submission.model);
-  if (!constraint) {
-    return std::unexpected(constraint.error());
-  }
-  submission.constraint = std::move(*constraint);
-  const std::uint32_t context = submission.model->model->shape().context;
-  // Each byte is a token at most, but the space in front, which is three of them where no token is a space.
-  const std::size_t room = std::min<std::size_t>(prompt.size() + 8, context);
-  submission.prompt.reset(new (std::nothrow) Token[room + 1]);
-  if (submission.prompt == nullptr || !submission.chunks.allocate(options_.stream_chunks)) {
+  const auto no_memory = [&] {
     return kernel::fail("llm-no-memory", "no memory for a request of {} bytes", prompt.size());
+  };
+  if (!submission.chunks.allocate(options_.stream_chunks)) {
+    return no_memory();
   }
   // What goes on in a session is no beginning of a text.
-  const bool begins = submission.options.session == 0;
-  const auto encoded = submission.model->tokenizer->encode(prompt, {submission.prompt.get(), room},
-                                                           {.begin_token = begins, .leading_space = begins});
-  if (!encoded) {
-    return std::unexpected(encoded.error());
+  const PromptText text{
+      .prompt = prompt, .pattern = options.pattern, .choices = options.choices, .begins = options.session == 0};
+  if (options.read_later && is_long(options, prompt)) {
+    submission.unread = KeptPromptText::copy(text);
+    return submission.unread == nullptr ? no_memory() : Outcome();
   }
-  if (*encoded > room) {
-    return too_long(*encoded, context, context);
+  auto read = read_prompt(*submission.model, text);
+  if (!read) {
+    return std::unexpected(read.error());
   }
-  if (*encoded == 0) {
-    return kernel::fail("llm-empty-prompt", "no token, expected at least 1");
-  }
-  submission.prompt_tokens = static_cast<std::uint32_t>(*encoded);
+  submission.read = std::move(*read);
   return {};
 }
 
 std::expected<RequestId, Refusal> Service::submit(const Caller& caller, std::string_view prompt,
                                                   const RequestOptions& options) {
-  Submission submission{
-      .caller = caller, .options = options, .prompt = {}, .stop_words = {}, .constraint = {}, .chunks = {}};
+  Submission submission{.caller = caller, .options = options, .read = {}, .unread = {}, .stop_words = {}, .chunks = {}};
   submission.prompt_bytes = static_cast<std::uint32_t>(std::min<std::size_t>(prompt.size(), UINT32_MAX));
   submission.prompt_sha256 = sha256(prompt);
   Outcome outcome = check_options(caller, prompt, options);
@@ -148,8 +129,10 @@ std::expected<RequestId, Refusal> Service::admit(Submission& submission) {
     }
     session = *found;
   }
-  if (const Outcome fits = check_prompt_fits(submission, session); !fits) {
-    return refuse(fits.error());
+  if (submission.unread == nullptr) {
+    if (const Outcome fits = check_prompt_fits(*submission.model, submission.read.count, session); !fits) {
+      return refuse(fits.error());
+    }
   }
   if (const Outcome room = check_room(submission); !room) {
     return refuse(room.error());
@@ -171,11 +154,11 @@ std::expected<RequestId, Refusal> Service::admit(Submission& submission) {
   return slot->status.id;
 }
 
-Outcome Service::check_prompt_fits(const Submission& submission, const SessionSlot* session) const {
-  const std::uint32_t context = submission.model->model->shape().context;
+Outcome Service::check_prompt_fits(const LoadedModel& model, std::uint32_t tokens, const SessionSlot* session) {
+  const std::uint32_t context = model.model->shape().context;
   const std::uint32_t taken = session == nullptr ? 0 : session->tokens();
   const std::uint32_t room = taken < context ? context - taken : 0;
-  return submission.prompt_tokens <= room ? Outcome() : too_long(submission.prompt_tokens, room, context);
+  return tokens <= room ? Outcome() : prompt_too_long(tokens, room, context);
 }
 
 /// A result that may be forgotten for another request: all of it has been read, and its owner knows that that is all.
@@ -254,7 +237,6 @@ void Service::place(RequestSlot& slot, Submission& submission, SessionSlot* sess
                  .model = submission.model->id,
                  .priority = options.priority,
                  .prompt_bytes = submission.prompt_bytes,
-                 .prompt_tokens = submission.prompt_tokens,
                  .max_tokens = options.max_tokens,
                  .submitted_ns = now_ns,
                  .due_ns = options.deadline_ns == 0 || options.deadline_ns > UINT64_MAX - now_ns
@@ -265,22 +247,39 @@ void Service::place(RequestSlot& slot, Submission& submission, SessionSlot* sess
   slot.model = submission.model;  // which stays a user of it
   slot.chunks = std::move(submission.chunks);
   slot.stop_words = submission.stop_words;
-  slot.constraint = std::move(submission.constraint);
   slot.sampler.emplace(options.sampler);
   slot.max_cycles = options.max_cycles;
-  slot.prompt = std::move(submission.prompt);
-  slot.prompt_size = submission.prompt_tokens;
   slot.budget_end = budget_.reserve(now_ns, options.max_tokens);
   static_cast<void>(class_budgets_[submission.caller.client_class].reserve(now_ns, options.max_tokens));
   slot.last_turn = turns_;
   if (session != nullptr) {
     enter_session(slot, *session);
   }
+  if (submission.unread != nullptr) {
+    slot.unread = std::move(submission.unread);
+  } else {
+    take_prompt(slot, std::move(submission.read));
+  }
   ++totals_.requests;
   totals_.queue_depth_max = std::max(totals_.queue_depth_max, count(RequestState::Queued));
   audit_request(slot, AuditOperation::Submit);
   kernel::trace().record(kernel::TraceType::LlmSubmit, slot.status.priority, slot.status.id, slot.status.max_tokens);
   work_.notify_one();
+}
+
+/// It has been read; what the session has said, and not read yet, comes before it.
+void Service::take_prompt(RequestSlot& slot, ReadPrompt read) {
+  slot.unread.reset();
+  slot.prompt = std::move(read.tokens);
+  slot.prompt_size = read.count;
+  slot.constraint = std::move(read.constraint);
+  slot.status.prompt_tokens = read.count;
+  if (slot.session != nullptr && slot.session->tail) {
+    Token* const first = slot.prompt.get();
+    std::copy_backward(first, first + slot.prompt_size, first + slot.prompt_size + 1);
+    *first = *slot.session->tail;
+    ++slot.prompt_size;
+  }
 }
 
 void Service::audit_refusal(const Submission& submission, const Refusal& refusal) {

@@ -193,8 +193,11 @@ void Service::run_turn(RequestSlot& slot) {
   if (slot.status.started_ns == 0) {
     slot.status.started_ns = service_now_ns();
   }
-  slot.in_turn = true;
   slot.chosen.reset();
+  if (slot.unread != nullptr) {
+    return read_unread(slot);
+  }
+  slot.in_turn = true;
   slot.turn_cycles = 0;
   slot.turn_prompt = 0;
   Outcome outcome;
@@ -218,6 +221,23 @@ void Service::run_turn(RequestSlot& slot) {
     timings_.step.record(took_ns);
   }
   finish_turn(slot, outcome);
+}
+
+/// The first turn of a request whose submitter had no time for its text.
+void Service::read_unread(RequestSlot& slot) {
+  slot.in_turn = true;
+  std::expected<ReadPrompt, kernel::NamedError> read;
+  {
+    const Unlocked unlocked(mutex_);
+    read = read_prompt(*slot.model, slot.unread->text());
+  }
+  slot.in_turn = false;
+  const Outcome fits =
+      read ? check_prompt_fits(*slot.model, read->count, slot.session) : Outcome(std::unexpected(read.error()));
+  if (fits) {
+    take_prompt(slot, std::move(*read));
+  }
+  finish_turn(slot, fits);
 }
 
 /// Without the lock.
@@ -286,6 +306,9 @@ Outcome Service::run_step(RequestSlot& slot) {
 
 /// Why a request ends whose step did not go well. Nothing: it goes on.
 std::optional<StopReason> Service::reason_of(const RequestSlot& slot, const kernel::NamedError& error) {
+  if (slot.unread != nullptr) {
+    return StopReason::Refused;
+  }
   if (error.name == kStepFailed) {
     const npu::JobEnd& end = slot.model->step->job().end();
     if (end.status == abi::npu::Status::Deadline && slot.status.due_ns != 0) {
@@ -311,7 +334,7 @@ void Service::finish_turn(RequestSlot& slot, const Outcome& outcome) {
       return;  // its job was aborted; the sequence is as it was
     }
     if (const auto reason = reason_of(slot, outcome.error())) {
-      slot.status.error = *reason == StopReason::Failed ? outcome.error() : kernel::NamedError{};
+      slot.status.error = has_error(*reason) ? outcome.error() : kernel::NamedError{};
       end_request(slot, *reason);
     }
     return;

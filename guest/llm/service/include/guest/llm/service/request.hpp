@@ -51,7 +51,13 @@ struct RequestOptions {
   /// The answer matches it, or is one of `choices` (docs/models.md, Constraints); one of them at most. Empty: any text.
   std::string_view pattern = {};
   std::span<const std::string_view> choices = {};
+  /// Who submits must not be kept for long: the service's worker looks at a prompt of more than kReadAtOnce bytes, a
+  /// pattern or choices, before the request's first step. One that is impossible ends as StopReason::Refused.
+  bool read_later = false;
 };
+
+/// Bytes of a prompt that are always made into tokens where it is submitted.
+inline constexpr std::size_t kReadAtOnce = 512;
 
 enum class RequestState : std::uint8_t { Queued, Running, Finished };
 /// The trace has the numbers (docs/observation.md).
@@ -64,11 +70,14 @@ enum class StopReason : std::uint8_t {
   Deadline,
   Cancelled,
   Failed,
+  Refused,  ///< by the worker, which has read its prompt later (RequestOptions::read_later)
 };
 /// "queued", "running", "finished".
 std::string_view to_string(RequestState state);
-/// "none", "end", "length", "stop-word", "budget", "deadline", "cancelled", "failed".
+/// "none", "end", "length", "stop-word", "budget", "deadline", "cancelled", "failed", "refused".
 std::string_view to_string(StopReason reason);
+/// RequestStatus::error says which.
+constexpr bool has_error(StopReason reason) { return reason == StopReason::Failed || reason == StopReason::Refused; }
 
 /// A piece of an answer. A token has at least one, which may be without text: its text may wait until it is clear that
 /// no stop word begins with it. Characters may be spread over pieces.
@@ -98,7 +107,7 @@ struct RequestStatus {
   SessionId session = 0;
   std::uint32_t session_tokens = 0;  ///< that were in the session before
   std::uint32_t prompt_bytes = 0;
-  std::uint32_t prompt_tokens = 0;
+  std::uint32_t prompt_tokens = 0;  ///< 0: they are not known yet
   std::uint32_t max_tokens = 0;
   std::uint32_t tokens = 0;  ///< that came out
   std::uint64_t chunks = 0;  ///< that came out; the number of the next one
@@ -111,7 +120,7 @@ struct RequestStatus {
   std::uint64_t finished_ns = 0;
   std::uint64_t worst_gap_ns = 0;  ///< between two tokens; that a reader was slow counts
   std::uint64_t due_ns = 0;        ///< deadline; 0: none
-  kernel::NamedError error;        ///< of StopReason::Failed
+  kernel::NamedError error;        ///< of StopReason::Failed and Refused
 
   /// From the submission on; 0: there is no token.
   [[nodiscard]] std::uint64_t time_to_first_token_ns() const {

@@ -32,6 +32,7 @@
 namespace guest::llm {
 
 struct LoadedModel;
+struct ReadPrompt;
 struct RequestSlot;
 struct SessionSlot;
 
@@ -104,7 +105,9 @@ class Service {
 
   // ---- Requests
 
-  /// Takes a request, or refuses it: sampler-bad-option, llm-bad-stop-word, tokenizer-..., llm-bad-pattern,
+  /// Takes a request, or refuses it. The calling thread looks at its text, unless `options.read_later`: tokenizer-...,
+  /// llm-prompt-too-long, llm-empty-prompt and the errors of patterns and choices may then end it, as
+  /// StopReason::Refused. Errors: sampler-bad-option, llm-bad-stop-word, tokenizer-..., llm-bad-pattern,
   /// llm-bad-choice, llm-constraint-too-large;
   ///   llm-bad-option          which, what was given, what is allowed
   ///   llm-no-model            there is none of this id
@@ -190,11 +193,12 @@ class Service {
 
   // Submissions (submit.cpp).
   std::expected<RequestId, Refusal> admit(Submission& submission);
-  kernel::Outcome check_prompt_fits(const Submission& submission, const SessionSlot* session) const;
+  static kernel::Outcome check_prompt_fits(const LoadedModel& model, std::uint32_t tokens, const SessionSlot* session);
   kernel::Outcome check_room(const Submission& submission) const;
   std::optional<Refusal> check_budget(const Submission& submission, std::uint64_t now_ns);
   RequestSlot* take_slot();
   void place(RequestSlot& slot, Submission& submission, SessionSlot* session, std::uint64_t now_ns);
+  static void take_prompt(RequestSlot& slot, ReadPrompt read);
   void audit_refusal(const Submission& submission, const Refusal& refusal);
 
   // Requests (requests.cpp).
@@ -232,6 +236,7 @@ class Service {
   RequestSlot* choose();
   bool reap();
   void run_turn(RequestSlot& slot);
+  void read_unread(RequestSlot& slot);
   kernel::Outcome make_sequence(RequestSlot& slot);
   kernel::Outcome run_step(RequestSlot& slot);
   std::optional<StopReason> reason_of(const RequestSlot& slot, const kernel::NamedError& error);
