@@ -100,7 +100,7 @@ void Ask::turn() {
 
 void Ask::end(const llm::RequestStatus& status) {
   static_cast<void>(services_.llm->service.release(owner_, id_));  // what it said is here
-  if (status.stop == llm::StopReason::Failed) {
+  if (has_error(status.stop)) {
     return detach()->fail(refuse_llm(status.error).error());
   }
   const std::unique_ptr<std::byte[]> memory(new (std::nothrow) std::byte[kAnswerBytes]);
@@ -206,6 +206,7 @@ std::string_view text_in(const CborValue& map, std::string_view key) {
   const auto value = find_cbor(map, key);
   return value && value->type == CborType::Text ? value->text() : std::string_view();
 }
+  options.read_later = true;
 bool flag_in(const CborValue& map, std::string_view key) {
   const auto value = find_cbor(map, key);
   return value && value->type == CborType::Bool && value->number != 0;

@@ -129,6 +129,10 @@ bool LlmAnswer::send(std::span<const llm::Chunk> chunks) {
 }
 
 void LlmAnswer::end(const llm::RequestStatus& status) {
+  if (status.stop == llm::StopReason::Refused) {  // for who waits as if it had not been taken
+    static_cast<void>(services_.llm->service.release(owner_, id_));
+    return detach()->fail(refuse_llm(status.error).error());
+  }
   if (status.finished) {
     BufferText text(text_, no_memory_);
     utf8_.finish(text);

@@ -55,7 +55,7 @@ void add_request(ResultMap& result, const llm::RequestStatus& status) {
   result.add("stop", to_string(status.stop));
   result.add_bool("finished", status.finished);
   result.add_bool("drained", status.drained);
-  if (status.stop == llm::StopReason::Failed) {
+  if (has_error(status.stop)) {
     result.add("error", status.error.name);
     result.add("message", status.error.detail.view());
   }

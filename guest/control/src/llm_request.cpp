@@ -83,6 +83,7 @@ std::expected<llm::RequestOptions, Refusal> options_of(const Arguments& argument
   options.max_cycles = arguments.number("max_cycles");
   options.sampler = sampler_of(arguments);
   options.pattern = arguments.text("pattern");
+  options.read_later = true;  // the loop has others to answer
   std::expected<void, Refusal> set;
   if (arguments.has("session")) {
     set = set_session(arguments.text("session"), options);

@@ -181,7 +181,7 @@ Version0::Done Version0::llm_infer_poll(Fields arguments) {
     return refuse_llm(status.error());
   }
   const bool over = status->finished && status->drained;
-  const bool failed = status->stop == llm::StopReason::Failed;
+  const bool failed = has_error(status->stop);
   if (over && failed && count == 0) {
     return refuse_llm(status->error);
   }

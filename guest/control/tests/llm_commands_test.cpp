@@ -147,6 +147,25 @@ TEST_F(LlmCommandsTest, models_are_listed_with_what_is_known_of_them) {
   ASSERT_EQ(models.size(), 4U);
   EXPECT_EQ(models[0]["state"], "loaded");
   EXPECT_EQ(models[0]["revision"], 3);
+TEST_F(LlmCommandsTest, long_prompts_are_read_by_the_service_and_refused_as_short_ones) {
+  start();
+  ASSERT_EQ(ask("llmctl load", {"wide"})["state"], "loaded");
+  const std::string fits(500, 'x');
+  const std::string longer(600, 'x');
+  const json answer = ask("llminfer", {"wide", fits, "--max_tokens=3"});
+  EXPECT_EQ(answer["prompt_tokens"], 502);
+  for (const char* const command : {"llminfer", "llmstream"}) {
+    EXPECT_EQ(refusal(command, {"wide", longer}), "llm-prompt-too-long: 602 tokens, but there is room for 512 of 512");
+  }
+  EXPECT_EQ(ask("llmctl status")["kept"], 1);
+  EXPECT_EQ(ask("llmstats")["rejects"], 2);
+  // Who does not wait sees it when asking.
+  ask("llminfer", {"wide", longer, "--wait=no"});
+  const json polled = ask("llmpoll");
+  EXPECT_EQ(polled["stop"], "refused");
+  EXPECT_EQ(polled["error"], "llm-prompt-too-long");
+}
+
   EXPECT_EQ(models[0]["signed"], true);
   EXPECT_EQ(models[0]["vocabulary"], 260);
   EXPECT_EQ(models[1]["state"], "refused");
