@@ -8,6 +8,7 @@
 
 #include "ask_figures.hpp"
 #include "graph_common.hpp"
+#include "guest/control/utf8.hpp"
 #include "guest/llm/explain/answer.hpp"
 #include "guest/llm/explain/prompt.hpp"
 #include "llm_commands.hpp"
@@ -24,7 +25,21 @@ namespace {
 constexpr std::string_view kModel = "sis-explain";
 constexpr std::uint32_t kMostTokens = 64;  // answers have fewer
 constexpr std::size_t kMaxText = 1024;
-constexpr std::size_t kAnswerBytes = 16'384;
+/// Of a name in an answer.
+using ShownName = kernel::FixedText<explain::kMaxName + 16>;
+/// Of a statement beside its text: two names, keys, a number and the word of a figure.
+constexpr std::size_t kStatementBytes = 2 * (explain::kMaxName + 16) + 128;
+/// The text as it was said, shown with names, and in statements; then the rest.
+constexpr std::size_t kAnswerBytes = 4 * kMaxText + explain::kMaxStatements * kStatementBytes + 512;
+
+/// Without the character in whose middle it was cut, if it was.
+std::string_view whole_of(const kernel::TextBuffer& text) {
+  std::string_view whole = text.view();
+  while (!is_utf8(whole)) {
+    whole.remove_suffix(1);
+  }
+  return whole;
+}
 
 /// Owns itself, as an LlmAnswer does. In the loop's thread.
 class Ask final : public Operation, private LlmWaiter {
@@ -111,20 +126,19 @@ void Ask::end(const llm::RequestStatus& status) {
   ResultMap result(writer);
   add_answer(result, status);
   result.finish();
-  if (writer.overflowed()) {  // a model may say anything, at length
-    return detach()->fail(refuse(error::kBusy, "", "no memory for an answer").error());
-  }
+  kernel::require(!writer.overflowed(), "an answer is longer than its room");
   detach()->complete(writer.written());
 }
 
 void Ask::add_answer(ResultMap& result, const llm::RequestStatus& status) const {
-  const std::string_view said = said_.view().substr(said_.view().starts_with(' ') ? 1 : 0);
+  const std::string_view all = whole_of(said_);
+  const std::string_view said = all.substr(all.starts_with(' ') ? 1 : 0);
   const explain::Check check = explain::check_answer(figures, said);
   kernel::FixedText<2 * kMaxText> shown;
   explain::write_answer(shown, figures, said);
-  result.add("answer", shown.view());
+  result.add("answer", whole_of(shown));
   // One that was cut off may have gone on to say the opposite.
-  result.add_bool("holds", check.holds() && status.stop == llm::StopReason::End && said_.view().size() < kMaxText);
+  result.add_bool("holds", check.holds() && status.stop == llm::StopReason::End && !said_.truncated());
   result.add("said", said);
   CborWriter& list = result.key_for("figures");
   list.array(check.statements.size());
@@ -142,20 +156,20 @@ void Ask::add_answer(ResultMap& result, const llm::RequestStatus& status) const 
 }
 
 void Ask::add_statement(ResultMap& result, const explain::Statement& statement) const {
-  kernel::FixedText<explain::kMaxName + 16> of;
+  ShownName of;
   explain::write_name(of, figures, statement.subject);
   result.add("said", statement.text);
   result.add_bool("holds", statement.supported);
   if (!of.view().empty()) {
-    result.add("of", of.view());
+    result.add("of", whole_of(of));
   }
   if (!statement.figure.empty()) {
     result.add("figure", statement.figure);
   }
   if (!statement.shown.view().empty()) {
-    kernel::FixedText<explain::kMaxName + 16> shown;
+    ShownName shown;
     explain::write_name(shown, figures, statement.shown.view());
-    result.add("is", shown.view());
+    result.add("is", whole_of(shown));
   }
   if (statement.value) {
     result.add("value", *statement.value);
@@ -192,6 +206,7 @@ HandlerResult handle_ask(Services& services, const Arguments& arguments, Caller&
   llm::RequestOptions options;
   options.model = arguments.text("model", kModel);
   options.max_tokens = kMostTokens;
+  options.read_later = true;
   const auto id = services.llm->service.submit(owner, prompt.view(), options);
   if (!id) {
     return refuse_llm(id.error());
@@ -206,7 +221,6 @@ std::string_view text_in(const CborValue& map, std::string_view key) {
   const auto value = find_cbor(map, key);
   return value && value->type == CborType::Text ? value->text() : std::string_view();
 }
-  options.read_later = true;
 bool flag_in(const CborValue& map, std::string_view key) {
   const auto value = find_cbor(map, key);
   return value && value->type == CborType::Bool && value->number != 0;

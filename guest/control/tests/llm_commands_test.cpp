@@ -2,128 +2,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <memory>
-#include <set>
 #include <string>
 #include <vector>
 
-#include "command_fixture.hpp"
-#include "guest/graph/operators/builtin.hpp"
-#include "guest/graph/operators/services.hpp"
-#include "guest/graph/run/graph_set.hpp"
 #include "guest/kernel/failing_memory/failing_memory.hpp"
-#include "guest/kernel/threads/testing/fake_cpus.hpp"
-#include "guest/kernel/work.hpp"
-#include "guest/llm/catalog/testing/packages.hpp"
-#include "guest/llm/service/audit.hpp"
 #include "guest/llm/service/owner.hpp"
-#include "guest/npu/cpu_accelerator.hpp"
-#include "npu/kernels/kernels.hpp"
+#include "llm_fixture.hpp"
 
 namespace guest::control::testing {
 namespace {
-
-namespace package = llm::package;
-
-class NoAudit final : public llm::Audit {
- public:
-  void record(const llm::AuditEntry&) override {}
-};
-
-class LlmCaller final : public Caller {
- public:
-  void complete(std::span<const std::byte> encoded) override {
-    answer = json::from_cbor(encoded);
-    result.assign(encoded.begin(), encoded.end());
-  }
-  void fail(const Refusal& refusal) override {
-    answer = {{"code", refusal.code}, {"message", refusal.message.view()}, {"fits_at_ns", refusal.fits_at_ns}};
-  }
-  void defer(Operation& with) override { operation = &with; }
-  bool has_room() override { return room; }
-  bool emit(std::span<const std::byte> encoded) override {
-    events.push_back(json::from_cbor(encoded));
-    return true;
-  }
-  json answer;
-  std::vector<std::byte> result;
-  std::vector<json> events;
-  bool room = true;
-  Operation* operation = nullptr;
-};
-
-class LlmCommandsTest : public CommandTest {
- protected:
-  LlmCommandsTest() {
-    threads::start_cpus();
-    machine.trust.policy.key = package::testing::kOurs.key;
-    const std::string model = llm::testing::runnable_model();
-    files_.put_model("tiny", model, llm::testing::manifest_for("tiny", model, 3));
-    files_.put_model("bare", model);
-    const std::string wide = llm::testing::runnable_model(512);
-    files_.put_model("wide", wide, llm::testing::manifest_for("wide", wide, 1, 512));
-    files_.open(machine.files);
-    machine.services.caller.rights = security::Rights::All;
-  }
-  ~LlmCommandsTest() override {
-    pump();
-    graph::set_operator_services({});
-    desk_.reset();
-    catalog_.reset();
-    if (service_ != nullptr) {
-      threads::start("end", [this] { service_->stop(); });
-      threads::run_until_idle();
-    }
-    service_.reset();
-    EXPECT_EQ(npu_.read_counters()->regions, 0U);
-  }
-
-  void start(const llm::ServiceOptions& options = {}) {
-    service_ = std::move(*llm::Service::make(npu_, options, audit_, &waiters_.changed()));
-    catalog_ = std::make_unique<llm::Catalog>(*service_, machine.trust, machine.files);
-    desk_ = std::make_unique<Llm>(*service_, *catalog_, clients_, waiters_);
-    machine.services.llm = desk_.get();
-    ASSERT_EQ(service_->start({.name = "llm"}), kernel::Status::Ok);
-    ASSERT_EQ(ask("llmctl load", {"tiny"})["state"], "loaded");
-  }
-  /// Operators of graphs have the service.
-  void know_operators() {
-    static const bool added = [] {
-      graph::graph_set().kinds().add(graph::builtin_kinds());
-      return true;
-    }();
-    EXPECT_TRUE(added);
-    graph::set_operator_services({.llm = service_.get()});
-  }
-  /// Runs all that there is to run.
-  void pump() {
-    bool ran = true;
-    while (ran) {
-      threads::run_until_idle();
-      ran = kernel::work_queue().run_one();
-      ran = machine.work.run_one() || ran;
-    }
-  }
-  /// What the command answers, now or later.
-  json ask(std::string_view command, const std::vector<std::string_view>& words = {}) {
-    LlmCaller caller;
-    const json now = run_for(caller, command, words);
-    pump();
-    return now.is_null() ? caller.answer : now;
-  }
-  std::string refusal(std::string_view command, const std::vector<std::string_view>& words) {
-    return told(ask(command, words));
-  }
-
-  npu::CpuAccelerator npu_{::npu::scalar_kernels()};
-  NoAudit audit_;
-  llm::testing::TestArchive files_;
-  llm::Clients clients_;
-  LlmWaiters waiters_;
-  std::unique_ptr<llm::Service> service_;
-  std::unique_ptr<llm::Catalog> catalog_;
-  std::unique_ptr<Llm> desk_;
-};
 
 TEST_F(LlmCommandsTest, without_a_service_each_says_so) {
   const std::vector<std::pair<std::string_view, std::vector<std::string_view>>> commands = {
@@ -147,25 +34,6 @@ TEST_F(LlmCommandsTest, models_are_listed_with_what_is_known_of_them) {
   ASSERT_EQ(models.size(), 4U);
   EXPECT_EQ(models[0]["state"], "loaded");
   EXPECT_EQ(models[0]["revision"], 3);
-TEST_F(LlmCommandsTest, long_prompts_are_read_by_the_service_and_refused_as_short_ones) {
-  start();
-  ASSERT_EQ(ask("llmctl load", {"wide"})["state"], "loaded");
-  const std::string fits(500, 'x');
-  const std::string longer(600, 'x');
-  const json answer = ask("llminfer", {"wide", fits, "--max_tokens=3"});
-  EXPECT_EQ(answer["prompt_tokens"], 502);
-  for (const char* const command : {"llminfer", "llmstream"}) {
-    EXPECT_EQ(refusal(command, {"wide", longer}), "llm-prompt-too-long: 602 tokens, but there is room for 512 of 512");
-  }
-  EXPECT_EQ(ask("llmctl status")["kept"], 1);
-  EXPECT_EQ(ask("llmstats")["rejects"], 2);
-  // Who does not wait sees it when asking.
-  ask("llminfer", {"wide", longer, "--wait=no"});
-  const json polled = ask("llmpoll");
-  EXPECT_EQ(polled["stop"], "refused");
-  EXPECT_EQ(polled["error"], "llm-prompt-too-long");
-}
-
   EXPECT_EQ(models[0]["signed"], true);
   EXPECT_EQ(models[0]["vocabulary"], 260);
   EXPECT_EQ(models[1]["state"], "refused");
@@ -277,6 +145,25 @@ TEST_F(LlmCommandsTest, answers_are_held_to_patterns_and_choices) {
   }
   EXPECT_EQ(refusal("llminfer", {"tiny", "x", "--choices", many}),
             "bad-argument: choices: found more than 64 texts, with | between them");
+}
+
+TEST_F(LlmCommandsTest, long_prompts_are_read_by_the_service_and_refused_as_short_ones) {
+  start();
+  ASSERT_EQ(ask("llmctl load", {"wide"})["state"], "loaded");
+  const std::string fits(500, 'x');
+  const std::string longer(600, 'x');
+  const json answer = ask("llminfer", {"wide", fits, "--max_tokens=3"});
+  EXPECT_EQ(answer["prompt_tokens"], 502);
+  for (const char* const command : {"llminfer", "llmstream"}) {
+    EXPECT_EQ(refusal(command, {"wide", longer}), "llm-prompt-too-long: 602 tokens, but there is room for 512 of 512");
+  }
+  EXPECT_EQ(ask("llmctl status")["kept"], 1);
+  EXPECT_EQ(ask("llmstats")["rejects"], 2);
+  // Who does not wait sees it when asking.
+  ask("llminfer", {"wide", longer, "--wait=no"});
+  const json polled = ask("llmpoll");
+  EXPECT_EQ(polled["stop"], "refused");
+  EXPECT_EQ(polled["error"], "llm-prompt-too-long");
 }
 
 TEST_F(LlmCommandsTest, graph_says_what_the_service_says) {
@@ -432,36 +319,6 @@ TEST_F(LlmCommandsTest, without_memory_each_says_so_and_works_when_there_is_some
   EXPECT_THAT(graphs, Contains("busy: no memory to wait for a graph"));
   EXPECT_THAT(graphs, Contains("busy: no memory for what the graph says"));
   EXPECT_EQ(graph::graph_set().size(), 0U);
-}
-
-TEST_F(LlmCommandsTest, what_a_model_makes_up_of_figures_does_not_hold) {
-  start();
-  EXPECT_EQ(refusal("ask", {"why"}), "llm-no-model: no model \"sis-explain\" is loaded");
-  EXPECT_THAT(refusal("ask", {"why", "--model", "tiny"}), ::testing::StartsWith("llm-prompt-too-long: "));
-  EXPECT_THAT(refusal("ask", {"why", "--graph", "none"}), ::testing::StartsWith("graph-unknown: "));
-  ASSERT_EQ(ask("llmctl load", {"wide"})["state"], "loaded");
-  LlmCaller caller;
-  run_for(caller, "ask", {"which operator is the bottleneck?", "--model", "wide"});
-  pump();
-  EXPECT_EQ(caller.answer["holds"], false) << caller.answer;
-  EXPECT_EQ(caller.answer["model"], "wide");
-  EXPECT_LE(caller.answer["tokens"], 64);
-  TextCapture shown;
-  find_command("ask")->render(shown, read_own_cbor(caller.result));
-  EXPECT_THAT(shown.text, ::testing::HasSubstr("\nnot all of this is supported by figures:\n"));
-  EXPECT_EQ(ask("llmctl status")["kept"], 0);
-}
-
-TEST_F(LlmCommandsTest, question_that_nobody_waits_for_is_forgotten) {
-  start();
-  ASSERT_EQ(ask("llmctl load", {"wide"})["state"], "loaded");
-  LlmCaller caller;
-  run_for(caller, "ask", {"why", "--model", "wide"});
-  ASSERT_NE(caller.operation, nullptr);
-  caller.operation->cancel();
-  pump();
-  EXPECT_TRUE(caller.answer.is_null());
-  EXPECT_EQ(ask("llmctl status")["kept"], 0);
 }
 
 TEST_F(LlmCommandsTest, connections_that_are_noted_have_an_end) {
