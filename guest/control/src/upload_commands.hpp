@@ -10,6 +10,8 @@ namespace guest::control {
 inline constexpr std::size_t kMaxUploads = 4;
 /// One part in so many of the machine's pages stays free when an upload begins.
 inline constexpr std::uint64_t kUploadReserve = 16;
+/// An upload ends of which so long no piece has come that was taken, and no end.
+inline constexpr std::uint64_t kUploadIdleNs = 30'000'000'000;
 /// Most bytes of a piece: with what is around them they fit a frame.
 inline constexpr std::uint64_t kMaxUploadPiece = 61'440;
 
@@ -47,7 +49,8 @@ inline constexpr Command kLlmUploadCommand = {
     .help = "bring a model: this answers when it is loaded",
     .details =
         "The manifest is checked first. Then its bytes come with 'llm upload-data', and 'llm upload-end' has them "
-        "verified and loaded. Cancel, or the end of the connection, ends it, and nothing of it stays.",
+        "verified and loaded. Cancel, the end of the connection, or 30 s without a piece end it, and nothing of it "
+        "stays.",
     .arguments = kLlmUploadArguments,
     .rights = abi::control::Rights::Admin,
     .handler = handle_llm_upload,

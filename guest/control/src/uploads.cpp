@@ -5,7 +5,7 @@
 //   llm upload-end      all have come: they are verified and loaded in a thread -+
 //
 // The call that waits is the upload: with it, with its token or with its connection the upload ends, and its memory is
-// free again.
+// free again. So it is when nothing has come for a while: a connection costs nothing, and could hold memory for ever.
 #include <algorithm>
 #include <array>
 #include <memory>
@@ -28,33 +28,73 @@ class Uploading;
 /// All that there are. Changed in the loop only.
 constinit std::array<Uploading*, kMaxUploads> uploads{};
 
-/// Owned by who waits for it: frees itself when it is cancelled. Everything in the loop, but for file and manifest
-/// while it is loaded.
+/// Of who waits for it, then of the run that loads it; either ends it. It frees itself in its work item, which its
+/// timer may have raised by then. Everything in the loop, but for file and manifest while it is loaded.
 class Uploading final : public Operation {
  public:
-  Uploading(Uploading*& place, Caller& caller, std::uint32_t connection, llm::Upload&& upload)
-      : place_(place), caller_(caller), connection_(connection), upload_(std::move(upload)) {
-    place_ = this;
+  Uploading(Services& services, Uploading*& place, Caller& caller, llm::Upload&& upload)
+      : services_(services),
+        place_(&place),
+        caller_(caller),
+        connection_(services.caller.connection),
+        upload_(std::move(upload)) {
+    place = this;
+    note_arrival();
+    services_.timers.arm(timer_, last_ns_ + kUploadIdleNs);
   }
-  ~Uploading() { place_ = nullptr; }
   Uploading(const Uploading&) = delete;
   Uploading& operator=(const Uploading&) = delete;
 
-  void cancel() override { delete this; }
+  void cancel() override { end(); }
+  /// Frees the memory at once, and nobody finds it any more.
+  void end() {
+    *place_ = nullptr;
+    place_ = nullptr;
+    static_cast<void>(upload_.take_file());
+    services_.timers.cancel(timer_);
+    services_.work.raise(item_);
+  }
 
   [[nodiscard]] Caller& caller() const { return caller_; }
   [[nodiscard]] std::uint32_t connection() const { return connection_; }
   [[nodiscard]] llm::Upload& upload() { return upload_; }
   [[nodiscard]] bool is_loading() const { return loading_; }
   /// From now on it is the run's that loads it.
-  void set_loading() { loading_ = true; }
+  void set_loading() {
+    loading_ = true;
+    services_.timers.cancel(timer_);
+  }
+  /// Whoever brings it is still there.
+  void note_arrival() { last_ns_ = services_.clock.now_ns(); }
 
  private:
-  Uploading*& place_;
+  ~Uploading() = default;
+
+  void look() {
+    if (place_ == nullptr) {
+      delete this;
+    } else if (loading_) {
+      // That takes as long as it takes.
+    } else if (const std::uint64_t due_ns = last_ns_ + kUploadIdleNs; due_ns > services_.clock.now_ns()) {
+      services_.timers.arm(timer_, due_ns);
+    } else {
+      Caller& caller = caller_;
+      const auto why = refuse("package-idle", "", "nothing has come for {} s, and {} of {} bytes before",
+                              kUploadIdleNs / 1'000'000'000, upload_.received(), upload_.size());
+      end();
+      caller.fail(why.error());
+    }
+  }
+
+  Services& services_;
+  Uploading** place_;  ///< null: it has ended
   Caller& caller_;
   const std::uint32_t connection_;  ///< its number
   bool loading_ = false;
+  std::uint64_t last_ns_ = 0;
   llm::Upload upload_;
+  kernel::WorkItem item_{[](void* self) { static_cast<Uploading*>(self)->look(); }, this};
+  kernel::Timer timer_{item_};
 };
 
 /// Verifies and loads what has come.
@@ -62,9 +102,16 @@ class LoadRun final : public Background {
  public:
   LoadRun(llm::Catalog& catalog, const llm::Caller& who, Uploading& uploading)
       : Background(OnCancel::Flag), catalog_(catalog), who_(who), uploading_(uploading) {}
+  ~LoadRun() override {
+    if (owns_) {
+      uploading_.end();
+    }
+  }
+  LoadRun(const LoadRun&) = delete;
+  LoadRun& operator=(const LoadRun&) = delete;
 
   /// It has been started: the upload goes when this does.
-  void own(Uploading& uploading) { owned_.reset(&uploading); }
+  void own() { owns_ = true; }
 
  private:
   Done work() override {
@@ -83,7 +130,7 @@ class LoadRun final : public Background {
   llm::Catalog& catalog_;
   const llm::Caller who_;
   Uploading& uploading_;
-  std::unique_ptr<Uploading> owned_;
+  bool owns_ = false;
 };
 
 /// That of the connection that asks.
@@ -149,7 +196,7 @@ HandlerResult handle_llm_upload(Services& services, const Arguments& arguments, 
       state == llm::ModelState::Loaded || state == llm::ModelState::Loading) {
     return refuse("llm-model-exists", "", "the model '{}' is {}", upload->id(), llm::to_string(*state));
   }
-  auto* const uploading = new (std::nothrow) Uploading(*place, caller, connection, std::move(*upload));
+  auto* const uploading = new (std::nothrow) Uploading(services, *place, caller, std::move(*upload));
   if (uploading == nullptr) {
     return refuse(error::kBusy, "", "no memory for another upload");
   }
@@ -168,6 +215,7 @@ HandlerResult handle_llm_upload_data(Services& services, const Arguments& argume
   if (!added) {
     return refuse_llm(added.error());
   }
+  (*uploading)->note_arrival();
   result.add("received", upload.received());
   return Handled::Now;
 }
@@ -188,7 +236,7 @@ HandlerResult handle_llm_upload_end(Services& services, const Arguments&, Caller
   }
   // The loop is here: it cannot have ended.
   uploading.set_loading();
-  started->own(uploading);
+  started->own();
   result.add("received", uploading.upload().size());
   return Handled::Now;
 }

@@ -207,6 +207,42 @@ TEST_F(UploadTest, an_upload_ends_with_its_call_its_token_and_its_connection) {
   }
 }
 
+constexpr std::uint64_t kSecond = 1'000'000'000;
+
+TEST_F(UploadTest, one_of_which_nothing_comes_ends_with_a_record_and_gives_its_memory_back) {
+  client.send(begin(2));
+  machine.advance_ns(29 * kSecond);
+  client.ask(data(3, 0, "GGUF"));
+  machine.advance_ns(29 * kSecond);
+  EXPECT_EQ(client.ask(data(3, 0, "GGUF")).code(), "package-wrong-offset");  // what is not taken is nothing
+  machine.advance_ns(kSecond);
+  const Answer ended = client.answer();
+  EXPECT_EQ(ended.id, 2U);
+  EXPECT_EQ(told(ended),
+            "package-idle: nothing has come for 30 s, and 4 of " + std::to_string(model_.size()) + " bytes before");
+  EXPECT_EQ(client.ask(data(3, 4, "x")).code(), "not-found");
+  EXPECT_THAT(records(), ElementsAre("call-refused llm upload-data package-wrong-offset",
+                                     "call-refused llm upload package-idle", "call-refused llm upload-data not-found"));
+  // The place is free: another one can begin, and lasts as long.
+  client.send(begin(2));
+  machine.advance_ns(29 * kSecond);
+  EXPECT_TRUE(client.answers().empty());
+  client.send(request(Wire::Cancel, 3, {{"id", 2}}));
+  EXPECT_EQ(client.answers().size(), 2U);
+  machine.advance_ns(60 * kSecond);
+  EXPECT_TRUE(client.answers().empty());
+}
+
+TEST_F(UploadTest, one_that_is_being_loaded_has_all_the_time_that_it_takes) {
+  client.send(begin(2));
+  send_model(client);
+  client.ask(call(3, "llm upload-end"));
+  machine.advance_ns(60 * kSecond);
+  run_all();
+  EXPECT_EQ(client.answer().command, Wire::Reply);
+  EXPECT_THAT(models(), ElementsAre("tiny loaded"));
+}
+
 TEST_F(UploadTest, one_that_is_loaded_when_nobody_waits_any_more_is_loaded) {
   client.send(begin(2));
   send_model(client);
