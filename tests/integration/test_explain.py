@@ -25,6 +25,17 @@ class Explain(harness.MachineTest):
         done, _ = self.run_scenario((harness.ROOT / "configs/explain.yaml").read_text().replace("../models/", f"{MODEL.parent}/"))
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
+    def test_the_scenarios_of_the_service_run_to_their_ends(self):
+        for name in ("llm", "llm-graph"):
+            with self.subTest(name):
+                done = harness.run(harness.SISVMM, "run", harness.ROOT / f"configs/{name}.yaml", "--run-dir", self.folder / name,
+                                   "--name", f"{name}-{self.folder.name}")
+                self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    def test_the_committed_package_is_accepted(self):
+        done = harness.run(SIS_MODEL, "verify", MODEL, "--public-key", f"@{MODEL.with_suffix('.pub')}")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
     def test_a_signed_model_answers_shell_and_sisctl(self):
         shutil.copy(MODEL, self.folder / "sis-explain.gguf")
         for words in (("keygen", "ours"), ("sign", "sis-explain.gguf", "--key", "ours.key", "--revision", "1", "--wcet-cycles", "100000")):

@@ -1,0 +1,12 @@
+sis-model-package 1
+id: sis-explain
+name: Explains this kernel's figures
+revision: 1
+context: 512
+vocabulary: 2824
+quantisation: Q8_0
+size: 1151744
+wcet-cycles: 65000
+sha256: 9cf16f3e5129e18196ce5b26e3337262c8f7c8cf774f3acb440984fc845b89cf
+key: 1aaf7407206aac70482a54280ef793374dd00161e92e1c35e7f3456d01239323
+signature: 1a10bcab75f591b050387b80e235cd594599664e13eb0aececfa31ed28266c758aff81b1ccca7ae302c2eeeec5541d524eeec9a5a3a21cf8587d5bd4fe38f40d
