@@ -120,7 +120,7 @@ std::string readable(const std::string& op, const json& result) {
   if (list == std::end(kLists) || !result.is_object() || !result.contains(list->key)) return table(result);
   json rest = result;
   rest.erase(list->key);
-  return columns(result[list->key], list->columns) + table(rest);
+  return columns(result[list->key], list->columns) + (rest.empty() ? "" : table(rest));
 }
 
 ExitCode run(const Context& context, const Info&) { return call_and_print(context, "info", json::object()); }

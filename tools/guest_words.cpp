@@ -96,6 +96,7 @@ class Words {
           if (auto set = set_named(name, "yes"); !set) return std::unexpected(set.error());
           continue;
         }
+        if (auto known = named(name); !known) return std::unexpected(known.error());
         if (equals == std::string::npos && i + 1 == words.size()) return usage("--" + printable(name) + ": no value");
         const std::string value = equals == std::string::npos ? words[++i] : words[i].substr(equals + 1);
         if (auto set = set_named(name, value); !set) return std::unexpected(set.error());
@@ -138,12 +139,17 @@ class Words {
     return spec != specs_.end() && spec->type == "bool";
   }
 
-  Outcome<void> set_named(const std::string& name, const std::string& word) {
+  [[nodiscard]] Outcome<const Spec*> named(const std::string& name) const {
     const auto spec = find(name);
     if (spec == specs_.end()) {
       return usage("--" + printable(name) + ": '" + op_ + "' has no such argument, allowed: " + names_of(specs_));
     }
-    return set(*spec, word);
+    return &*spec;
+  }
+
+  Outcome<void> set_named(const std::string& name, const std::string& word) {
+    const auto spec = named(name);
+    return spec ? set(**spec, word) : Outcome<void>(std::unexpected(spec.error()));
   }
 
   std::string op_;

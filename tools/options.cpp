@@ -188,16 +188,23 @@ void add_guest_commands(CLI::App& app) {
   }
 }
 
+/// Of a command of two words that wants a file and nothing else.
+std::string expected_file(const std::vector<std::string>& words) {
+  std::string found;
+  for (std::size_t i = 2; i < words.size(); ++i) found += (i == 2 ? ", found '" : " ") + printable(words[i]);
+  return words[0] + " " + words[1] + ": expected FILE" + found + (found.empty() ? "" : "'");
+}
+
 /// graph export, graph import and audit verify are more than a request, or none.
 std::optional<decltype(Options::command)> own_command(const std::vector<std::string>& words, std::string& problem) {
   if (words[0] == "audit" && words[1] == "verify") {
     if (words.size() == 3) return AuditVerify{.file = words[2]};
-    problem = "audit verify: expected FILE";
+    problem = expected_file(words);
   }
   if (words[0] != "graph") return std::nullopt;
   if (words[1] == "import") {
     if (words.size() == 3) return GraphImport{.file = words[2]};
-    problem = "graph import: expected FILE";
+    problem = expected_file(words);
   } else if (words[1] == "export") {
     const auto is_format = [](const std::string& word) { return word == "--dot" || word == "--json"; };
     const auto format = std::find_if(words.begin() + 2, words.end(), is_format);

@@ -131,6 +131,8 @@ TEST_F(GuestWords, wrong_words_are_named_with_what_is_allowed) {
   EXPECT_EQ(usage({"mem", "x"}), "'x' is one argument too many: 'mem' has none");
   EXPECT_EQ(usage({"graph", "start", "--dot", "g"}),
             "--dot: 'graph start' has no such argument, allowed: graph, steps");
+  EXPECT_EQ(usage({"graph", "start", "g", "--dot"}),
+            "--dot: 'graph start' has no such argument, allowed: graph, steps");
   EXPECT_EQ(usage({"graph", "start", "--graph"}), "--graph: no value");
   EXPECT_EQ(usage({"graph", "start", "g", "--graph", "h"}), "graph is given twice");
 }

@@ -215,7 +215,8 @@ TEST(Options, graph_export_takes_a_name_and_a_format) {
 TEST(Options, graph_import_takes_a_file) {
   EXPECT_EQ(std::get<GraphImport>(parse({"graph", "import", "f.json"}).options.command).file, "f.json");
   EXPECT_EQ(usage_of({"graph", "import"}), "sisctl: graph import: expected FILE\nTry `sisctl --help`.\n");
-  EXPECT_EQ(usage_of({"graph", "import", "f", "g"}), "sisctl: graph import: expected FILE\nTry `sisctl --help`.\n");
+  EXPECT_EQ(usage_of({"graph", "import", "f", "g"}),
+            "sisctl: graph import: expected FILE, found 'f g'\nTry `sisctl --help`.\n");
 }
 
 TEST(Options, audit_verify_takes_a_file_and_audit_alone_goes_to_the_guest) {
