@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <span>
 
 #include "vmm/base/result.hpp"
 #include "vmm/cli/options.hpp"
@@ -23,12 +24,17 @@ int list(const ListOptions& options);
 int stop(const StopOptions& options);
 int console(const ConsoleOptions& options);
 int schema(const SchemaOptions& options);
+int report_page(const ReportOptions& options);
 
 /// Applies what the command line says of the machine. Errors: as scenario::set_option().
 Result<> apply(const std::vector<Override>& overrides, scenario::Scenario& scenario);
 
 /// "sisvmm: message" on the standard error; returns the error's exit code.
 int report(const Error& error);
+
+/// Writes the page of one run folder, or of two that are compared. Errors: as report::read_run(); the file cannot be
+/// written.
+Result<> write_report(std::span<const std::filesystem::path> folders, const std::filesystem::path& file);
 
 /// Of this program; empty if that cannot be found out.
 std::filesystem::path executable_path();

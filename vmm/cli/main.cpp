@@ -21,6 +21,7 @@ struct Dispatch {
   int operator()(const StopOptions& options) const { return stop(options); }
   int operator()(const ConsoleOptions& options) const { return console(options); }
   int operator()(const SchemaOptions& options) const { return schema(options); }
+  int operator()(const ReportOptions& options) const { return report_page(options); }
 };
 
 int main_with(int argc, const char* const* argv) {

@@ -132,6 +132,7 @@ struct Storage {
   StopOptions stop;
   ConsoleOptions console;
   SchemaOptions schema;
+  ReportOptions report;
   std::vector<std::string> machine;  ///< texts of the machine's options
 };
 
@@ -177,6 +178,14 @@ constexpr CommandEntry kCommands[] = {
        command->add_option("NAME", storage.console.name, "The machine")->required();
      },
      [](Storage& storage) -> Command { return std::move(storage.console); }},
+    {"report", "Write the page that shows a run, or compares two: one HTML file, which needs no network",
+     [](CLI::App* command, Storage& storage) {
+       command->add_option("RUN", storage.report.folders, "Run folder, as runs/NAME; a second one to compare with")
+           ->required()
+           ->expected(1, 2);
+       command->add_option("-o,--output", storage.report.output, "File (default: report.html in the first folder)");
+     },
+     [](Storage& storage) -> Command { return std::move(storage.report); }},
     {"schema", "Print the JSON Schema of scenarios, or of a file of a run",
      [](CLI::App* command, Storage& storage) {
        command->add_option("FORMAT", storage.schema.format, "scenario (unless given), metrics, or trace")

@@ -82,9 +82,14 @@ struct ConsoleOptions {
 struct SchemaOptions {
   std::string format = "scenario";  ///< or "metrics", "trace"
 };
+/// Makes the page of a run, or of two that are compared.
+struct ReportOptions {
+  std::vector<std::string> folders;   ///< run folders, one or two
+  std::optional<std::string> output;  ///< absent: report.html in the first one
+};
 
 using Command = std::variant<RunOptions, TestOptions, RestoreOptions, BootOptions, DumpDtbOptions, CheckOptions,
-                             DoctorOptions, ListOptions, StopOptions, ConsoleOptions, SchemaOptions>;
+                             DoctorOptions, ListOptions, StopOptions, ConsoleOptions, SchemaOptions, ReportOptions>;
 
 /// What came of reading the command line: a command, or a text to print and the exit code.
 struct Parsed {

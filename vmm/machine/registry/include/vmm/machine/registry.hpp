@@ -39,6 +39,7 @@ inline constexpr char kJunit[] = "junit.xml";
 inline constexpr char kPanic[] = "panic.txt";
 inline constexpr char kBackendLog[] = "backend.log";
 inline constexpr char kAudit[] = "audit.jsonl";
+inline constexpr char kReport[] = "report.html";
 }  // namespace file
 
 /// A machine that has been registered.
