@@ -8,6 +8,7 @@
 #include "guest/kernel/critical.hpp"
 #include "guest/kernel/format.hpp"
 #include "guest/kernel/panic.hpp"
+#include "guest/kernel/trace_clock.hpp"
 
 namespace guest::kernel {
 namespace {
@@ -92,7 +93,7 @@ void Trace::record_event(TraceType type, std::uint32_t first, std::uint64_t seco
   // Pairs with the fence in Ring::read(): who sees anything of this event sees that it has begun.
   std::atomic_thread_fence(std::memory_order_release);
   Slot& slot = slots[number & ring.slot_mask()];
-  slot.time_ns.store(clock_->now_ns(), std::memory_order_relaxed);
+  slot.time_ns.store(trace_now_ns(*clock_), std::memory_order_relaxed);
   slot.type_and_first.store(static_cast<std::uint64_t>(type) | std::uint64_t{first} << kFirstShift,
                             std::memory_order_relaxed);
   slot.second.store(second, std::memory_order_relaxed);
