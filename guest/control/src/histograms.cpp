@@ -1,6 +1,7 @@
 // histograms: times as they were counted, for who makes percentiles and pictures of them.
 #include "handlers.hpp"
 #include "metrics.hpp"
+#include "observe_commands.hpp"
 
 namespace guest::control {
 
@@ -76,6 +77,25 @@ HandlerResult handle_histograms(Services& services, const Arguments& arguments, 
   entries.finish();
   result.add("left_off", histograms.left_off());
   return Handled::Now;
+}
+
+/// "op_g_a: count=3 total=70 max=40", and below a line for each bucket.
+void render_histograms(kernel::TextOutput& output, const CborValue& result) {
+  CborItems entries(*find_cbor(result, "histograms"));
+  while (const auto name = entries.next()) {
+    const CborValue entry = *entries.next();
+    const auto figure = [&entry](std::string_view key) { return find_cbor(entry, key)->number; };
+    kernel::format_to(output, "{}: count={} total={} max={}\n", name->text(), figure("count"), figure("total"),
+                      figure("max"));
+    CborItems buckets(*find_cbor(entry, "buckets"));
+    while (const auto bucket = buckets.next()) {
+      CborItems parts(*bucket);
+      const std::uint64_t from = parts.next()->number;
+      const std::uint64_t to = parts.next()->number;
+      kernel::format_to(output, "  {} to {}: {}\n", from, to, parts.next()->number);
+    }
+  }
+  kernel::format_to(output, "left_off: {}\n", find_cbor(result, "left_off")->number);
 }
 
 }  // namespace guest::control

@@ -11,6 +11,7 @@ inline constexpr ArgumentSpec kHistogramsArguments[] = {kMetricsPrefix,
                                                          .type = ArgumentType::Integer,
                                                          .max = 1'000'000,
                                                          .help = "pass over so many, to read them in pieces"}};
+void render_histograms(kernel::TextOutput& output, const CborValue& result);
 inline constexpr Command kHistogramsCommand = {
     .name = "histograms",
     .help = "times as they were counted: how many of which length",
@@ -18,7 +19,8 @@ inline constexpr Command kHistogramsCommand = {
         "A bucket is its smallest and largest time and how many there were. left_off: those behind the last one.",
     .arguments = kHistogramsArguments,
     .rights = abi::control::Rights::Observe,
-    .handler = handle_histograms};
+    .handler = handle_histograms,
+    .render = render_histograms};
 
 inline constexpr ArgumentSpec kWatchHistoryArguments[] = {
     kLookInterval,

@@ -140,6 +140,8 @@ TEST_F(HistoryTest, histograms_have_their_buckets) {
   in_thread([&] { done("graph start", {"g", "120"}); });
   const json answer = done("histograms", {"op_g_end"});
   EXPECT_EQ(answer["left_off"], 0);
+  EXPECT_TRUE(text.starts_with("op_g_end: count=120 total=")) << text;
+  EXPECT_TRUE(text.ends_with("left_off: 0\n")) << text;
   ASSERT_EQ(answer["histograms"].size(), 1U);
   const json& end = answer["histograms"]["op_g_end"];
   EXPECT_EQ(end["unit"], "ns");
