@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures SIS and prints a table; all figures and their samples go to build/bench/results.json.
 
-usage: bench.py [--quick] [--dry-run] [boot] [guest] [graph] [start] [ping] [throughput] [kvm] [guest-kvm] [npu] [llm]
+usage: bench.py [--quick] [--dry-run] [boot] [guest] [graph] [observe] [start] [ping] [throughput] [kvm] [guest-kvm] [npu] [llm]
 
   boot        guest instructions from reset until the control server listens (QEMU -icount shift=0,sleep=off, where
               one nanosecond of guest time is one instruction; resolution 16 instructions, the tick of the counter)
@@ -10,6 +10,8 @@ usage: bench.py [--quick] [--dry-run] [boot] [guest] [graph] [start] [ping] [thr
               call of a program at EL0, from svc to svc, the mean of 10,000 with the loop around them
   graph       what an execution of an operator costs in a running graph, in guest instructions, as `guest`: the hop, the
               operator's own work, and the rest; and handles a second through each channel, on one CPU and two
+  observe     what recording a run costs: guest instructions of configs/vision-pipeline.yaml with trace and metrics on
+              against off
   start       wall time of `sisvmm run` against plain QEMU for the same work, in alternation: both boot the image to its
               shell, which reads the shutdown command from the console. The same against the life of the QEMU that
               sisvmm runs, whose guest has more to do (it reads a boot archive, drives vsock, checks a token): that is
@@ -49,6 +51,7 @@ import time
 import llm_bench
 import npu_guest
 import npu_host
+import observe_cost
 import virtio_serial
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "linux"))
@@ -224,6 +227,13 @@ def graph(folder, quick):
                         "samples": rates,
                         "measures": f"through each channel of a source, an operator and a sink, on {cpus} CPU(s)"})
     return results
+
+
+def observe(folder, quick):
+    def console_of(text):
+        run_scenario(folder, text)
+        return (folder / "run/console.log").read_text()
+    return observe_cost.measure(console_of)
 
 
 def plain_qemu(folder):
@@ -451,7 +461,7 @@ def guest_kvm(folder, quick):
              "unit": f"ns, resolution {row['resolution']} in {row['operations']} operations{where}"} for name, row in rows]
 
 
-BENCHES = {"boot": boot, "guest": guest, "graph": graph, "start": start, "ping": ping, "throughput": throughput, "kvm": kvm,
+BENCHES = {"boot": boot, "guest": guest, "graph": graph, "observe": observe, "start": start, "ping": ping, "throughput": throughput, "kvm": kvm,
            "guest-kvm": guest_kvm, "npu": npu, "llm": llm}
 DEFAULT = ("boot", "guest", "start", "ping", "throughput")
 
