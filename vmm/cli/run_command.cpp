@@ -79,6 +79,13 @@ struct Session {
   std::string run_dir;
 };
 
+/// The page beside the other files of the run, which has its outcome without it.
+void add_report(const machine::RunDirectory& run_dir) {
+  const std::filesystem::path folder = run_dir.path();
+  const auto written = write_report(std::span(&folder, 1), run_dir.path_of(machine::file::kReport));
+  if (!written) std::fprintf(stderr, "sisvmm: warning: there is no report.html: %s\n", written.error().message.c_str());
+}
+
 template <typename Options>
 Result<observe::Summary> run_session(Session session, const Options& options) {
   auto run_dir = machine::RunDirectory::open(session.run_dir, session.name);
@@ -94,7 +101,9 @@ Result<observe::Summary> run_session(Session session, const Options& options) {
   if (auto attached = attachments.attach(**supervisor, reporter, options.interactive); !attached) {
     return std::unexpected(attached.error());
   }
-  return (*supervisor)->run();
+  auto summary = (*supervisor)->run();
+  if (summary) add_report(*run_dir);
+  return summary;
 }
 
 Result<observe::Summary> run_machine(const RunOptions& options) {
