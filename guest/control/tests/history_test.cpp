@@ -133,7 +133,9 @@ TEST_F(HistoryTest, who_follows_gets_the_samples_as_they_come_and_the_last_one_w
   EXPECT_EQ(other.answer["end"], "frozen");
 }
 
-TEST_F(HistoryTest, a_machine_without_one_says_so) { EXPECT_EQ(run("watch history")["code"], "unavailable"); }
+TEST_F(HistoryTest, a_machine_without_one_says_so) {
+  EXPECT_EQ(told(run("watch history")), "unavailable: this machine keeps no history: its scenario has no observe");
+}
 
 TEST_F(HistoryTest, histograms_have_their_buckets) {
   make_pipeline("g");
