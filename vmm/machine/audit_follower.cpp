@@ -1,76 +1,20 @@
-#include "vmm/machine/audit_follower.hpp"
+#include "audit_follower.hpp"
 
-#include <cstring>
+#include <chrono>
 #include <utility>
 
 namespace vmm::machine {
 namespace {
 
-using std::chrono::milliseconds;
+using Clock = std::chrono::steady_clock;
 using Kind = control::ClientError::Kind;
 
-/// Between two attempts: the guest may be starting again.
-constexpr milliseconds kRetry{100};
 /// Longest wait for the answer to a request.
-constexpr milliseconds kAnswer{10'000};
+constexpr std::chrono::milliseconds kAnswer{10'000};
 /// Longest wait for a record, after which it is waited for again.
 constexpr std::chrono::hours kQuiet{1};
 
-bool same(const abi::control::Token& a, const abi::control::Token& b) { return std::memcmp(&a, &b, sizeof(a)) == 0; }
-
 }  // namespace
-
-AuditFollower::AuditFollower(std::filesystem::path socket, const abi::control::Token& token,
-                             milliseconds connect_timeout, bool restored, AuditFollowerEvents events,
-                             sandbox::Sandbox sandbox)
-    : socket_(std::move(socket)),
-      connect_timeout_(connect_timeout),
-      events_(std::move(events)),
-      lines_(restored),
-      token_(token),
-      thread_([this, sandbox] {
-        sandbox.enter(sandbox::ThreadKind::Control);
-        run();
-      }) {}
-
-AuditFollower::~AuditFollower() { finish(); }
-
-void AuditFollower::finish() {
-  {
-    const std::lock_guard lock(mutex_);
-    ending_ = true;
-  }
-  changed_.notify_all();
-  if (thread_.joinable()) thread_.join();
-}
-
-void AuditFollower::set_token(const abi::control::Token& token) {
-  {
-    const std::lock_guard lock(mutex_);
-    token_ = token;
-  }
-  changed_.notify_all();
-}
-
-std::optional<abi::control::Token> AuditFollower::next_token(const abi::control::Token* refused) {
-  std::unique_lock lock(mutex_);
-  if (refused != nullptr) {
-    changed_.wait(lock, [&] { return ending_ || !same(token_, *refused); });
-  } else {
-    changed_.wait_for(lock, kRetry, [&] { return ending_; });
-  }
-  if (ending_) return std::nullopt;
-  return token_;
-}
-
-void AuditFollower::run() {
-  std::optional<abi::control::Token> token;
-  {
-    const std::lock_guard lock(mutex_);
-    token = token_;
-  }
-  while (token && follow(*token)) token = next_token(nullptr);
-}
 
 bool AuditFollower::give_up(const std::string& why) {
   given_up_ = true;
@@ -78,17 +22,10 @@ bool AuditFollower::give_up(const std::string& why) {
   return false;
 }
 
-bool AuditFollower::follow(const abi::control::Token& token) {
-  auto client = control::Client::connect(socket_.string(), token, Clock::now() + connect_timeout_);
-  if (!client && client.error().kind == Kind::Refused && client.error().code.starts_with("token-")) {
-    events_.on_refused();
-    return next_token(&token).has_value();
-  }
-  // The guest may be about to end, or to start again.
-  if (!client) return true;
-  const auto id = client->subscribe("watch audit", {{"from", lines_.next()}}, Clock::now() + kAnswer);
+bool AuditFollower::follow(control::Client& client) {
+  const auto id = client.subscribe("watch audit", {{"from", lines_.next()}}, Clock::now() + kAnswer);
   while (id) {
-    const auto next = client->next(*id, Clock::now() + kQuiet);
+    const auto next = client.next(*id, Clock::now() + kQuiet);
     if (next && next->is_event) {
       if (!take(next->body)) return !given_up_;
     } else if (next || next.error().kind != Kind::Timeout) {

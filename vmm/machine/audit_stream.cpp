@@ -10,8 +10,6 @@ namespace vmm::machine {
 namespace {
 
 constexpr std::uint32_t kTokenId = 2;
-/// Who rotates the key writes the new one down within a moment, or never.
-constexpr std::chrono::milliseconds kKeyInterval{200};
 
 }  // namespace
 
@@ -22,28 +20,27 @@ Result<std::unique_ptr<AuditStream>> AuditStream::create(EventLoop& loop, AuditS
 }
 
 AuditStream::AuditStream(EventLoop& loop, UniqueFd file, AuditStreamOptions options)
-    : loop_(loop), file_(std::move(file)), options_(std::move(options)), key_(options_.present_key()) {
-  // Called on the follower's thread.
+    : file_(std::move(file)), options_(std::move(options)) {
+  // Called on the link's thread.
   AuditFollowerEvents events{
-      .on_lines = [this](std::string lines) { loop_.post([this, lines = std::move(lines)] { write(lines); }); },
-      .on_refused = [this] { loop_.post([this] { on_refused(); }); },
+      .on_lines = [this, &loop](std::string lines) { loop.post([this, lines = std::move(lines)] { write(lines); }); },
       .on_given_up =
-          [this](std::string why) {
-            loop_.post([this, why = std::move(why)] {
+          [this, &loop](std::string why) {
+            loop.post([this, why = std::move(why)] {
               following_ = false;
               warn(why);
             });
           },
   };
-  follower_ = std::make_unique<AuditFollower>(options_.socket, make_token(), options_.connect_timeout,
-                                              options_.restored, std::move(events), options_.sandbox);
-}
-
-AuditStream::~AuditStream() { loop_.cancel_timer(timer_); }
-
-/// No right but that to read the log.
-abi::control::Token AuditStream::make_token() const {
-  return control::make_token(key_, kTokenId, abi::control::Rights::Admin, 0);
+  follower_ = std::make_unique<AuditFollower>(options_.restored, std::move(events));
+  link_ = std::make_unique<GuestLink>(
+      loop, GuestLinkOptions{.socket = options_.socket,
+                             .connect_timeout = options_.connect_timeout,
+                             .token_id = kTokenId,
+                             .rights = abi::control::Rights::Admin,
+                             .present_key = options_.present_key,
+                             .use = [this](auto& client) { return follower_->follow(client); },
+                             .sandbox = options_.sandbox});
 }
 
 void AuditStream::warn(const std::string& message) {
@@ -63,24 +60,10 @@ void AuditStream::write(std::string_view lines) {
   }
 }
 
-void AuditStream::on_refused() {
-  following_ = false;
-  look_for_key();
-}
-
-void AuditStream::look_for_key() {
-  if (const control::Key key = options_.present_key(); key != key_) {
-    key_ = key;
-    following_ = true;
-    return follower_->set_token(make_token());
-  }
-  timer_ = loop_.add_timer(kKeyInterval, [this] { look_for_key(); });
-}
-
 void AuditStream::close(std::string_view how, unsigned boots) {
   std::string last;
   AuditLines& lines = follower_->lines();
-  const bool all = complete_ && following_ && lines.starts() == boots;
+  const bool all = complete_ && following_ && !link_->refused() && lines.starts() == boots;
   lines.end(all ? how : AuditLines::kNotFollowed, last);
   complete_ = true;
   bytes_ = 0;

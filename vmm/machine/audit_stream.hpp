@@ -8,11 +8,11 @@
 #include <string>
 #include <string_view>
 
+#include "audit_follower.hpp"
+#include "guest_link.hpp"
 #include "vmm/base/event_loop.hpp"
 #include "vmm/base/result.hpp"
 #include "vmm/base/unique_fd.hpp"
-#include "vmm/control/client.hpp"
-#include "vmm/machine/audit_follower.hpp"
 
 namespace vmm::machine {
 
@@ -34,32 +34,26 @@ class AuditStream {
 
   /// Error: the file cannot be made.
   static Result<std::unique_ptr<AuditStream>> create(EventLoop& loop, AuditStreamOptions options);
-  ~AuditStream();
   AuditStream(const AuditStream&) = delete;
   AuditStream& operator=(const AuditStream&) = delete;
 
   /// The device has been stopped: reads what is still to come. The loop must turn once more before close().
-  void finish() { follower_->finish(); }
+  void finish() { link_->finish(); }
   /// Writes the last line. @param how the guest ended; @param boots how often it has started
   void close(std::string_view how, unsigned boots);
 
  private:
   AuditStream(EventLoop& loop, UniqueFd file, AuditStreamOptions options);
-  [[nodiscard]] abi::control::Token make_token() const;
   void write(std::string_view lines);
-  void on_refused();
-  void look_for_key();
   void warn(const std::string& message);
 
-  EventLoop& loop_;
   UniqueFd file_;
   AuditStreamOptions options_;
-  control::Key key_;  ///< of the token that the follower has
   std::uint64_t bytes_ = 0;
   bool complete_ = true;   ///< nothing that came was left out
-  bool following_ = true;  ///< neither given up nor refused
-  EventLoop::TimerId timer_ = 0;
+  bool following_ = true;  ///< not given up
   std::unique_ptr<AuditFollower> follower_;
+  std::unique_ptr<GuestLink> link_;
 };
 
 }  // namespace vmm::machine
