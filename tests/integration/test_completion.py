@@ -97,9 +97,15 @@ class Bash(harness.MachineTest):
         told = re.search(r"allowed: (.*)", harness.run(harness.SISCTL, "llm").stderr)[1]
         self.assertEqual(llm, set(told.split()))
         self.assertIn(llm, zsh)
-        infer = json.loads(machine.ctl("--json", "call", "help", "--args", '{"command": "llminfer"}').stdout)["arguments"]
-        offered = {word for word in self.complete("llm", "infer", "--") if word not in ("--stream", "--json")}
-        self.assertEqual(offered, {"--" + each["name"].replace("_", "-") for each in infer})
+        for action in llm - {"load-pkg"}:
+            command = ("llmctl " if f"llmctl {action}" in {each["name"] for each in listed} else "llm") + action
+            told = json.loads(machine.ctl("--json", "call", "help", "--args", json.dumps({"command": command})).stdout)
+            offered = {word for word in self.complete("llm", action, "--") if word not in ("--stream", "--json")}
+            self.assertEqual(offered, {"--" + each["name"].replace("_", "-") for each in told.get("arguments", [])}, action)
+        for command in ("ask", "audit"):
+            told = json.loads(machine.ctl("--json", "call", "help", "--args", json.dumps({"command": command})).stdout)
+            offered = {word for word in self.complete(command, "--") if word != "--help"}
+            self.assertEqual(offered, {"--" + each["name"] for each in told["arguments"]} - {"--question"}, command)
 
 
 @unittest.skipUnless(shutil.which("zsh"), "there is no zsh here")
@@ -135,6 +141,14 @@ class Zsh(harness.MachineTest):
                                  ("sisctl metrics --wa", "sisctl metrics --watch "),
                                  ("sisctl graph exp", "sisctl graph export "),
                                  ("sisctl graph export g --d", "sisctl graph export g --dot "),
+                                 ("sisctl llm rel", "sisctl llm release "),
+                                 ("sisctl llm graph --ref", "sisctl llm graph --refused "),
+                                 ("sisctl llm infer --max-t", "sisctl llm infer --max-tokens "),
+                                 ("sisctl llm poll --fr", "sisctl llm poll --from "),
+                                 ("sisctl llm load-pkg req", "sisctl llm load-pkg requests.txt "),
+                                 ("sisctl ask x --gr", "sisctl ask x --graph "),
+                                 ("sisctl audit ver", "sisctl audit verify "),
+                                 ("sisctl audit verify req", "sisctl audit verify requests.txt "),
                                  ("sisctl det adm", "sisctl det admit ")):
             self.assertEqual(self.complete(typed), completed)
 

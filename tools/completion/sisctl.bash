@@ -21,6 +21,26 @@ _sisctl_find_command() {
   done
 }
 
+# Of an action of llm: its arguments, as the guest's help has them.
+_sisctl_llm_options() {
+  local words=
+  case $1 in
+    audit) words=--count ;;
+    budget) words='--tokens-per-period --cycles-per-period --class' ;;
+    cancel | release) words=--id ;;
+    graph) words='--model --prompt --max-tokens --priority --temperature --seed --stop --pattern --refused' ;;
+    hash) words=--file ;;
+    infer | stream)
+      words='--model --prompt --max-tokens --priority --deadline-ms --max-cycles --temperature --top-k --top-p --min-p'
+      words+=' --repeat-penalty --repeat-window --seed --stop --choices --pattern --session'
+      [ "$1" = infer ] && words+=' --stream --wait'
+      ;;
+    load | unload | verify) words=--model ;;
+    poll) words='--id --from --max' ;;
+  esac
+  echo "$words --json"
+}
+
 _sisctl() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command at words=
   local options='-m --machine --socket --key --token --timeout --json --help'
@@ -94,12 +114,8 @@ _sisctl() {
       elif [ "${COMP_WORDS[at + 1]}" = load-pkg ]; then
         mapfile -t COMPREPLY < <(compgen -f -- "$current")
         [[ $current == -* ]] && words='--manifest --id --json'
-      elif [[ ${COMP_WORDS[at + 1]} == infer || ${COMP_WORDS[at + 1]} == stream ]]; then
-        words='--model --prompt --max-tokens --priority --deadline-ms --max-cycles --temperature --top-k --top-p --min-p'
-        words+=' --repeat-penalty --repeat-window --seed --stop --choices --pattern --session --json'
-        [ "${COMP_WORDS[at + 1]}" = infer ] && words+=' --stream --wait'
-      elif [ "${COMP_WORDS[at + 1]}" = budget ]; then
-        words='--tokens-per-period --cycles-per-period --class --json'
+      else
+        words=$(_sisctl_llm_options "${COMP_WORDS[at + 1]}")
       fi
       ;;
     graph)
@@ -118,7 +134,7 @@ _sisctl() {
     mldemo) words='--count --model --help' ;;
     audit)
       if ((COMP_CWORD == at + 1)); then
-        words='verify --help'
+        words='verify --count --skip --help'
       elif [ "${COMP_WORDS[at + 1]}" = verify ]; then
         mapfile -t COMPREPLY < <(compgen -f -- "$current")
       fi
