@@ -47,7 +47,7 @@ TEST_F(GraphCommandTest, the_trace_knows_graphs_by_numbers_that_none_has_again) 
                                                   {"operators", {{"3", {{"name", "end"}, {"kind", "pass"}}}}},
                                                   {"channels", {{"7", {{"capacity", 4}}}}}}}}}}));
   EXPECT_EQ(std::stoul(c), std::stoul(b) + 1);
-  EXPECT_EQ(refusal("trace names", {"a"}), "graph-unknown: there is no graph 'a'");
+  EXPECT_EQ(refusal("trace names", {"a"}), "graph-unknown [graph]: there is no graph 'a'; 'graph list' lists them");
 }
 
 TEST_F(GraphCommandTest, create_refuses_with_its_reason_and_makes_nothing) {
