@@ -83,6 +83,8 @@ void add_run(CLI::App* run, RunOptions& options, std::vector<std::string>& given
   run->add_flag("--until-ready", options.until_ready,
                 "Stop a machine without steps, which has no end of its own, as soon as its guest answers")
       ->excludes("-i");
+  run->add_flag("--observe", options.observe,
+                "Write metrics.json and trace.json, as with `observe: {}` in the scenario (docs/observation.md)");
   run->add_option("--kernel", options.kernel,
                   "Guest image (default: boot.kernel, $SIS_KERNEL, the one built with sisvmm)");
   const std::vector<MachineOption> machine_options = {

@@ -25,6 +25,7 @@ Result<scenario::Scenario> load(const RunOptions& options) {
   auto scenario = scenario::load_file(options.file);
   if (!scenario) return scenario;
   if (auto applied = apply(options.overrides, *scenario); !applied) return std::unexpected(applied.error());
+  if (options.observe && !scenario->observe) scenario->observe.emplace();
   return scenario;
 }
 

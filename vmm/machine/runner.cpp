@@ -56,7 +56,10 @@ std::string where(const scenario::Request& request) {
 
 StepResult run_request(const scenario::Request& request, const ControlAddress& address,
                        std::chrono::milliseconds connect_timeout, std::optional<control::Client> ready) {
-  StepResult step{.name = request.name, .op = request.op, .status = StepStatus::Failed, .reply = {}, .message = {}};
+  StepResult step;
+  step.name = request.name;
+  step.op = request.op;
+  step.status = StepStatus::Failed;
   if (!ready) {
     auto connected = control::Client::connect(address.socket.string(), address.token, Clock::now() + connect_timeout);
     if (!connected) {
@@ -68,7 +71,13 @@ StepResult run_request(const scenario::Request& request, const ControlAddress& a
   for (unsigned i = 0; i < request.repeat; ++i) {
     ++step.sent;
     const auto start = Clock::now();
-    const auto result = ready->call(request.op, request.args, start + request.timeout);
+    const auto id = ready->send(request.op, request.args, start + request.timeout);
+    if (id) step.last_request = *id;
+    if (i == 0) {
+      step.began = start;
+      step.first_request = step.last_request;
+    }
+    const auto result = id ? ready->receive(*id, start + request.timeout) : std::unexpected(id.error());
     step.duration += Clock::now() - start;
     const auto reply = as_reply(result);
     if (reply) {

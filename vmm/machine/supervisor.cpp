@@ -5,6 +5,7 @@
 
 #include "audit_stream.hpp"
 #include "legacy_socket.hpp"
+#include "observe_stream.hpp"
 #include "vmm/base/file.hpp"
 #include "vmm/machine/snapshot/folder.hpp"
 #include "vmm/machine/snapshot/state.hpp"
@@ -80,6 +81,7 @@ Supervisor::~Supervisor() {
   runner_.reset();
   shutdown_.reset();
   audit_.reset();
+  observe_.reset();
 }
 
 Result<std::unique_ptr<Supervisor>> Supervisor::create(RunOptions options, RunDirectory& run_dir,
@@ -149,6 +151,7 @@ control::Key Supervisor::present_key() const {
 /// The guest starts again with its boot configuration, and so with the key in that.
 void Supervisor::on_guest_reset() {
   ++reboots_;
+  if (observe_) observe_->on_guest_reset();
   if (present_key() == key_) return;
   const auto written = write_file(run_dir_.path_of(file::kControlKey), std::as_bytes(std::span(key_)), 0600);
   if (!written) on_warning("the guest has its first key again: " + written.error().message);
@@ -175,12 +178,14 @@ Result<observe::Summary> Supervisor::run() {
   runner_.reset();
   shutdown_.reset();
   if (audit_) audit_->finish();
+  if (observe_) observe_->finish();
   // What these threads posted last.
   if (auto ran = loop_->run_once(milliseconds(0)); !ran) return std::unexpected(ran.error());
   parser_.finish();
   end_audit();
 
   observe::Summary summary = summarise();
+  if (auto written = write_observed(summary); !written) return std::unexpected(written.error());
   const bool panicked = summary.exit_code == abi::ExitCode::GuestPanic;
   const std::string report = panicked ? watch_.panic_report() : std::string();
   if (auto written = write_reports(summary, report); !written) return std::unexpected(written.error());
@@ -219,6 +224,7 @@ Result<> Supervisor::start() {
     run_timer_ = loop_->add_timer(timeouts.run, [this] { on_time_up(); });
   }
   if (auto started = start_audit(); !started) return started;
+  start_observe();
   start_runner();
   shutdown_ = std::make_unique<ShutdownRequest>(
       address_.socket,
@@ -246,6 +252,20 @@ Result<> Supervisor::start_audit() {
   if (!stream) return std::unexpected(std::move(stream.error()));
   audit_ = std::move(*stream);
   return {};
+}
+
+void Supervisor::start_observe() {
+  const auto& wanted = options_.scenario.observe;
+  if (!wanted) return;
+  observe_ = std::make_unique<ObserveStream>(
+      *loop_, ObserveStreamOptions{.socket = address_.socket,
+                                   .connect_timeout = options_.scenario.timeouts.boot + kPowerOffGrace,
+                                   .start = start_,
+                                   .interval = wanted->metrics,
+                                   .trace = wanted->trace.has_value(),
+                                   .present_key = [this] { return present_key(); },
+                                   .on_warning = [this](const auto& message) { on_warning(message); },
+                                   .sandbox = options_.sandbox});
 }
 
 void Supervisor::start_runner() {
@@ -359,6 +379,7 @@ void Supervisor::stop(StopCause cause, const std::string& detail) {
   }
   facts_.cause = cause;
   facts_.detail = detail;
+  stopping_ = std::chrono::steady_clock::now() - start_;
   cancel_timers();
   if (runner_) runner_->cancel();
   reporter_.on_stopping(detail);
@@ -372,8 +393,14 @@ void Supervisor::stop(StopCause cause, const std::string& detail) {
 
 void Supervisor::ask_guest_to_shut_down() {
   kill_if_still_there(stop_timeout_);
-  shutdown_->send(std::chrono::steady_clock::now() + stop_timeout_,
-                  control::make_token(present_key(), kRunnerTokenId, abi::control::Rights::All, 0));
+  const auto deadline = std::chrono::steady_clock::now() + stop_timeout_;
+  const auto ask = [this, deadline] {
+    if (exited_) return;
+    shutdown_->send(deadline, control::make_token(present_key(), kRunnerTokenId, abi::control::Rights::All, 0));
+  };
+  if (!observe_) return ask();
+  // Half of the time, so that a guest that does not answer can still be asked.
+  observe_->complete(stop_timeout_ / 2, ask);
 }
 
 void Supervisor::on_shutdown_answer(const control::ClientResult<nlohmann::json>& answer) {

@@ -2,6 +2,7 @@
 #include "abi/console.hpp"
 #include "audit_stream.hpp"
 #include "legacy_socket.hpp"
+#include "observe_stream.hpp"
 #include "vmm/base/file.hpp"
 #include "vmm/machine/supervisor.hpp"
 
@@ -11,6 +12,14 @@ void Supervisor::end_audit() {
   if (!audit_) return;
   const auto record = watch_.exit_record();
   audit_->close(record ? observe::to_string(record->kind) : "killed", reboots_ + 1);
+}
+
+Result<> Supervisor::write_observed(observe::Summary& summary) {
+  if (!observe_) return {};
+  auto files = observe_->write(summary, stopping_, run_dir_.path());
+  if (!files) return std::unexpected(std::move(files.error()));
+  summary.files = std::move(*files);
+  return {};
 }
 
 observe::Summary Supervisor::summarise() {
@@ -40,8 +49,10 @@ observe::Summary Supervisor::summarise() {
   for (const auto& step : scenario.steps) {
     for (const auto& request : step.requests) {
       if (position++ < steps_.size()) continue;
-      summary.steps.push_back(
-          {.name = request.name, .op = request.op, .reply = {}, .message = "the run ended before it"});
+      observe::StepResult& skipped = summary.steps.emplace_back();
+      skipped.name = request.name;
+      skipped.op = request.op;
+      skipped.message = "the run ended before it";
     }
   }
   summary.metrics = watch_.metrics().all();

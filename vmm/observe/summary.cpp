@@ -9,21 +9,6 @@ namespace {
 
 using nlohmann::ordered_json;
 
-/// RFC 3339, UTC, to the second.
-std::string time_text(std::chrono::system_clock::time_point time) {
-  using namespace std::chrono;
-  // gmtime() would read the files of the time zone first.
-  const auto day = floor<days>(time);
-  const year_month_day date(day);
-  const hh_mm_ss clock(floor<seconds>(time - day));
-  std::array<char, 64> text;
-  const int length = std::snprintf(
-      text.data(), text.size(), "%04d-%02u-%02uT%02d:%02d:%02dZ", static_cast<int>(date.year()),
-      static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()), static_cast<int>(clock.hours().count()),
-      static_cast<int>(clock.minutes().count()), static_cast<int>(clock.seconds().count()));
-  return {text.data(), static_cast<std::size_t>(length)};
-}
-
 ordered_json step_json(const StepResult& step) {
   ordered_json json{{"name", step.name},
                     {"op", step.op},
@@ -45,6 +30,20 @@ ordered_json expectation_json(const ExpectationResult& expectation) {
 }
 
 }  // namespace
+
+std::string time_text(std::chrono::system_clock::time_point time) {
+  using namespace std::chrono;
+  // gmtime() would read the files of the time zone first.
+  const auto day = floor<days>(time);
+  const year_month_day date(day);
+  const hh_mm_ss clock(floor<seconds>(time - day));
+  std::array<char, 64> text;
+  const int length = std::snprintf(
+      text.data(), text.size(), "%04d-%02u-%02uT%02d:%02d:%02dZ", static_cast<int>(date.year()),
+      static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()), static_cast<int>(clock.hours().count()),
+      static_cast<int>(clock.minutes().count()), static_cast<int>(clock.seconds().count()));
+  return {text.data(), static_cast<std::size_t>(length)};
+}
 
 const char* to_string(Outcome outcome) {
   switch (outcome) {
@@ -108,6 +107,7 @@ ordered_json to_json(const Summary& summary) {
         {"bytes_not_logged", summary.console_bytes_not_logged},
         {"malformed_lines", summary.console_malformed_lines}}},
   };
+  if (!summary.files.empty()) json["files"] = summary.files;
   if (!summary.legacy_socket.empty()) json["legacy_socket"] = summary.legacy_socket;
   if (summary.boot_host) json["boot_host_ns"] = summary.boot_host->count();
   if (summary.boot_guest_ns) json["boot_guest_ns"] = *summary.boot_guest_ns;

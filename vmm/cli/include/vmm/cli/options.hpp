@@ -25,6 +25,7 @@ struct RunOptions {
   bool until_ready = false;
   bool json = false;
   bool sandbox = true;
+  bool observe = false;  ///< as if the scenario had an empty section of that name, if it has none
   std::vector<Override> overrides;
 };
 /// Goes on with a saved machine.

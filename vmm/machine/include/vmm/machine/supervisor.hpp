@@ -45,6 +45,7 @@ using BackendFactory = std::function<Result<std::unique_ptr<Backend>>(MachineCon
 
 class AuditStream;
 class LegacySocket;
+class ObserveStream;
 
 class Supervisor {
  public:
@@ -81,6 +82,8 @@ class Supervisor {
   Result<> start();
   Result<> start_audit();
   void end_audit();
+  void start_observe();
+  Result<> write_observed(observe::Summary& summary);
   void start_runner();
   void on_ready(std::chrono::nanoseconds after);
   void on_no_connection(const control::ClientError& error);
@@ -120,11 +123,13 @@ class Supervisor {
   std::unique_ptr<Backend> backend_;
   std::unique_ptr<Runner> runner_;
   std::unique_ptr<ShutdownRequest> shutdown_;
-  std::unique_ptr<AuditStream> audit_;  ///< null: the scenario does not ask for it
+  std::unique_ptr<AuditStream> audit_;      ///< null: the scenario does not ask for it
+  std::unique_ptr<ObserveStream> observe_;  ///< null: the scenario does not ask for it
 
   std::chrono::steady_clock::time_point start_;
   std::chrono::system_clock::time_point start_wall_;
   std::chrono::nanoseconds duration_{0};
+  std::chrono::nanoseconds stopping_{0};  ///< when it began to be stopped; 0: it was not
   std::optional<std::chrono::nanoseconds> boot_host_;
   std::string doing_ = "the guest's control server";  ///< what is waited for
   std::vector<observe::StepResult> steps_;

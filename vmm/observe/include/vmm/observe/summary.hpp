@@ -31,11 +31,14 @@ struct StepResult {
   std::string name;
   std::string op;
   StepStatus status = StepStatus::Skipped;
-  std::chrono::nanoseconds duration{0};  ///< all repetitions, without the time to connect
-  unsigned sent = 0;                     ///< requests sent
-  unsigned replies = 0;                  ///< of those answered, with a result or an error
-  nlohmann::json reply;                  ///< the last one; null when none came
-  std::string message;                   ///< why it failed or was skipped
+  std::chrono::nanoseconds duration{0};           ///< all repetitions, without the time to connect
+  unsigned sent = 0;                              ///< requests sent
+  unsigned replies = 0;                           ///< of those answered, with a result or an error
+  std::chrono::steady_clock::time_point began{};  ///< when the first was sent, if one was
+  std::uint32_t first_request = 0;                ///< id of that on its connection
+  std::uint32_t last_request = 0;
+  nlohmann::json reply;  ///< the last one; null when none came
+  std::string message;   ///< why it failed or was skipped
 };
 
 /// Kind of the expectation that a run ends badly.
@@ -62,7 +65,8 @@ struct Summary {
   std::string accel;
   unsigned cpus = 0;
   std::uint64_t memory_bytes = 0;
-  std::string legacy_socket;  ///< where clients of protocol version 0 connected; empty: nowhere
+  std::vector<std::string> files;  ///< in the run directory, what was collected for others to read
+  std::string legacy_socket;       ///< where clients of protocol version 0 connected; empty: nowhere
 
   std::chrono::system_clock::time_point started{};
   std::chrono::nanoseconds duration{0};               ///< start of the back end until its end
@@ -87,6 +91,8 @@ struct Summary {
 /// Whether the run came to what its scenario says: it has passed, or it ended as badly as it is meant to and all that
 /// is expected of it held.
 bool ended_as_expected(const Summary& summary);
+/// RFC 3339, UTC, to the second.
+std::string time_text(std::chrono::system_clock::time_point time);
 
 /// summary.json as a value.
 nlohmann::ordered_json to_json(const Summary& summary);

@@ -40,6 +40,8 @@ inline constexpr char kPanic[] = "panic.txt";
 inline constexpr char kBackendLog[] = "backend.log";
 inline constexpr char kAudit[] = "audit.jsonl";
 inline constexpr char kReport[] = "report.html";
+inline constexpr char kMetrics[] = "metrics.json";
+inline constexpr char kTrace[] = "trace.json";
 }  // namespace file
 
 /// A machine that has been registered.

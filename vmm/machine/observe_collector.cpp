@@ -1,0 +1,208 @@
+#include "observe_collector.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace vmm::machine {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::nanoseconds;
+using Clock = std::chrono::steady_clock;
+using Kind = control::ClientError::Kind;
+using nlohmann::json;
+
+/// Longest wait for the answer to a request.
+constexpr milliseconds kAnswer{10'000};
+/// How often it is looked whether the end has come.
+constexpr milliseconds kTurn{20};
+/// Between two readings of the guest's clock.
+constexpr milliseconds kLook{1000};
+/// Each so many readings the names are asked for: who dies without being asked leaves these.
+constexpr unsigned kLooksForNames = 10;
+/// Of guest time, between two of its looks at its trace. Each look is in the trace, too, and an idle guest's time may
+/// go much faster than ours.
+constexpr unsigned kTraceIntervalMs = 250;
+/// At the end: nothing has come for so long, so nothing will.
+constexpr milliseconds kQuiet{500};
+/// Answers that come in parts have no more of them.
+constexpr unsigned kMaxPages = 256;
+
+std::uint64_t since(Clock::time_point start, Clock::time_point time) {
+  return static_cast<std::uint64_t>(std::max<nanoseconds>(time - start, nanoseconds(0)).count());
+}
+
+std::optional<std::uint64_t> number_in(const json& reply, const char* key) {
+  const auto found = reply.find(key);
+  return found == reply.end() || !found->is_number_unsigned() ? std::nullopt
+                                                              : std::optional(found->get<std::uint64_t>());
+}
+
+}  // namespace
+
+void ObserveCollector::collect(control::Client& client) {
+  ++observed_.connections;
+  if (!begin(client)) return;
+  while (true) {
+    const auto wanted = wanted_by();
+    if (wanted && !end_ns_) observed_.complete = ask_all(client, *wanted);
+    if (wanted && !completed_ && (has_all() || Clock::now() >= *wanted)) {
+      completed_ = true;
+      options_.on_completed();
+    }
+    const auto id = client.wait(completed_ ? Clock::now() + kLook : std::min(Clock::now() + kTurn, next_look_));
+    if (id && !take_next(client, *id)) return;
+    if (!id && id.error().kind != Kind::Timeout) return;
+    if (!completed_ && Clock::now() >= next_look_ && !look_around(client)) return;
+  }
+}
+
+void ObserveCollector::complete_by(Clock::time_point deadline) {
+  const std::lock_guard lock(mutex_);
+  wanted_by_ = deadline;
+}
+
+std::optional<Clock::time_point> ObserveCollector::wanted_by() {
+  const std::lock_guard lock(mutex_);
+  return wanted_by_;
+}
+
+/// False: the connection is of no more use.
+bool ObserveCollector::begin(control::Client& client) {
+  const auto deadline = Clock::now() + kAnswer;
+  const unsigned resets = resets_;
+  const std::uint64_t last = last_guest_ns_;
+  const auto now = read_clock(client, deadline);
+  if (!now) return false;
+  if (resets != std::exchange(resets_seen_, resets) || *now < last) {
+    begin_anew();
+  } else if (observed_.connections > 1) {
+    observed_.trace.records.resume();
+  }
+  const auto info = client.call("info", json::object(), deadline);
+  if (!info) return false;
+  if (const auto resolution = number_in(*info, "clock_resolution_ns")) observed_.metrics.resolution_ns = resolution;
+  next_look_ = Clock::now() + kLook;
+  last_event_ = Clock::now();
+  if (options_.trace && !ask_names(client, deadline)) return false;
+  history_ = {.id = {}, .refused = !options_.metrics};
+  trace_ = {.id = {}, .refused = !options_.trace};
+  // In this order: what is older is read first, and the history is less.
+  return follow(client, history_, "watch history", {{"from_start", true}}) &&
+         follow(client, trace_, "watch trace",
+                {{"raw", true}, {"from_start", true}, {"interval_ms", kTraceIntervalMs}});
+}
+
+/// Of a guest that has started again only its last start is told, so that its time goes on in one piece.
+void ObserveCollector::begin_anew() {
+  ++observed_.restarts;
+  observed_.metrics.history = observe::MetricHistory();
+  observed_.trace.records = observe::TraceRecords();
+  observed_.trace.names = observe::TraceNames();
+  observed_.clock.clear();
+  last_guest_ns_ = 0;
+}
+
+bool ObserveCollector::follow(control::Client& client, Stream& stream, const char* op, json args) {
+  if (stream.refused) return true;
+  const auto id = client.subscribe(op, args, Clock::now() + kAnswer);
+  if (id) stream.id = *id;
+  return id.has_value();
+}
+
+/// False: the connection is of no more use.
+bool ObserveCollector::take_next(control::Client& client, std::uint32_t id) {
+  const bool is_trace = trace_.id == id;
+  Stream& stream = is_trace ? trace_ : history_;
+  const auto next = client.next(id, Clock::now());
+  if (!next) return next.error().kind == Kind::Timeout || on_stream_error(stream, next.error());
+  if (next->is_event) {
+    take_event(is_trace, *next);
+  } else {
+    stream.id.reset();  // frozen: there is no more
+  }
+  return true;
+}
+
+void ObserveCollector::take_event(bool is_trace, const control::Client::Next& next) {
+  last_event_ = Clock::now();
+  ++observed_.events;
+  observed_.dropped += next.dropped;
+  if (is_trace && next.dropped != 0) observed_.trace.records.miss();
+  const bool taken = is_trace ? observed_.trace.records.take(next.body) : observed_.metrics.history.take(next.body);
+  if (!taken) ++observed_.malformed;
+}
+
+/// Whether the connection is still of use.
+bool ObserveCollector::on_stream_error(Stream& stream, const control::ClientError& error) {
+  // Its token is no longer good; whether there is another one shows at the next Hello.
+  const bool revoked = error.code == abi::control::error::kCancelled || error.code.starts_with("token-");
+  if (error.kind != Kind::Refused || revoked) return false;
+  options_.on_warning(std::string("the guest refuses to send its ") + (&stream == &trace_ ? "trace" : "metrics") +
+                      ": " + error.code + ": " + error.message);
+  stream = {.id = {}, .refused = true};
+  return true;
+}
+
+bool ObserveCollector::look_around(control::Client& client) {
+  next_look_ = Clock::now() + kLook;
+  const auto deadline = Clock::now() + kAnswer;
+  const bool with_names = options_.trace && ++looks_ % kLooksForNames == 0;
+  return read_clock(client, deadline).has_value() && (!with_names || ask_names(client, deadline));
+}
+
+std::optional<std::uint64_t> ObserveCollector::read_clock(control::Client& client, Clock::time_point deadline) {
+  const auto before = Clock::now();
+  const Answer answer = client.call("uptime", json::object(), deadline);
+  const auto after = Clock::now();
+  const auto now_ns = answer ? number_in(*answer, "uptime_ns") : std::nullopt;
+  if (!now_ns) return std::nullopt;
+  observed_.clock.add({.host_before_ns = since(options_.start, before),
+                       .host_after_ns = since(options_.start, after),
+                       .guest_ns = *now_ns});
+  last_guest_ns_ = *now_ns;
+  return now_ns;
+}
+
+bool ObserveCollector::ask_names(control::Client& client, Clock::time_point deadline) {
+  const Answer names = client.call("trace names", json::object(), deadline);
+  if (names) observed_.trace.names.take(*names);
+  // A guest that refuses it leaves numbers.
+  return names || names.error().kind == Kind::Refused;
+}
+
+/// True: the guest has answered everything.
+bool ObserveCollector::ask_all(control::Client& client, Clock::time_point deadline) {
+  observed_.metrics.final.clear();
+  const bool metrics =
+      ask_pages(client, "metrics", deadline, [&](const json& part) { return observed_.metrics.take_metrics(part); });
+  const bool histograms = ask_pages(client, "histograms", deadline,
+                                    [&](const json& part) { return observed_.metrics.take_histograms(part); });
+  const bool names = !options_.trace || ask_names(client, deadline);
+  end_ns_ = read_clock(client, deadline).value_or(0);
+  return metrics && histograms && names && *end_ns_ != 0;
+}
+
+template <typename Take>
+bool ObserveCollector::ask_pages(control::Client& client, const char* op, Clock::time_point deadline, Take&& take) {
+  std::uint64_t skip = 0;
+  for (unsigned page = 0; page < kMaxPages; ++page) {
+    const Answer part = client.call(op, {{"skip", skip}}, deadline);
+    if (!part || !take(*part)) return false;
+    const std::size_t taken = part->contains(op) ? (*part)[op].size() : 0;
+    if (number_in(*part, "left_off").value_or(0) == 0) return true;
+    if (taken == 0) return false;
+    skip += taken;
+  }
+  return false;
+}
+
+/// Whether what was followed is there up to the end, or no more will come.
+bool ObserveCollector::has_all() const {
+  const bool frozen = observed_.metrics.history.frozen() || observed_.trace.records.frozen();
+  const bool ended = !history_.id && !trace_.id;
+  const bool read = !frozen && (!trace_.id || observed_.trace.records.last_time() >= *end_ns_);
+  return ended || read || Clock::now() - last_event_ > kQuiet;
+}
+
+}  // namespace vmm::machine
