@@ -3,10 +3,11 @@
 
 The model is the file's, with its tokens and its weights as they are after quantisation. With PROGRAM the answers are those of the
 kernel's own code, run on the host: tokenizer, transformer and the NPU's kernels, which make integers of what goes into a
-multiplication, too. Without, those of python3-torch. What is compared are facts: names, numbers and stances of an answer, in
-order.
+multiplication, too. Without, those of python3-torch; with --compare both, and where they differ. What is measured are facts:
+names, numbers and stances of an answer, in order.
 
-usage: measure_explain.py MODEL [PROGRAM] [--situations N] [--seed N] [--new-wordings] [--show-wrong N]
+usage: measure_explain.py MODEL [PROGRAM] [--situations N] [--seed N] [--part validation|test]
+                          [--words trained|validation|test] [--compare] [--show-wrong N]
    PROGRAM is build/host-release/guest/llm/explain/answer_prompts (ninja -C build/host-release answer_prompts)
 """
 
@@ -41,9 +42,10 @@ def draw(options):
     chance = random.Random(f"measure {options.seed}")
     made = []
     for _ in range(options.situations):
-        drawn = situation.draw_split(chance, held_out=True)
+        drawn = situation.draw_part(chance, options.part)
+        cited = questions.Cited(drawn)
         for kind in questions.KINDS:
-            asked = questions.ask(chance, drawn, kind, options.new_wordings)
+            asked = questions.ask(chance, drawn, kind, options.words, cited)
             if asked is not None:
                 made.append((kind, situation.prompt(drawn, asked[0]), asked[1]))
     return made
@@ -80,7 +82,7 @@ def torch_answers(options, asked):
     return made
 
 
-def answers(options, prompts):
+def kernel_answers(options, prompts):
     text = "".join(p + "\n" for p in prompts)
     out = subprocess.run([options.program, options.model], input=text, capture_output=True, text=True, check=True).stdout
     return [line.strip() for line in out.splitlines()]
@@ -108,26 +110,45 @@ def parse():
     parser.add_argument("program", nargs="?")
     parser.add_argument("--situations", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--new-wordings", action="store_true")
+    parser.add_argument("--part", choices=("validation", "test"), default="test")
+    parser.add_argument("--words", choices=("trained", "validation", "test"), default="trained")
+    parser.add_argument("--compare", action="store_true")
     parser.add_argument("--show-wrong", type=int, default=0)
     return parser.parse_args()
 
 
-def main():
-    options = parse()
-    asked = draw(options)
-    given = answers(options, [prompt for _, prompt, _ in asked]) if options.program else torch_answers(options, asked)
+def report(asked, given, show_wrong):
+    """Prints the table, and so many of the answers that are wrong."""
     counts, total, shown = {kind: Count() for kind in questions.KINDS}, Count(), 0
     for (kind, prompt, wanted), answer in zip(asked, given, strict=True):
         counts[kind].add(wanted, answer)
         total.add(wanted, answer)
-        if facts(wanted) != facts(answer) and shown < options.show_wrong:
+        if facts(wanted) != facts(answer) and shown < show_wrong:
             shown += 1
             print(f"{prompt}\n  wanted: {wanted}\n  given:  {answer}\n")
     print("| question | answers | all facts right | facts right |\n|---|---|---|---|")
     for kind, count in counts.items():
         print(count.row(kind))
     print(total.row("all"))
+
+
+def compare(asked, ours, theirs, show):
+    """Says how often two engines answer the same, and of how many of the others which one is right."""
+    other = [each for each in zip(asked, ours, theirs, strict=True) if each[1] != each[2]]
+    right = [sum(facts(wanted) == facts(each[i]) for (_, _, wanted), *each in other) for i in (0, 1)]
+    print(f"{len(asked) - len(other)} of {len(asked)} answers are the same; of the others the kernel's are right {right[0]} times, "
+          f"python3-torch's {right[1]} times")
+    for (_, prompt, wanted), our, their in other[:show]:
+        print(f"{prompt}\n  wanted: {wanted}\n  kernel: {our}\n  torch:  {their}\n")
+
+
+def main():
+    options = parse()
+    asked = draw(options)
+    given = kernel_answers(options, [prompt for _, prompt, _ in asked]) if options.program else torch_answers(options, asked)
+    report(asked, given, options.show_wrong)
+    if options.program and options.compare:
+        compare(asked, given, torch_answers(options, asked), options.show_wrong)
 
 
 if __name__ == "__main__":

@@ -41,9 +41,13 @@ def rotated(x, turn):
 
 
 class Network(nn.Module):
-    def __init__(self, embedding):
+    """@param features  [tokens, features]: what tokens have in common, for training (initial.py)"""
+
+    def __init__(self, embedding, features=None):
         super().__init__()
         self.embedding = nn.Parameter(embedding)
+        self.features = features
+        self.common = None if features is None else nn.Parameter(torch.zeros(features.shape[1], EMBEDDING))
         self.output_norm = nn.Parameter(torch.ones(EMBEDDING))
         self.layers = nn.ModuleList()
         for _ in range(LAYERS):
@@ -52,6 +56,13 @@ class Network(nn.Module):
                 out = name in ("attn_output", "ffn_down")
                 layer[name] = nn.Parameter(torch.randn(rows, columns) / math.sqrt(columns) * (0.1 if out else 1))
             self.layers.append(layer)
+
+    def table(self):
+        """The embeddings of all tokens."""
+        if self.features is None:
+            return self.embedding
+        with torch.autocast("cpu", enabled=False):
+            return self.embedding + self.features @ self.common
 
     def attended(self, layer, x, batch):
         h = normed(x, layer["attn_norm"])
@@ -72,13 +83,14 @@ class Network(nn.Module):
 
     def forward(self, batch):
         """Logits after the places of a Batch that want some."""
-        x = self.embedding[batch.tokens]
+        table = self.table()
+        x = functional.embedding(batch.tokens, table)
         for layer in self.layers:
             x = x + self.attended(layer, x, batch)
             h = normed(x, layer["ffn_norm"])
             gate, up = functional.linear(h, layer["ffn_gate"]), functional.linear(h, layer["ffn_up"])
             x = x + functional.linear(functional.silu(gate) * up, layer["ffn_down"])
-        return functional.linear(normed(x[batch.wanted], self.output_norm), self.embedding)
+        return functional.linear(normed(x[batch.wanted], self.output_norm), table)
 
 
 def save(network, tokens, path, kind=gguf.Type.Q8_0):
@@ -100,7 +112,7 @@ def save(network, tokens, path, kind=gguf.Type.Q8_0):
     file.put("tokenizer.ggml.add_bos_token", True)
     file.put("tokenizer.ggml.add_space_prefix", False)
     put = lambda name, p, k: file.put_tensor(name, list(reversed(p.shape)), k, p.detach().float().flatten().tolist())
-    put("token_embd.weight", network.embedding, kind)
+    put("token_embd.weight", network.table(), kind)
     put("output_norm.weight", network.output_norm, gguf.Type.F32)
     for number, layer in enumerate(network.layers):
         for name in ("attn_norm", "ffn_norm"):

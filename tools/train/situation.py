@@ -12,7 +12,7 @@ import zlib
 MAX_OPERATORS = 8
 MAX_CHANNELS = 8
 MAX_SERVERS = 4
-HELD_OUT = 8  # one structure in so many is never trained with
+PARTS = 8  # of all structures: one is for the test, one for validation, the others are trained with
 
 COUNT_UNITS = ("", "k", "M")
 TIME_UNITS = ("us", "ms", "s")
@@ -137,8 +137,9 @@ def structure(situation):
             [(c.writer, c.reader, c.drops) for c in situation.channels], len(situation.servers))
 
 
-def is_held_out(situation):
-    return zlib.crc32(repr(structure(situation)).encode()) % HELD_OUT == 0
+def part_of(situation):
+    """training, validation (which tells when training is done) or test: by its structure alone."""
+    return {0: "test", 1: "validation"}.get(zlib.crc32(repr(structure(situation)).encode()) % PARTS, "training")
 
 
 def spread(chance, low, high):
@@ -233,11 +234,11 @@ def draw(chance, largest=MAX_OPERATORS):
     return Situation(operators, channels, servers, draw_audit(chance), npu, llm)
 
 
-def draw_split(chance, held_out, largest=MAX_OPERATORS):
-    """One of the side of the split that is wanted."""
+def draw_part(chance, part, largest=MAX_OPERATORS):
+    """One of the part that is wanted."""
     while True:
         made = draw(chance, largest)
-        if is_held_out(made) == held_out:
+        if part_of(made) == part:
             return made
 
 

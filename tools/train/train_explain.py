@@ -2,154 +2,71 @@
 """Trains sis-explain on situations that are drawn as it goes, and writes models/sis-explain.gguf (docs/explain.md).
 
 Hidden matrices are trained with Muon, all else with AdamW, on the answers alone. A situation is asked several questions at
-once, none of which sees another. The same numbers come out for the same seed, steps, threads and processor; a run that was
-stopped goes on from its checkpoint as if it had not been. Needs Debian's python3-torch and python3-numpy.
+once, none of which sees another. The same file comes out for the same options and kind of processor, in one thread; a run
+that was stopped goes on from its checkpoint as if it had not been. Needs Debian's python3-torch and python3-numpy.
 
 usage: train_explain.py OUTPUT --steps N [--decay N] [--seed N] [--checkpoint FILE] [--minutes N]
 """
 
 import argparse
 import math
+import os
 import pathlib
 import random
 import time
 
+os.environ["OMP_NUM_THREADS"] = "1"  # before they are loaded: what libraries of linear algebra compute depends on it, too
 import torch
 from torch.nn import functional
 
+import initial
 import network as net
+import phrasing
 import questions
 import situation
 import vocabulary
 
 BATCH = 5  # situations
-ASKED = 9  # questions of each
+POOL = 8  # batches that are drawn together, so that those of a batch are of like length
+ALWAYS = ("slowest", "bottleneck")  # asked of each situation: hardest to learn
+ASKED = 9  # questions of each situation
+# From which step on: how many of the other questions that search for something are asked, and how much more often than its
+# weight says the one that compares.
+SEARCHED = ((0, 3, 1), (1200, 5, 3))
 RATE_MATRICES = 0.01
 RATE_OTHERS = 0.001
+HALF = True  # bf16 for what is multiplied
 WARM_UP = 50  # steps
-CURRICULUM = ((150, 2), (400, 4), (0, situation.MAX_OPERATORS))  # until which step, how many operators
-PLACES = net.EMBEDDING // net.HEADS  # elements
-# What all tokens have in common, so that heads can look at places whatever is there.
-SHARED = torch.ones(net.EMBEDDING - PLACES) / math.sqrt(net.EMBEDDING - PLACES)
-# From which step on how much more often than their weights say questions are asked, of those that are learnt last.
-EMPHASIS = ((0, {}), (1900, dict.fromkeys(questions.SEARCHES, 4)),
-            (2800, {**dict.fromkeys(questions.SEARCHES, 4), "slowest": 10, "bottleneck": 7, "compare": 2}))
-ONCE_FROM = 2400  # from which step on no situation is asked the same twice
-FILLERS = ("please", "now", "can you tell me", "tell me", "well", "so")
+CURRICULUM = ((160, 2), (400, 4), (0, situation.MAX_OPERATORS))  # until which step, how many operators
 
 
-def value_of(text):
-    """(kind, logarithm of the value) of a token that is a number; None of others."""
-    body = text[1:] if text.startswith(vocabulary.SPACE) else ""
-    for suffix, kind, scale in (("us", 1, 10), ("ms", 1, 1e4), ("s", 1, 1e7), ("%", 2, 10), ("k", 0, 1e3), ("M", 0, 1e6), ("", 0, 1)):
-        if body.endswith(suffix):
-            number = body[:len(body) - len(suffix)]
-            if number and number.replace(".", "", 1).isdigit() and number[-1] != ".":
-                return kind, math.log10(max(float(number) * scale, 0.3))
-    return None
-
-
-def first_embedding(tokens):
-    """Random, but numbers begin with how large they are, and words before figures with whose they are.
-
-    The last PLACES elements are left for what heads say of neighbours.
-    """
-    size = net.EMBEDDING - PLACES
-    made = torch.randn(len(tokens), size) / math.sqrt(size)
-    frame = torch.linalg.qr(torch.randn(size, size))[0]
-    index = {text: i for i, (text, _, _) in enumerate(tokens)}
-    for i, (text, kind, _) in enumerate(tokens):
-        value = value_of(text) if kind == 1 else None
-        if value is not None:
-            features = [value[1] / 3 - 1] + [1.0 * (value[0] == k) for k in range(3)]
-            for turn in (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1, 2, 4, 8):
-                features += [0.5 * math.sin(2 * math.pi * turn * value[1]), 0.5 * math.cos(2 * math.pi * turn * value[1])]
-            made[i] = 0.6 * made[i] + 0.4 * torch.tensor(features) @ frame[:len(features)]
-    for text in vocabulary.fields():
-        whose, word = (made[index[vocabulary.SPACE + part]] for part in text[1:].split("."))
-        made[index[text]] = 0.4 * made[index[text]] + 0.6 * whose + 0.6 * word
-    return torch.cat((made + 0.5 * SHARED, torch.zeros(len(tokens), PLACES)), 1)
-
-
-def rows_of(head):
-    size = net.EMBEDDING // net.HEADS
-    return slice(head * size, (head + 1) * size)
-
-
-def look_back(layer, head, distance):
-    """Begins with a head that looks at the place so many tokens before."""
-    half = net.EMBEDDING // net.HEADS // 2
-    angles = -distance * net.ROPE_BASE ** (-torch.arange(half) / half)
-    near = (torch.arange(half) < half // 2).float() * 2
-    shared = functional.pad(SHARED, (0, PLACES))
-    layer["attn_q"][rows_of(head)] = torch.stack((angles.cos() * near, angles.sin() * near), -1).flatten()[:, None] * shared
-    layer["attn_k"][rows_of(head)] = torch.stack((near, 0 * near), -1).flatten()[:, None] * shared
-
-
-def look_for(layer, head, wanted):
-    """Begins with a head that looks for places whose last elements are `wanted` of the token here: those behind another like it.
-    The slower half of a head's pairs hardly turns within a prompt."""
-    half = net.EMBEDDING // net.HEADS // 2
-    query, key = (torch.zeros(2 * half, net.EMBEDDING) for _ in range(2))
-    query[half:] = 1.7 * wanted[:half]
-    key[half:, net.EMBEDDING - PLACES:net.EMBEDDING - PLACES + half] = 1.7 * torch.eye(half)
-    layer["attn_q"][rows_of(head)] = query
-    layer["attn_k"][rows_of(head)] = key
-
-
-@torch.no_grad()
-def first_attention(layers):
-    """What heads begin with: looking for tokens like their own and saying what they see, as those of trained models do
-    (A. Trockman, J. Kolter, "Mimetic Initialization of Self-Attention Layers", 2023, arXiv:2305.09828); in the first layer one
-    that says what the token before is, in the second two that look for what stands behind a token like their own (C. Olsson
-    et al., "In-context Learning and Induction Heads", 2022, arXiv:2209.11895). They would come by themselves, later."""
-    size = net.EMBEDDING - PLACES
-    for layer in layers:
-        alike = torch.randn(net.EMBEDDING, net.EMBEDDING) / math.sqrt(net.EMBEDDING)
-        layer["attn_q"].copy_(0.8 * alike + 0.4 * layer["attn_q"])
-        layer["attn_k"].copy_(0.8 * alike + 0.4 * layer["attn_k"])
-        value = torch.linalg.qr(torch.randn(net.EMBEDDING, net.EMBEDDING))[0]
-        layer["attn_v"].copy_(value)
-        layer["attn_output"].copy_(0.1 * value.T)
-    said = functional.pad(torch.linalg.qr(torch.randn(size, size))[0], (0, PLACES))
-    look_back(layers[0], 0, 1)
-    layers[0]["attn_v"][rows_of(0)] = said[:PLACES]
-    layers[0]["attn_output"][:, rows_of(0)] = 0
-    layers[0]["attn_output"][size:, rows_of(0)] = 0.1 * torch.eye(PLACES)
-    for head in (0, 1, 2):
-        look_for(layers[1], head, said)
-        layers[1]["attn_v"][rows_of(head)] = said[rows_of(head)]
-        layers[1]["attn_output"][:, rows_of(head)] = 0.2 * said[rows_of(head)].T
-
-
-def noisy(chance, question):
-    """With words around it that say nothing, or one that nobody knows."""
-    if chance.random() < 0.12:
-        question = f"{chance.choice(FILLERS)} {question}"
-    if chance.random() < 0.05:
-        question += " " + chance.choice(("please", "now", "".join(chance.choice("abcdefghijklmnopqrstuvwxyz") for _ in range(5))))
-    return question
-
-
-def example(chance, tokenizer, largest, emphasis={}, once=False, held_out=False):
-    """(tokens of the context, [(kind, tokens of a question, of its answer)]).
-
-    @param emphasis  by what weights of kinds are multiplied
-    @param once      no question twice that has but one answer
-    """
-    drawn = situation.draw_split(chance, held_out, largest)
-    kinds = list(questions.KINDS)
-    weights = [questions.KINDS[k][1] * emphasis.get(k, 1) for k in kinds]
+def chosen_kinds(chance, drawn, cited, words, step=0):
+    """[(kind, question, answer)], ASKED of them: all of ALWAYS, some more of SEARCHES, else by their weights. None twice that
+    would have the same answer."""
+    _, searched, compared = [each for each in SEARCHED if step >= each[0]][-1]
+    kinds = [k for k in questions.KINDS if k not in questions.SEARCHES]
+    weights = [questions.KINDS[k][1] * (compared if k == "compare" else 1) for k in kinds]
+    wanted = list(ALWAYS) + chance.sample([k for k in questions.SEARCHES if k not in ALWAYS], searched)
     asked = []
     while len(asked) < ASKED:
-        kind = chance.choices(kinds, weights)[0]
-        if once and not questions.KINDS[kind][0] and any(kind == k for k, _, _ in asked):
-            continue  # the same answer again
-        made = questions.ask(chance, drawn, kind)
+        kind = wanted[len(asked)] if len(asked) < len(wanted) else chance.choices(kinds, weights)[0]
+        if not questions.KINDS[kind][0] and any(kind == k for k, _, _ in asked):
+            continue
+        made = questions.ask(chance, drawn, kind, words, cited)
         if made is not None:
-            question = made[0] if held_out else noisy(chance, made[0])
-            asked.append((kind, tokenizer.encode(f" ? {question} ="), tokenizer.encode(f" {made[1]}") + [vocabulary.END]))
-    return [vocabulary.BEGIN] + tokenizer.encode(situation.context(drawn)), asked
+            asked.append((kind, *made))
+    return asked
+
+
+def example(chance, tokenizer, step=0, largest=situation.MAX_OPERATORS, part="training", words="trained"):
+    """(tokens of the context, [(kind, tokens of a question, of its answer)])."""
+    drawn = situation.draw_part(chance, part, largest)
+    cited, asked = questions.Cited(drawn), []
+    for kind, question, answer in chosen_kinds(chance, drawn, cited, words, step):
+        if part == "training":
+            question = phrasing.disturbed(chance, question)
+        asked.append((kind, tokenizer.encode(f" ? {question} ="), tokenizer.encode(f" {answer}") + [vocabulary.END]))
+    return [vocabulary.BEGIN] + tokenizer.encode(cited.context), asked
 
 
 class Batch:
@@ -190,7 +107,7 @@ class Batch:
         return torch.zeros(hidden.shape).masked_fill_(hidden, -math.inf)
 
     def logits(self, network):
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=HALF):
             return network(self).float()
 
 
@@ -227,12 +144,12 @@ class Muon:
 
 
 @torch.no_grad()
-def right_answers(network, tokenizer, count):
-    """Share of answers right in every token, of held-out situations; and of each kind."""
+def right_answers(network, tokenizer, count, words):
+    """Share of answers right in every token, of situations for validation; and of each kind."""
     chance = random.Random("watch")
     kinds = {}
     for _ in range(count):
-        examples = [example(chance, tokenizer, situation.MAX_OPERATORS, held_out=True) for _ in range(BATCH)]
+        examples = [example(chance, tokenizer, part="validation", words=words) for _ in range(BATCH)]
         batch = Batch(examples)
         good = iter((batch.logits(network).argmax(-1) == batch.said).tolist())
         for _, asked in examples:
@@ -253,14 +170,16 @@ class Training:
         torch.manual_seed(options.seed)
         self.tokens = vocabulary.build()
         self.tokenizer = vocabulary.Tokenizer(self.tokens)
-        self.network = net.Network(first_embedding(self.tokens))
-        first_attention(self.network.layers)
+        embedding, growing = initial.embedding(self.tokens)
+        self.network = net.Network(embedding, initial.features(self.tokens))
+        initial.attention(self.network.layers, growing)
         matrices = [p for layer in self.network.layers for name, p in layer.items() if name in net.MATRICES]
         chosen = set(map(id, matrices))
         self.muon = Muon(matrices)
         self.adam = torch.optim.AdamW([p for p in self.network.parameters() if id(p) not in chosen], lr=RATE_OTHERS,
                                       betas=(0.9, 0.98), weight_decay=0.001)
         self.step = 0
+        self.pool = (None, [])  # its number, batches
 
     def state(self):
         return {"network": self.network.state_dict(), "adam": self.adam.state_dict(), "muon": self.muon.momentum, "step": self.step}
@@ -271,12 +190,24 @@ class Training:
         self.adam.load_state_dict(saved["adam"])
         self.muon.momentum, self.step = saved["muon"], saved["step"]
 
+    def watch(self, count):
+        for words in ("trained", "validation"):
+            share, kinds = right_answers(self.network, self.tokenizer, count, words)
+            print(f"validation, {words} wordings: {share:.3f} {kinds}", flush=True)
+
+    def examples(self):
+        """Those of this step: the same whenever it comes."""
+        number, at = divmod(self.step, POOL)
+        if self.pool[0] != number:
+            chance = random.Random(f"{self.options.seed} {number}")
+            largest = next(size for until, size in CURRICULUM if self.step < until or until == 0)
+            drawn = [example(chance, self.tokenizer, number * POOL, largest) for _ in range(BATCH * POOL)]
+            drawn.sort(key=lambda each: len(each[0]))
+            self.pool = number, chance.sample([drawn[i:i + BATCH] for i in range(0, len(drawn), BATCH)], POOL)
+        return self.pool[1][at]
+
     def advance(self):
-        chance = random.Random(f"{self.options.seed} {self.step}")
-        largest = next(size for until, size in CURRICULUM if self.step < until or until == 0)
-        emphasis = [of for since, of in EMPHASIS if self.step >= since][-1]
-        once = self.step >= ONCE_FROM
-        batch = Batch([example(chance, self.tokenizer, largest, emphasis, once) for _ in range(BATCH)])
+        batch = Batch(self.examples())
         loss = functional.cross_entropy(batch.logits(self.network), batch.said)
         self.network.zero_grad(set_to_none=True)
         loss.backward()
@@ -303,6 +234,7 @@ def parse():
 
 def main():
     options = parse()
+    torch.set_num_threads(1)  # more would wait for each other on a machine that does something else, too
     training = Training(options)
     if options.checkpoint and options.checkpoint.exists():
         training.resume(options.checkpoint)
@@ -317,9 +249,9 @@ def main():
                 torch.save(training.state(), options.checkpoint.with_suffix(".new"))
                 options.checkpoint.with_suffix(".new").replace(options.checkpoint)
         if training.step % 200 == 0:
-            print("held out:", *right_answers(training.network, training.tokenizer, 4), flush=True)
+            training.watch(4)
     net.save(training.network, training.tokens, options.output)
-    print("held out:", *right_answers(training.network, training.tokenizer, 40))
+    training.watch(40)
 
 
 if __name__ == "__main__":

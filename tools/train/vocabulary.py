@@ -6,13 +6,13 @@ they are merged from are tokens, too, and so are all bytes: any text has tokens.
 
 import re
 
-import questions
+import phrasing
+import wordings
 from situation import MAX_CHANNELS, MAX_OPERATORS, MAX_SERVERS
 
 SPACE = "\u2581"
 UNKNOWN, BEGIN, END = range(3)
 BYTES = 3  # the token of byte 0
-FILLERS = "please can you tell me now well so".split()
 SIGNS = [SPACE + sign for sign in "?=-"]
 FIELDS = {"o": "busy run max limit over input", "c": "writer reader top room lost stalled",
           "s": "budget period jobs over missed throttled worst", "audit": "accepted refused links", "npu": "jobs missed top",
@@ -44,22 +44,19 @@ def numbers():
 
 
 def words():
-    """Of all texts, each once, in order."""
-    texts = [w for _, _, _, wordings in questions.KINDS.values() for w in wordings]
-    for kind in questions.KINDS:
-        texts += ANSWERS[kind]
-    found = dict.fromkeys(FILLERS + " ".join(FIELDS.values()).split())
+    """Of all texts, each once, in order. Those of wordings that are held out are not among them."""
+    texts = [ANSWERS, *phrasing.BEFORE, *phrasing.BEHIND] + [w for patterns in wordings.TRAINED.values() for w in patterns]
+    found = dict.fromkeys(" ".join(FIELDS.values()).split())
     found.update(dict.fromkeys(re.findall(r"[a-z]+", " ".join(texts).lower())))
     return [SPACE + w for w in found]
 
 
 # What the answers are made of, for their words alone.
-ANSWERS = {kind: [] for kind in questions.KINDS}
-ANSWERS["other"] = [
+ANSWERS = (
     "no operator runs is the bottleneck slowest slower not jobs took more than the budget job deadline was missed none server over "
     "within its channel saturated lost tensors it looks like token guessing does look raise of make faster nothing or limit "
     "exceeded has there npu llm figures do say"
-]
+)
 
 
 def number_pieces():
