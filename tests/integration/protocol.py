@@ -157,12 +157,16 @@ class Connection:
         self.socket.sendall(data)
         self.sent_bytes += len(data)
 
-    def receive_frame(self):
-        """Returns (command, request id, body)."""
+    def receive_raw_frame(self):
+        """Returns (command, payload)."""
         magic, version, command, flags, length = struct.unpack("<cBBBI", self.receive_exactly(8))
         if magic != b"C" or version != 1 or flags != 0 or not 4 <= length <= 65536:
             raise ProtocolError(f"header {magic!r} {version} {command} {flags} {length}")
-        payload = self.receive_exactly(length)
+        return command, self.receive_exactly(length)
+
+    def receive_frame(self):
+        """Returns (command, request id, body)."""
+        command, payload = self.receive_raw_frame()
         return command, struct.unpack("<I", payload[:4])[0], cbor_decode(payload[4:])
 
     def hello(self, token, request_id=1):
