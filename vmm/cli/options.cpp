@@ -113,6 +113,7 @@ void add_restore(CLI::App* restore, RestoreOptions& options) {
   restore->add_option("FOLDER", options.folder, "What `sisctl snapshot` wrote; must stay while the machine runs")
       ->required();
   add_session_options(restore, options);
+  restore->add_flag("--audit", options.audit, "Write the guest's audit log into audit.jsonl, as control.audit does");
 }
 
 void add_stop(CLI::App* stop, StopOptions& options) {

@@ -141,6 +141,7 @@ Result<observe::Summary> restore_machine(const RestoreOptions& options) {
   session.options.scenario.name = session.name;
   session.options.scenario.machine = snapshot::machine_of(*state);
   session.options.scenario.npu = snapshot::npu_of(*state);
+  session.options.scenario.audit = options.audit;
   session.options.snapshot = options.folder;
   auto sandbox = make_sandbox(options.sandbox);
   if (!sandbox) return std::unexpected(sandbox.error());

@@ -47,7 +47,7 @@ TEST(CommandLine, test_takes_paths_and_how_to_run_them) {
 }
 
 TEST(CommandLine, restore_takes_a_folder_and_what_run_takes_of_a_session) {
-  const auto parsed = parse({"restore", "s", "--name", "n", "--run-dir", "d", "--timeout", "3", "-i"});
+  const auto parsed = parse({"restore", "s", "--name", "n", "--run-dir", "d", "--timeout", "3", "-i", "--audit"});
   ASSERT_TRUE(parsed.command) << parsed.text;
   const auto& restore = std::get<RestoreOptions>(*parsed.command);
   EXPECT_EQ(restore.folder, "s");
@@ -55,6 +55,8 @@ TEST(CommandLine, restore_takes_a_folder_and_what_run_takes_of_a_session) {
   EXPECT_EQ(restore.run_dir, "d");
   EXPECT_EQ(restore.timeout_s, 3.0);
   EXPECT_TRUE(restore.interactive);
+  EXPECT_TRUE(restore.audit);
+  EXPECT_FALSE(std::get<RestoreOptions>(*parse({"restore", "s"}).command).audit);
   EXPECT_FALSE(parse({"restore"}).command);
   EXPECT_FALSE(parse({"restore", "s", "--cpus", "2"}).command) << "a saved machine has the CPUs that it has";
 }

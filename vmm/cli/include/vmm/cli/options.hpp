@@ -34,6 +34,7 @@ struct RestoreOptions {
   std::optional<std::string> name;
   std::optional<std::string> run_dir;
   std::optional<double> timeout_s;
+  bool audit = false;
   bool interactive = false;
   bool json = false;
   bool sandbox = true;
