@@ -14,15 +14,15 @@ import gguf  # noqa: E402
 MODELS = pathlib.Path(os.environ.get("SIS_SHARED_MODELS", harness.ROOT.parent / "shared" / "models"))
 
 
-def random_model(kind):
-    """A file of two layers that knows bytes alone."""
-    embedding, heads, key_heads, feed_forward, context = 64, 4, 2, 96, 128
+def random_model(kind, embedding=64, feed_forward=96, layers=2):
+    """A file that knows bytes alone: token 3 + N is the byte N."""
+    heads, key_heads, context = 4, 2, 128
     numbers = random.Random(1)
     tokens = ["<unk>", "<s>", "</s>"] + [f"<0x{byte:02X}>" for byte in range(256)] + ["\u2581"]
     file = gguf.Writer()
     file.put("general.architecture", "llama")
     for key, value in {"context_length": context, "embedding_length": embedding, "feed_forward_length": feed_forward,
-                       "block_count": 2, "attention.head_count": heads, "attention.head_count_kv": key_heads,
+                       "block_count": layers, "attention.head_count": heads, "attention.head_count_kv": key_heads,
                        "attention.layer_norm_rms_epsilon": 1e-5}.items():
         file.put(f"llama.{key}", value)
     file.put("tokenizer.ggml.model", "llama")
@@ -41,7 +41,7 @@ def random_model(kind):
     put_tensor("token_embd.weight", len(tokens), embedding)
     put_norm("output_norm.weight")
     keys = embedding // heads * key_heads
-    for layer in range(2):
+    for layer in range(layers):
         put_norm(f"blk.{layer}.attn_norm.weight")
         put_norm(f"blk.{layer}.ffn_norm.weight")
         for name, rows, columns in (("attn_q", embedding, embedding), ("attn_k", keys, embedding),
@@ -59,5 +59,5 @@ def put(path, stories, kind="q8_0"):
         shutil.copyfile(story, path)
         path.chmod(0o644)
         return True
-    random_model(gguf.Type.Q8_0).save(path)
+    random_model(gguf.Type[kind.upper()]).save(path)
     return False
