@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "tools/metric_changes.hpp"
+#include "tools/metric_set.hpp"
 #include "tools/text.hpp"
 
 namespace sisctl {
@@ -36,34 +37,6 @@ Outcome<json> read_all(Session& session, json args) {
     if (last) return all;
   }
 }
-
-/// A set of metrics, of the events that it comes in.
-class MetricSet {
- public:
-  /// False: it is no event of `watch metrics`.
-  bool add(const json& event) {
-    const json time_ns = event.value("time_ns", json());
-    const json left_off = event.value("left_off", json());
-    const auto part = event.find("metrics");
-    if (!time_ns.is_number_unsigned() || !left_off.is_number_unsigned() || part == event.end() || !part->is_object()) {
-      return false;
-    }
-    // Of the one before the rest was lost.
-    if (time_ns != time_ns_) metrics_ = json::object();
-    time_ns_ = time_ns.get<std::uint64_t>();
-    metrics_.update(*part);
-    complete_ = left_off == 0U;
-    return true;
-  }
-  [[nodiscard]] bool complete() const { return complete_; }
-  [[nodiscard]] std::uint64_t time_ns() const { return time_ns_; }
-  [[nodiscard]] const json& metrics() const { return metrics_; }
-
- private:
-  std::uint64_t time_ns_ = 0;
-  json metrics_ = json::object();
-  bool complete_ = false;
-};
 
 void print(const Context& context, std::uint64_t time_ns, const std::vector<MetricChange>& changes) {
   if (context.options.json) {
