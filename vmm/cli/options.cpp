@@ -72,6 +72,7 @@ void add_session_options(CLI::App* command, Options& options) {
   command->add_option("--run-dir", options.run_dir, "Where its files go (default: runs/NAME here)");
   command->add_option("--timeout", options.timeout_s, "Stop after so many seconds, exit code 6")
       ->check(CLI::Range(0.001, kMaxSeconds));
+  command->add_option("--web", options.web, "Serve the live page meanwhile, as 127.0.0.1:8080; port 0: a free one");
   command->add_flag("-i,--interactive", options.interactive, "Attach the terminal to the guest's shell; Ctrl-] leaves");
   command->add_flag("--json", options.json, "Print summary.json and nothing else")->excludes("-i");
   add_sandbox_option(command, options.sandbox);

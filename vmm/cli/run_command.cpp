@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "commands.hpp"
+#include "live_page.hpp"
 #include "native_kvm.hpp"
 #include "run_reporter.hpp"
 #include "text_output.hpp"
@@ -93,6 +94,13 @@ Result<observe::Summary> run_session(Session session, const Options& options) {
   if (!run_dir) return std::unexpected(run_dir.error());
   TextOutput output(STDOUT_FILENO, session.options.sandbox);
   RunReporter reporter(output, options.json ? Echo::None : options.interactive ? Echo::Raw : Echo::Lines);
+  std::unique_ptr<LivePage> live_page;
+  if (options.web) {
+    auto started = LivePage::start(*options.web, run_dir->path(), session.name);
+    if (!started) return std::unexpected(started.error());
+    live_page = std::move(*started);
+    reporter.on_live_page(live_page->url());
+  }
   session.options.timeout = milliseconds_of(options.timeout_s);
   session.options.stay = options.interactive;
   session.options.version = version();
@@ -102,7 +110,9 @@ Result<observe::Summary> run_session(Session session, const Options& options) {
   if (auto attached = attachments.attach(**supervisor, reporter, options.interactive); !attached) {
     return std::unexpected(attached.error());
   }
+  if (live_page) live_page->watch((*supervisor)->loop(), [&](const std::string& why) { reporter.on_warning(why); });
   auto summary = (*supervisor)->run();
+  live_page.reset();
   if (summary) add_report(*run_dir);
   return summary;
 }

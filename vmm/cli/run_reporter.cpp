@@ -27,6 +27,11 @@ void RunReporter::on_started(const std::string& name, const std::filesystem::pat
   if (echo_ == Echo::Raw) say("the terminal is the guest's console; Ctrl-] or Ctrl-A x leaves and stops the machine");
 }
 
+void RunReporter::on_live_page(const std::string& url) {
+  say("live page: " + url);
+  if (echo_ == Echo::None) std::fprintf(stderr, "live page: %s\n", url.c_str());
+}
+
 void RunReporter::on_legacy_socket(const std::string& where) {
   say("clients of protocol version 0 connect to " + observe::printable(where));
 }

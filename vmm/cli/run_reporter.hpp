@@ -23,6 +23,9 @@ class RunReporter final : public machine::Reporter {
   /// Puts the terminal back before the last lines are printed; set when one is attached.
   void set_release_terminal(std::function<void()> release) { release_terminal_ = std::move(release); }
 
+  /// Where the live page is served, which who asked for it must know: with Echo::None on the standard error.
+  void on_live_page(const std::string& url);
+
   void on_started(const std::string& name, const std::filesystem::path& run_dir,
                   const machine::BackendInfo& backend) override;
   void on_legacy_socket(const std::string& where) override;

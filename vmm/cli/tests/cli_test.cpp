@@ -46,6 +46,21 @@ TEST(CommandLine, test_takes_paths_and_how_to_run_them) {
   EXPECT_THAT(parse({"test", "a", "--jobs", "0"}).text, HasSubstr("1 to 256"));
 }
 
+TEST(CommandLine, report_takes_one_run_or_two) {
+  const auto parsed = parse({"report", "a", "b", "-o", "f"});
+  ASSERT_TRUE(parsed.command) << parsed.text;
+  const auto& report = std::get<ReportOptions>(*parsed.command);
+  EXPECT_EQ(report.folders, (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(report.output, "f");
+  EXPECT_FALSE(parse({"report"}).command);
+  EXPECT_FALSE(parse({"report", "a", "b", "c"}).command);
+}
+
+TEST(CommandLine, run_and_restore_take_web) {
+  EXPECT_EQ(std::get<RunOptions>(*parse({"run", "f", "--web", "127.0.0.1:0"}).command).web, "127.0.0.1:0");
+  EXPECT_EQ(std::get<RestoreOptions>(*parse({"restore", "s", "--web", "127.0.0.1:1"}).command).web, "127.0.0.1:1");
+}
+
 TEST(CommandLine, restore_takes_a_folder_and_what_run_takes_of_a_session) {
   const auto parsed = parse({"restore", "s", "--name", "n", "--run-dir", "d", "--timeout", "3", "-i", "--audit"});
   ASSERT_TRUE(parsed.command) << parsed.text;

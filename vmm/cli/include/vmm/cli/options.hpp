@@ -21,6 +21,7 @@ struct RunOptions {
   std::optional<std::string> run_dir;
   std::optional<std::string> kernel;
   std::optional<double> timeout_s;
+  std::optional<std::string> web;  ///< serve the live page here
   bool interactive = false;
   bool until_ready = false;
   bool json = false;
@@ -35,6 +36,7 @@ struct RestoreOptions {
   std::optional<std::string> run_dir;
   std::optional<double> timeout_s;
   bool audit = false;
+  std::optional<std::string> web;
   bool interactive = false;
   bool json = false;
   bool sandbox = true;
