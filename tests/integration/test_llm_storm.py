@@ -1,9 +1,12 @@
 """16 clients of the kernel's LLM service that do whatever they like over the control protocol: submit, read, poll, cancel,
-release, go away. Every answer is what it is alone, piece by piece, and afterwards the guest's heap is as before.
+release, go away. Every answer is what it is alone, piece by piece, also one that was cut: by its length, by cancellation, a
+deadline or a budget it is the beginning of the same text. The audit log has one end for each request, with as many tokens.
+Afterwards the guest's heap is as before.
 
 SIS_LLM_OPERATIONS is how many things they do together (default 480; `./sis soak llm` does more).
 """
 
+import collections
 import json
 import os
 import random
@@ -19,25 +22,40 @@ CLIENTS = 16
 OPERATIONS = int(os.environ.get("SIS_LLM_OPERATIONS", 480))
 MAX_TOKENS = 12
 PROMPTS = ("one", "two", "three", "four")
-LIMITS = {"requests": 48, "requests_per_owner": 4, "queue": 24, "in_flight": 6, "sessions": 4}
+LIMITS = {"requests": 48, "requests_per_owner": 4, "queue": 24, "in_flight": 6, "sessions": 4, "period": "1s"}
+TOKENS_PER_PERIOD = 600
 #: What a client may be told when it asks for too much.
-TOO_MUCH = ("llm-too-many-requests", "llm-queue-full", "llm-too-many-sessions")
+TOO_MUCH = ("llm-too-many-requests", "llm-queue-full", "llm-too-many-sessions", "llm-over-budget")
+
+
+class Answer:
+    """What a prompt is answered by a request that is alone."""
+
+    def __init__(self, ids, texts, cycles):
+        self.ids, self.texts = ids, texts  #: all tokens; by how many there are, their text
+        self.cycles = cycles
 
 
 class Open:
     """A request as its client knows it."""
 
-    def __init__(self, prompt, max_tokens):
-        self.prompt, self.max_tokens = prompt, max_tokens
-        self.next, self.tokens = 0, []
+    def __init__(self, prompt, max_tokens, by_number, limits):
+        self.prompt, self.max_tokens, self.limits = prompt, max_tokens, limits
+        self.by_number = by_number  #: asks for pieces by their number, which may bring some again; else for new ones
+        self.next, self.tokens, self.text = 0, [], ""
         self.cancelled = self.complete = False
+
+    def may_end(self, stop):
+        """Whether that is a reason for this one to end. Any may run out of the periods that its tokens were promised for."""
+        return (stop == "length" and len(self.tokens) == self.max_tokens or stop == "budget" or
+                stop == "cancelled" and self.cancelled or stop == "deadline" and "deadline_ms" in self.limits)
 
 
 class Client:
     def __init__(self, machine, number, answers):
         self.machine, self.answers = machine, answers
         self.random = random.Random(number)
-        self.open, self.whole = {}, 0
+        self.open, self.ends = {}, {}  #: of requests that were read to their end: (why, tokens)
         self.connection = machine.session()
 
     def call(self, op, **arguments):
@@ -65,17 +83,23 @@ class Client:
     def submit(self):
         prompt, tokens = self.random.choice(PROMPTS), self.random.randint(1, MAX_TOKENS)
         session = {"session": "new"} if self.random.randrange(8) == 0 else {}
+        limits = {}
+        if self.random.randrange(8) == 0:
+            limits["deadline_ms"] = self.random.randint(1, 60)
+        if self.random.randrange(8) == 0:
+            limits["max_cycles"] = self.random.randint(1, self.answers[prompt].cycles)
         said = self.call("llminfer", model="m", prompt=prompt, max_tokens=tokens, wait=False,
-                         priority=self.random.randrange(8), **session)
+                         priority=self.random.randrange(8), **session, **limits)
         if "code" in said:
             assert said["code"] in TOO_MUCH, said
         else:
-            assert said["id"] not in self.open, "an id twice"
-            self.open[said["id"]] = Open(prompt, tokens)
+            assert said["id"] not in self.open and said["id"] not in self.ends, "an id twice"
+            self.open[said["id"]] = Open(prompt, tokens, self.random.randrange(2) == 0, limits)
 
     def poll(self, request):
         known = self.open[request]
-        said = self.call("llmpoll", id=request, max=4, **({"from": known.next} if self.random.randrange(2) else {}))
+        how = {"max": 4, **({"from": known.next} if self.random.randrange(2) else {})} if known.by_number else {}
+        said = self.call("llmpoll", id=request, **how)
         if "code" in said:
             # Results that were read to their end may be forgotten, and no others.
             assert said["code"] == "llm-no-request" and known.complete, said
@@ -84,15 +108,22 @@ class Client:
         # What was asked for by its number may come again until a later one is asked for. Each piece has one token.
         again = known.next - said["from"]
         assert 0 <= again <= known.next and said["next"] - said["from"] == len(said["ids"]), (said, known.next)
+        assert known.by_number or again == 0, said
         assert known.tokens[said["from"]:said["next"]] == said["ids"][:again], (said, known.tokens)
         known.tokens += said["ids"][again:]
+        known.text += said["text"]
         known.next = max(known.next, said["next"])
-        assert known.tokens == self.answers[known.prompt][:len(known.tokens)], (known.prompt, known.tokens)
+        assert known.tokens == self.answers[known.prompt].ids[:len(known.tokens)], (known.prompt, known.tokens)
         if said["finished"] and known.next == said["tokens"]:
-            assert len(known.tokens) == said["tokens"], said
-            assert known.cancelled or len(known.tokens) == known.max_tokens, said
-            self.whole += not known.complete and not known.cancelled
-            known.complete = True
+            self.check_end(request, known, said)
+
+    def check_end(self, request, known, said):
+        """All of it has come: it is what is said alone to so many tokens, and had a reason to end there."""
+        assert len(known.tokens) == said["tokens"] <= known.max_tokens, said
+        assert known.may_end(said["stop"]), (said, vars(known))
+        assert known.by_number or known.text == self.answers[known.prompt].texts[len(known.tokens)], (said, vars(known))
+        assert self.ends.setdefault(request, (said["stop"], said["tokens"])) == (said["stop"], said["tokens"]), said
+        known.complete = True
 
     def wait_for_one(self):
         """Reads an answer to its end, so that there are some however slow the machine is."""
@@ -108,6 +139,7 @@ class Client:
 
 
 class Storm(harness.MachineTest):
+
     def result(self, connection, op, **arguments):
         command, _, body = connection.call(2, op, arguments)
         self.assertEqual(command, protocol.REPLY, body)
@@ -115,15 +147,22 @@ class Storm(harness.MachineTest):
 
     def find_answers(self, machine):
         with machine.session() as connection:
+            def alone(prompt, tokens):
+                said = self.result(connection, "llminfer", model="m", prompt=prompt, max_tokens=tokens, wait=False)
+                harness.wait_until(lambda: self.result(connection, "llmpoll", id=said["id"], **{"from": 0})["finished"], "an answer")
+                said = self.result(connection, "llmpoll", id=said["id"], **{"from": 0})
+                self.result(connection, "llmrelease", id=said["id"])
+                self.assertEqual((said["stop"], len(said["ids"])), ("length", tokens))
+                return said
             answers = {}
             for prompt in PROMPTS:
-                request = self.result(connection, "llminfer", model="m", prompt=prompt, max_tokens=MAX_TOKENS, wait=False)["id"]
-                harness.wait_until(lambda: self.result(connection, "llmpoll", id=request, **{"from": 0})["finished"], "an answer")
-                answers[prompt] = self.result(connection, "llmpoll", id=request, **{"from": 0})["ids"]
+                said = [alone(prompt, tokens) for tokens in range(1, MAX_TOKENS + 1)]
+                answers[prompt] = Answer(said[-1]["ids"], ["", *(one["text"] for one in said)], said[-1]["cycles"])
             return answers
 
     def run_clients(self, machine, answers, operations, first):
-        whole, failures = [], []
+        """Returns the ends of the requests that were read to them, by request: (why, tokens)."""
+        clients, failures = [], []
 
         def run(number):
             try:
@@ -134,7 +173,7 @@ class Storm(harness.MachineTest):
                     client.wait_for_one()
                 finally:
                     client.connection.close()
-                whole.append(client.whole)
+                clients.append(client)
             except Exception as error:  # pylint: disable=broad-except
                 failures.append(f"client {number}: {error!r}")
         threads = [threading.Thread(target=run, args=(first + number,)) for number in range(CLIENTS)]
@@ -143,31 +182,63 @@ class Storm(harness.MachineTest):
         for thread in threads:
             thread.join()
         self.assertEqual(failures, [])
-        return sum(whole)
+        ends = [end for client in clients for end in client.ends.items()]
+        self.assertEqual(len(dict(ends)), len(ends), "two clients have the same request")
+        return dict(ends)
 
-    def heap_when_quiet(self, machine):
+    def heap_when_quiet(self, machine, most=None):
+        """What is allocated when all requests have ended: `most` at most, when the service has freed what they had."""
         with machine.session() as connection:
             def is_quiet():
                 status = self.result(connection, "llmctl status")
                 return status["running"] + status["queued"] + status["kept"] + status["sessions"] == 0
             harness.wait_until(is_quiet, "the end of all requests")
-            return self.result(connection, "mem")["heap_live_bytes"]
+
+            def heap():
+                return self.result(connection, "mem")["heap_live_bytes"]
+            if most is not None:
+                harness.wait_until(lambda: heap() <= most, f"{most} bytes of heap or fewer")
+            return heap()
+
+    def check_audit(self, machine, ends):
+        """Each request that was taken has one end, of all that came the one that its client was told. Returns how many records
+        the guest had no room for, which it says itself: so many submissions or ends are not there."""
+        lines = [json.loads(line) for line in (machine.run_dir / "audit.jsonl").read_text().splitlines()]
+        lost = sum(line["subject"] for line in lines if line.get("event") == "records-lost") + sum(line.get("lost", 0) for line in lines)
+        records = [line for line in lines if line.get("event") == "llm"]
+        submitted = [record["request"] for record in records if record["op"] == "submit"]
+        ended = {record["request"]: (record["code"], record["tokens"]) for record in records if record["op"] == "end"}
+        self.assertEqual(len(set(submitted)), len(submitted), "a request was taken twice")
+        self.assertEqual(len(ended), sum(record["op"] == "end" for record in records), "a request has ended twice")
+        self.assertLessEqual(len(set(submitted) ^ set(ended)), lost)
+        told = {number: end for number, end in ends.items() if number in ended}
+        self.assertEqual(told, {number: end for number, end in ended.items() if number in ends})
+        return lost
 
     def test_nothing_is_lost_or_doubled_and_nothing_stays(self):
         gguf_models.put(self.folder / "m.gguf", False)
         llm = {"allow_unsigned": True, "models": [{"file": "m.gguf"}], **LIMITS}
-        machine = self.machine(f"apiVersion: sis/v1\nmachine: {{memory: 256MiB}}\nllm: {json.dumps(llm)}\n").wait_ready()
+        machine = self.machine(f"apiVersion: sis/v1\nmachine: {{memory: 256MiB}}\ncontrol: {{audit: true}}\n"
+                               f"llm: {json.dumps(llm)}\n").wait_ready()
         answers = self.find_answers(machine)
-        self.run_clients(machine, answers, 4, 1000)  # whatever is allocated once, now is
+        with machine.session() as connection:
+            self.result(connection, "llmctl budget", tokens_per_period=TOKENS_PER_PERIOD)
+        ends = self.run_clients(machine, answers, 4, 1000)  # whatever is allocated once, now is
         before = self.heap_when_quiet(machine)
-        self.assertGreater(self.run_clients(machine, answers, OPERATIONS // CLIENTS, 0), 0)
-        self.assertLessEqual(self.heap_when_quiet(machine), before + 16 * 1024)
+        ends |= self.run_clients(machine, answers, OPERATIONS // CLIENTS, 0)
+        self.assertGreater(len(ends), 0)
+        after = self.heap_when_quiet(machine, before + 16 * 1024)
         with machine.session() as connection:
             stats = self.result(connection, "llmstats")
         self.assertEqual(stats["requests"], stats["finished"])
         self.assertEqual(stats["failed"], 0)
+        machine.ctl("shutdown")
+        self.assertEqual(machine.wait(), 0)
+        lost = self.check_audit(machine, ends)
+        reasons = collections.Counter(stop for stop, _ in ends.values())
         print(f"llm storm: {OPERATIONS} operations of {CLIENTS} clients, {stats['requests']} requests, "
-              f"{stats['tokens_out']} tokens", flush=True)
+              f"{stats['tokens_out']} tokens, heap {before} bytes before and {after} after, {lost} audit records lost; read to their end "
+              f"{len(ends)}: {dict(sorted(reasons.items()))}", flush=True)
 
 
 if __name__ == "__main__":
