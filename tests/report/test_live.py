@@ -120,6 +120,11 @@ class Live(unittest.TestCase):
         self.assertEqual(browser.evaluate("document.getElementById('state').textContent"), "live")
         self.assertEqual(browser.evaluate("[...document.querySelectorAll('section')].map((e) => e.id)"),
                          ["outcome", "environment", "plots", "histograms", "metrics", "scenario"])
+        # A page that was opened before the guest answered, as one is that --web names, gets its figures all the same.
+        early = "metricsSection([{live: true, metrics: null, letter: ''}])"
+        late = "{live: true, metrics: {final: {late_ns: 5}}, letter: ''}"
+        self.assertEqual(browser.evaluate(f"(() => {{ const node = {early}; node.update([{late}]); return node.querySelector('tbody').textContent; }})()"),
+                         "late_ns5 ns")
         self.assertEqual(browser.complaints, [])
         self.assertTrue(all(url.startswith(self.url.group(1)) for url in browser.requests), browser.requests)
 

@@ -75,7 +75,7 @@ function histogramsSection(runs) {
     grid.replaceChildren(...shown.map((name) => histogramCard(runs, name)));
     more.hidden = names.length <= kHistogramsAtFirst;
     more.textContent = all ? "show fewer" : `show all ${names.length}`;
-    if (!names.length) grid.append(note(runs.some((run) => run.metrics) ? "No histogram has a sample." : kNotRecorded));
+    if (!names.length) grid.append(note(runs.some((run) => run.metrics || run.live) ? "No histogram has a sample." : kNotRecorded));
   };
   more.addEventListener("click", () => {
     all = !all;

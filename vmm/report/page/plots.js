@@ -104,7 +104,7 @@ function draw(area, plot, history, lines, legend) {
   return new Dygraph(area, rowsOf(history.times, lines), {
     labels: ["s", ...lines.map((line, index) => `y${index}`)], height: 170, strokeWidth: 1.5, includeZero: true,
     stepPlot: plot.steps === true, colors: lines.map((line, index) => seriesColour(index)), axisLineColor: style.getPropertyValue("--line").trim(),
-    gridLineColor: style.getPropertyValue("--line").trim(), gridLineWidth: 0.5, rightGap: 8, drawPoints: history.times.length < 3, pointSize: 2.5,
+    gridLineColor: style.getPropertyValue("--line").trim(), gridLineWidth: 0.5, rightGap: 8, pointSize: 2.5,
     axes: {x: {axisLabelFormatter: (value) => `${Number(value.toPrecision(6))} s`, pixelsPerLabel: 70}, y: {axisLabelWidth: 44}},
     highlightCallback: (event, x, points) => outputs.forEach((output, index) => {
       const value = points.find((point) => point.name === `y${index}`)?.yval;

@@ -124,7 +124,7 @@ function metricRows(runs, wanted, changed) {
 }
 
 function metricsSection(runs) {
-  if (!runs.some((run) => run.metrics)) return section("metrics", "Metrics", note(kNotRecorded));
+  if (!runs.some((run) => run.metrics || run.live)) return section("metrics", "Metrics", note(kNotRecorded));
   const input = el("input", {type: "search", placeholder: "filter: part of a name", "aria-label": "Filter metrics"});
   const changed = el("input", {type: "checkbox"});
   const body = el("tbody");
