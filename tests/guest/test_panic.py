@@ -66,8 +66,9 @@ class Panic(unittest.TestCase):
                 order = [names.index(name) for name in ("interrupt", "guest::(anonymous)::ProvokedFaults::provoke",
                                                         "guest::threads::Dispatcher::thread_entry")]
                 self.assertEqual(order, sorted(order), report)
-                # Where the handler was called: Interrupts::dispatch() is part of that.
-                self.assertRegex(report, rf"(?m)^lr: 0x[0-9a-f]{{16}} guest::arch::\(anonymous\)::GicV{gic}::service\+0x")
+                # Who called the handler, and who called that.
+                self.assertRegex(report, r"(?m)^lr: 0x[0-9a-f]{16} guest::kernel::Interrupts::dispatch\+0x")
+                self.assertEqual(names[1], f"guest::arch::(anonymous)::GicV{gic}::service", report)
 
     def test_fault_inside_the_report_stops_at_once(self):
         output = panic_report("nested")
