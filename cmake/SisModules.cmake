@@ -2,11 +2,14 @@
 # are included by their full path from the root of the tree ("vmm/base/result.hpp").
 #
 #   sis_module(NAME [FLOATING_POINT] SOURCES a.cpp ... [DEPENDS public...] [PRIVATE_DEPENDS ...])
-#   sis_test(NAME SOURCES a_test.cpp ... DEPENDS ...)       GoogleTest, registered with CTest
+#   sis_test(NAME [SEPARATE] SOURCES a_test.cpp ... DEPENDS ...)   GoogleTest, registered with CTest
 #   sis_fuzzer(NAME SOURCES fuzz.cpp DEPENDS ... [CORPUS dir])   libFuzzer
 #
 # FLOATING_POINT: a module of the guest that may use FP registers, which only threads may. What it shares with other
 # modules as inline functions would carry them there, so it may have none (check_own_code.cmake).
+#
+# Where headers are precompiled, the sources of a test are compiled as one: each would instantiate GoogleTest's and
+# nlohmann-json's templates anew, which is nine tenths of the time. SEPARATE: they use names twice, so each is compiled alone.
 
 include(SisPrecompiledHeaders)
 
@@ -111,8 +114,11 @@ function(sis_test NAME)
   if(NOT SIS_TESTS OR SIS_GUEST)
     return()
   endif()
-  cmake_parse_arguments(T "" "" "SOURCES;DEPENDS" ${ARGN})
+  cmake_parse_arguments(T "SEPARATE" "" "SOURCES;DEPENDS" ${ARGN})
   add_executable(${NAME} ${T_SOURCES})
+  if(SIS_PRECOMPILED_HEADERS AND NOT T_SEPARATE)
+    set_target_properties(${NAME} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 0)
+  endif()
   target_link_libraries(${NAME} PRIVATE sis_flags ${T_DEPENDS} sis_googletest)
   sis_use_precompiled(${NAME} sis_test_headers)
   add_test(NAME ${NAME} COMMAND ${NAME} --gtest_brief=1)

@@ -7,13 +7,13 @@ namespace sisctl {
 namespace {
 
 using nlohmann::json;
-using Words = std::vector<std::string>;
+using LineWords = std::vector<std::string>;
 using ::testing::HasSubstr;
 
-Words words_of(const std::string& line) {
+LineWords split_line(const std::string& line) {
   const auto parsed = parse_batch_line(line);
   EXPECT_TRUE(parsed.has_value()) << line << ": " << parsed.error();
-  return parsed && std::holds_alternative<Words>(*parsed) ? std::get<Words>(*parsed) : Words{"no words"};
+  return parsed && std::holds_alternative<LineWords>(*parsed) ? std::get<LineWords>(*parsed) : LineWords{"no words"};
 }
 
 std::string problem_of(const std::string& line) {
@@ -22,16 +22,17 @@ std::string problem_of(const std::string& line) {
 }
 
 TEST(BatchLine, words_are_quoted_as_in_the_guest_s_shell) {
-  EXPECT_EQ(words_of("graph  create\tdemo"), (Words{"graph", "create", "demo"}));
-  EXPECT_EQ(words_of(R"(echo a'b c'"d\n\"" \#x '')"), (Words{"echo", "ab cd\n\"", "#x", ""}));
-  EXPECT_EQ(words_of("shell 'mem; irq'"), (Words{"shell", "mem; irq"}));
-  EXPECT_EQ(words_of("echo gr\xc3\xbc\xc3\x9f"), (Words{"echo", "gr\xc3\xbc\xc3\x9f"}));
+  EXPECT_EQ(split_line("graph  create\tdemo"), (LineWords{"graph", "create", "demo"}));
+  EXPECT_EQ(split_line(R"(echo a'b c'"d\n\"" \#x '')"), (LineWords{"echo", "ab cd\n\"", "#x", ""}));
+  EXPECT_EQ(split_line("shell 'mem; irq'"), (LineWords{"shell", "mem; irq"}));
+  EXPECT_EQ(split_line("echo gr\xc3\xbc\xc3\x9f"), (LineWords{"echo", "gr\xc3\xbc\xc3\x9f"}));
 }
 
 TEST(BatchLine, blank_lines_and_comments_are_nothing) {
-  for (const std::string line : {"", "  \t", "# graph create x", "   # {"}) EXPECT_EQ(words_of(line), Words{}) << line;
-  EXPECT_EQ(words_of("mem # of the guest"), Words{"mem"});
-  EXPECT_EQ(words_of("echo a#b"), (Words{"echo", "a#b"}));
+  for (const std::string line : {"", "  \t", "# graph create x", "   # {"})
+    EXPECT_EQ(split_line(line), LineWords{}) << line;
+  EXPECT_EQ(split_line("mem # of the guest"), LineWords{"mem"});
+  EXPECT_EQ(split_line("echo a#b"), (LineWords{"echo", "a#b"}));
 }
 
 TEST(BatchLine, what_is_no_line_of_words_says_where) {

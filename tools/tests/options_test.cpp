@@ -148,25 +148,25 @@ std::vector<std::string> words_of(const std::vector<const char*>& words) {
 }
 
 TEST(Options, commands_of_the_guest_are_taken_in_words) {
-  using Words = std::vector<std::string>;
-  EXPECT_EQ(words_of({"det", "admit", "a", "1000", "10000"}), (Words{"det", "admit", "a", "1000", "10000"}));
-  EXPECT_EQ(words_of({"det"}), (Words{"det"}));
-  EXPECT_EQ(words_of({"graph", "show", "g"}), (Words{"graph", "show", "g"}));
-  EXPECT_EQ(words_of({"graph"}), (Words{"graph"}));
+  using WordList = std::vector<std::string>;
+  EXPECT_EQ(words_of({"det", "admit", "a", "1000", "10000"}), (WordList{"det", "admit", "a", "1000", "10000"}));
+  EXPECT_EQ(words_of({"det"}), (WordList{"det"}));
+  EXPECT_EQ(words_of({"graph", "show", "g"}), (WordList{"graph", "show", "g"}));
+  EXPECT_EQ(words_of({"graph"}), (WordList{"graph"}));
   // From the first word on nothing is sisctl's own.
   EXPECT_EQ(words_of({"trace", "dump", "--count", "3", "--json", "-m", "x"}),
-            (Words{"trace", "dump", "--count", "3", "--json", "-m", "x"}));
-  EXPECT_EQ(words_of({"trace", "dump", "--", "--help"}), (Words{"trace", "dump", "--", "--help"}));
-  EXPECT_EQ(words_of({"--timeout", "5", "sched", "--", "--help"}), (Words{"sched", "--", "--help"}));
-  EXPECT_EQ(words_of({"-m", "ping", "--json", "graph", "show", "-h"}), (Words{"graph", "show", "-h"}));
+            (WordList{"trace", "dump", "--count", "3", "--json", "-m", "x"}));
+  EXPECT_EQ(words_of({"trace", "dump", "--", "--help"}), (WordList{"trace", "dump", "--", "--help"}));
+  EXPECT_EQ(words_of({"--timeout", "5", "sched", "--", "--help"}), (WordList{"sched", "--", "--help"}));
+  EXPECT_EQ(words_of({"-m", "ping", "--json", "graph", "show", "-h"}), (WordList{"graph", "show", "-h"}));
   // Each option with a value is passed over with it, whatever that looks like.
   for (const char* option : {"-m", "--machine", "--socket", "--key", "--token", "--timeout"}) {
-    EXPECT_EQ(words_of({option, "9s", "graph", "show", "x"}), (Words{"graph", "show", "x"})) << option;
+    EXPECT_EQ(words_of({option, "9s", "graph", "show", "x"}), (WordList{"graph", "show", "x"})) << option;
   }
   EXPECT_TRUE(parse({"--json", "mem"}).options.json);
   for (const char* const name :
        {"bench", "counters", "cpus", "det", "graph", "irq", "mem", "pmu", "ps", "sched", "trace"}) {
-    EXPECT_EQ(words_of({name}), Words{name});
+    EXPECT_EQ(words_of({name}), WordList{name});
   }
 }
 

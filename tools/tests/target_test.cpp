@@ -8,31 +8,31 @@ namespace {
 
 using ::testing::HasSubstr;
 using vmm::control::ClientError;
-using Kind = ClientError::Kind;
+using ErrorKind = ClientError::Kind;
 using namespace std::chrono_literals;
 
-Failure failure(Kind kind) {
+Failure failure(ErrorKind kind) {
   return failure_of({.kind = kind, .message = "why", .code = "bad-argument", .field = "code"},
                     {.name = "demo", .socket_path = "", .key_path = "", .monitor_path = ""}, 3s);
 }
 
 TEST(FailureOf, each_kind_has_its_exit_code) {
-  EXPECT_EQ(failure(Kind::Refused).exit_code, ExitCode::Refused);
-  EXPECT_EQ(failure(Kind::BadRequest).exit_code, ExitCode::Usage);
-  EXPECT_EQ(failure(Kind::NoSuchMachine).exit_code, ExitCode::CannotConnect);
-  EXPECT_EQ(failure(Kind::ConnectRefused).exit_code, ExitCode::CannotConnect);
-  EXPECT_EQ(failure(Kind::NoSuchPort).exit_code, ExitCode::CannotConnect);
-  EXPECT_EQ(failure(Kind::NoPermission).exit_code, ExitCode::CannotConnect);
-  EXPECT_EQ(failure(Kind::Timeout).exit_code, ExitCode::NoReply);
-  EXPECT_EQ(failure(Kind::ConnectionLost).exit_code, ExitCode::NoReply);
-  EXPECT_EQ(failure(Kind::Protocol).exit_code, ExitCode::Protocol);
+  EXPECT_EQ(failure(ErrorKind::Refused).exit_code, ExitCode::Refused);
+  EXPECT_EQ(failure(ErrorKind::BadRequest).exit_code, ExitCode::Usage);
+  EXPECT_EQ(failure(ErrorKind::NoSuchMachine).exit_code, ExitCode::CannotConnect);
+  EXPECT_EQ(failure(ErrorKind::ConnectRefused).exit_code, ExitCode::CannotConnect);
+  EXPECT_EQ(failure(ErrorKind::NoSuchPort).exit_code, ExitCode::CannotConnect);
+  EXPECT_EQ(failure(ErrorKind::NoPermission).exit_code, ExitCode::CannotConnect);
+  EXPECT_EQ(failure(ErrorKind::Timeout).exit_code, ExitCode::NoReply);
+  EXPECT_EQ(failure(ErrorKind::ConnectionLost).exit_code, ExitCode::NoReply);
+  EXPECT_EQ(failure(ErrorKind::Protocol).exit_code, ExitCode::Protocol);
 }
 
 TEST(FailureOf, messages_say_what_happened) {
-  EXPECT_EQ(failure(Kind::Refused).message, "the guest refused: why [bad-argument, argument 'code']");
-  EXPECT_THAT(failure(Kind::Timeout).message, HasSubstr("no reply from 'demo' within 3.000 s"));
-  EXPECT_THAT(failure(Kind::ConnectionLost).message, HasSubstr("no reply from 'demo': why"));
-  EXPECT_THAT(failure(Kind::Protocol).message, HasSubstr("protocol error: why"));
+  EXPECT_EQ(failure(ErrorKind::Refused).message, "the guest refused: why [bad-argument, argument 'code']");
+  EXPECT_THAT(failure(ErrorKind::Timeout).message, HasSubstr("no reply from 'demo' within 3.000 s"));
+  EXPECT_THAT(failure(ErrorKind::ConnectionLost).message, HasSubstr("no reply from 'demo': why"));
+  EXPECT_THAT(failure(ErrorKind::Protocol).message, HasSubstr("protocol error: why"));
 }
 
 TEST(FindTarget, key_is_beside_the_socket_unless_given) {

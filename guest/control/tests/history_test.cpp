@@ -7,7 +7,7 @@
 namespace guest::control::testing {
 namespace {
 
-constexpr std::uint64_t kMs = 1'000'000;
+constexpr std::uint64_t kMillisecondNs = 1'000'000;
 
 class HistoryTest : public GraphCommandTest {
  protected:
@@ -23,7 +23,7 @@ class HistoryTest : public GraphCommandTest {
   void begin() {
     machine.counters.add(counter);
     machine.services.history = &history;
-    ASSERT_TRUE(history.start(100 * kMs));
+    ASSERT_TRUE(history.start(100 * kMillisecondNs));
   }
   void watch(LaterCaller& by, const std::vector<std::string_view>& words) {
     EXPECT_TRUE(run_for(by, "watch history", words).is_null());
@@ -36,21 +36,22 @@ class HistoryTest : public GraphCommandTest {
 };
 
 TEST_F(HistoryTest, samples_are_at_multiples_of_the_interval_and_hold_what_has_changed) {
-  machine.timer.now = 1'030 * kMs;
+  machine.timer.now = 1'030 * kMillisecondNs;
   begin();
   counter.add(7);
-  machine.advance_ns(70 * kMs);
-  machine.advance_ns(100 * kMs);
+  machine.advance_ns(70 * kMillisecondNs);
+  machine.advance_ns(100 * kMillisecondNs);
   counter.add(1);
-  machine.advance_ns(100 * kMs);
+  machine.advance_ns(100 * kMillisecondNs);
   watch(caller, {"--from_start"});
   ASSERT_EQ(caller.events.size(), 4U);
-  EXPECT_EQ(caller.events[0]["time_ns"], 1'030 * kMs);
+  EXPECT_EQ(caller.events[0]["time_ns"], 1'030 * kMillisecondNs);
   EXPECT_EQ(caller.events[0]["metrics"]["a_counter"], 0);
   EXPECT_TRUE(caller.events[0]["metrics"].contains("cpu0_interrupts"));
-  EXPECT_EQ(caller.events[1],
-            json({{"time_ns", 1'100 * kMs}, {"metrics", {{"uptime_ns", 1'100 * kMs}, {"a_counter", 7}}}}));
-  EXPECT_EQ(caller.events[2], json({{"time_ns", 1'200 * kMs}, {"metrics", {{"uptime_ns", 1'200 * kMs}}}}));
+  EXPECT_EQ(caller.events[1], json({{"time_ns", 1'100 * kMillisecondNs},
+                                    {"metrics", {{"uptime_ns", 1'100 * kMillisecondNs}, {"a_counter", 7}}}}));
+  EXPECT_EQ(caller.events[2],
+            json({{"time_ns", 1'200 * kMillisecondNs}, {"metrics", {{"uptime_ns", 1'200 * kMillisecondNs}}}}));
   EXPECT_EQ(caller.events[3]["metrics"]["a_counter"], 8);
 }
 
@@ -80,11 +81,11 @@ TEST_F(HistoryTest, what_is_made_later_is_in_the_samples_from_then_on) {
   begin();
   done("graph create", {"g"});
   done("graph add-channel", {"g", "1", "2"});
-  machine.advance_ns(100 * kMs);
+  machine.advance_ns(100 * kMillisecondNs);
   done("graph destroy", {"g"});
   done("graph create", {"h"});
   done("graph add-channel", {"h", "1", "2"});
-  machine.advance_ns(100 * kMs);
+  machine.advance_ns(100 * kMillisecondNs);
   watch(caller, {"--from_start"});
   ASSERT_EQ(caller.events.size(), 3U);
   EXPECT_FALSE(caller.events[0]["metrics"].contains("ch_g_1_depth"));
@@ -97,10 +98,10 @@ TEST_F(HistoryTest, what_is_made_later_is_in_the_samples_from_then_on) {
 TEST_F(HistoryTest, the_oldest_samples_are_dropped_and_counted_and_their_figures_stay) {
   begin();
   counter.add(5);
-  machine.advance_ns(100 * kMs);
+  machine.advance_ns(100 * kMillisecondNs);
   for (unsigned i = 0; history.begin() < 3; ++i) {
     ASSERT_LT(i, 1'000'000U);
-    machine.advance_ns(100 * kMs);
+    machine.advance_ns(100 * kMillisecondNs);
   }
   watch(caller, {"--from_start", "--count", "2"});
   ASSERT_EQ(caller.events.size(), 2U);
@@ -115,14 +116,14 @@ TEST_F(HistoryTest, who_follows_gets_the_samples_as_they_come_and_the_last_one_w
   begin();
   watch(caller, {});
   EXPECT_TRUE(caller.events.empty());
-  machine.advance_ns(100 * kMs);
+  machine.advance_ns(100 * kMillisecondNs);
   ASSERT_EQ(caller.events.size(), 1U);
   EXPECT_EQ(caller.events[0]["metrics"]["a_counter"], 0);  // the first has all
   counter.add(3);
-  machine.advance_ns(30 * kMs);
+  machine.advance_ns(30 * kMillisecondNs);
   history.freeze();
   const std::uint64_t frozen_ns = machine.timer.now;
-  machine.advance_ns(1'000 * kMs);
+  machine.advance_ns(1'000 * kMillisecondNs);
   ASSERT_EQ(caller.events.size(), 2U);
   EXPECT_EQ(
       caller.events[1],

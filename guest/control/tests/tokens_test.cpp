@@ -35,14 +35,14 @@ TEST_F(ServerTest, well_made_token_with_impossible_fields_is_invalid) {
 }
 
 TEST_F(ServerTest, token_must_be_48_bytes) {
-  using Refused = std::pair<std::string, std::string>;
-  EXPECT_EQ(refusal(hello_with(json::binary(std::vector<std::uint8_t>(47)))), (Refused{"bad-argument", "token"}));
-  EXPECT_EQ(refusal(hello_with(json::binary(std::vector<std::uint8_t>(49)))), (Refused{"bad-argument", "token"}));
-  EXPECT_EQ(refusal(hello_with(std::string(48, 'x'))), (Refused{"bad-argument", "token"}));
-  EXPECT_EQ(refusal(request(Wire::Hello, 1, json::object())), (Refused{"missing-argument", "token"}));
-  EXPECT_EQ(refusal(request(Wire::Hello, 1, {{"tokn", 1}})), (Refused{"unknown-argument", "tokn"}));
+  using CodeAndDetail = std::pair<std::string, std::string>;
+  EXPECT_EQ(refusal(hello_with(json::binary(std::vector<std::uint8_t>(47)))), (CodeAndDetail{"bad-argument", "token"}));
+  EXPECT_EQ(refusal(hello_with(json::binary(std::vector<std::uint8_t>(49)))), (CodeAndDetail{"bad-argument", "token"}));
+  EXPECT_EQ(refusal(hello_with(std::string(48, 'x'))), (CodeAndDetail{"bad-argument", "token"}));
+  EXPECT_EQ(refusal(request(Wire::Hello, 1, json::object())), (CodeAndDetail{"missing-argument", "token"}));
+  EXPECT_EQ(refusal(request(Wire::Hello, 1, {{"tokn", 1}})), (CodeAndDetail{"unknown-argument", "tokn"}));
   EXPECT_EQ(refusal(request(Wire::Hello, 1, {{"token", binary(make_token(Rights::All))}, {"client", 1}})),
-            (Refused{"bad-argument", "client"}));
+            (CodeAndDetail{"bad-argument", "client"}));
 }
 
 TEST_F(ServerTest, expiry_follows_the_scenarios_time_and_the_clock) {

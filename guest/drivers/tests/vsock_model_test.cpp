@@ -17,7 +17,7 @@ using guest::drivers::testing::Op;
 using guest::drivers::testing::Packet;
 using guest::drivers::testing::PacketHeader;
 
-constexpr std::uint32_t kBoth = kShutdownReceive | kShutdownSend;
+constexpr std::uint32_t kBothWays = kShutdownReceive | kShutdownSend;
 
 char stream_byte(std::uint32_t port, std::uint32_t position, bool from_host) {
   return static_cast<char>(position * 7 + port * 13 + (from_host ? 3 : 0) + (position >> 8));
@@ -166,7 +166,7 @@ class Model : public testing::TestWithParam<unsigned> {
         if ((host.shutdown & kShutdownSend) == 0 && free != 0)
           host_send(port, Op::Rw, 0, 1 + pick(std::min(free, 2'000U)));
     }
-    if (host.guest_shutdown == kBoth && pick(2) == 0) {
+    if (host.guest_shutdown == kBothWays && pick(2) == 0) {
       host.over = true;
       host_send(port, Op::Rst);
     }

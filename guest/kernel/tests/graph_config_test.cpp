@@ -20,7 +20,7 @@ using testing::TreeBlob;
 using testing::TreeNode;
 using testing::u64;
 
-std::string describe(const Outcome& outcome) {
+std::string outcome_words(const Outcome& outcome) {
   return outcome ? "no error" : std::string(outcome.error().name) + ": " + std::string(outcome.error().detail.view());
 }
 
@@ -126,7 +126,7 @@ TEST(GraphConfig, everything_is_told_in_the_order_in_which_it_can_be_built) {
   const TreeBlob blob(with_graphs());
   Recorder recorder;
   const Outcome outcome = visit_graphs(blob.bytes(), recorder);
-  ASSERT_TRUE(outcome) << describe(outcome);
+  ASSERT_TRUE(outcome) << outcome_words(outcome);
   EXPECT_EQ(
       recorder.lines,
       (std::vector<std::string>{
@@ -142,7 +142,7 @@ TEST(GraphConfig, reading_the_scenario_checks_graphs_and_keeps_nothing_of_them) 
   const TreeBlob blob(with_graphs());
   BootConfig config;
   const Outcome outcome = read_scenario_tree(blob.bytes(), config);
-  EXPECT_TRUE(outcome) << describe(outcome);
+  EXPECT_TRUE(outcome) << outcome_words(outcome);
 }
 
 // What else is in a tree is none of its business.
@@ -160,7 +160,7 @@ TEST(GraphConfig, refusal_of_the_visitor_ends_the_walk) {
   for (const char* refuse : {"schema label", "graph", "channel 65534", "operator 4294967295", "end"}) {
     Recorder recorder;
     recorder.refuse = refuse;
-    EXPECT_EQ(describe(visit_graphs(blob.bytes(), recorder)), "refused: here");
+    EXPECT_EQ(outcome_words(visit_graphs(blob.bytes(), recorder)), "refused: here");
     EXPECT_TRUE(recorder.lines.back().starts_with(refuse)) << recorder.lines.back();
   }
 }
@@ -177,9 +177,9 @@ TEST_P(GraphConfigBreakage, is_refused_by_name) {
   GetParam().change(root);
   const TreeBlob blob(root);
   BootConfig config;
-  EXPECT_EQ(describe(read_scenario_tree(blob.bytes(), config)), GetParam().error);
+  EXPECT_EQ(outcome_words(read_scenario_tree(blob.bytes(), config)), GetParam().error);
   Recorder recorder;
-  EXPECT_EQ(describe(visit_graphs(blob.bytes(), recorder)), GetParam().error);
+  EXPECT_EQ(outcome_words(visit_graphs(blob.bytes(), recorder)), GetParam().error);
 }
 
 TreeNode& schema(TreeNode& root) { return root.at("schemas").at("schema@0"); }
@@ -323,7 +323,7 @@ TEST(GraphConfig, parameters_are_pairs_of_a_name_and_a_value) {
     TreeNode root = with_graphs();
     op(root).set("parameters", value);
     BootConfig config;
-    EXPECT_EQ(describe(read_scenario_tree(TreeBlob(root).bytes(), config)),
+    EXPECT_EQ(outcome_words(read_scenario_tree(TreeBlob(root).bytes(), config)),
               "tree-bad-value: 'parameters' of an operator (" + std::to_string(value.size()) +
                   " bytes): expected 1 to 8 pairs of texts: a name of a-z 0-9 _, and at most 64 bytes");
   }
@@ -359,7 +359,7 @@ std::string counted(std::size_t schemas, std::size_t graphs, std::size_t channel
     }
   }
   BootConfig config;
-  return describe(read_scenario_tree(TreeBlob(root).bytes(), config));
+  return outcome_words(read_scenario_tree(TreeBlob(root).bytes(), config));
 }
 
 TEST(GraphConfig, there_is_room_for_as_many_as_is_said_and_no_more) {
@@ -389,7 +389,7 @@ TEST(GraphConfig, property_that_is_there_twice_is_refused) {
   }
   ASSERT_EQ(fdt_finish(tree), 0);
   BootConfig config;
-  EXPECT_EQ(describe(read_scenario_tree(std::as_bytes(std::span(words)), config)),
+  EXPECT_EQ(outcome_words(read_scenario_tree(std::as_bytes(std::span(words)), config)),
             "tree-duplicate: property 'id' of a schema is there twice");
 }
 
@@ -404,7 +404,7 @@ TEST(GraphConfig, changed_bytes_are_survived) {
       const Outcome accepted = read_scenario_tree(blob.bytes(), config);
       Recorder recorder;
       const Outcome visited = visit_graphs(blob.bytes(), recorder);
-      EXPECT_TRUE(visited || !accepted) << "byte " << i << ": " << describe(visited);
+      EXPECT_TRUE(visited || !accepted) << "byte " << i << ": " << outcome_words(visited);
     }
     blob.data()[i] = saved;
   }

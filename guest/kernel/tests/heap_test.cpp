@@ -15,7 +15,7 @@ namespace {
 
 using testing::Arena;
 
-constexpr std::uint64_t kMiB = 1024 * 1024;
+constexpr std::uint64_t kArenaMiB = 1024 * 1024;
 
 class HeapTest : public ::testing::Test {
  protected:
@@ -23,7 +23,7 @@ class HeapTest : public ::testing::Test {
     const PhysRange memory[] = {arena.range()};
     ASSERT_EQ(pages.add_memory(memory, {}), Status::Ok);
   }
-  Arena arena{0x4000'0000, 8 * kMiB};
+  Arena arena{0x4000'0000, 8 * kArenaMiB};
   PageAllocator pages{arena.map()};
   Heap heap{pages};
 };
@@ -271,7 +271,7 @@ TEST_F(HeapTest, random_use_agrees_with_the_model) {
       model.emplace(block, Block{usable, pattern});
       live_bytes += usable;
     } else if (!model.empty()) {
-      const auto place = arena.map().pointer<std::uint8_t>(arena.range().base) + random() % (8 * kMiB);
+      const auto place = arena.map().pointer<std::uint8_t>(arena.range().base) + random() % (8 * kArenaMiB);
       auto victim = model.lower_bound(place);
       victim = victim == model.end() ? model.begin() : victim;
       for (std::size_t i = 0; i < victim->second.bytes; ++i) {

@@ -15,7 +15,7 @@ using testing::in;
 using testing::RawFrame;
 using Kind = ClientError::Kind;
 
-constexpr auto kErrorCommand = static_cast<std::uint8_t>(abi::control::Command::Error);
+constexpr auto kRefusalCommand = static_cast<std::uint8_t>(abi::control::Command::Error);
 
 void send_event(const FakeConnection& connection, std::uint32_t id, const json& body) {
   connection.send(
@@ -94,8 +94,9 @@ TEST(Events, refusal_and_lost_connection_come_behind_the_events_before_them) {
     const auto refused = connection.read_request();
     const auto lost = connection.read_request();
     send_event(connection, lost.id, {{"n", 1}});
-    connection.send(RawFrame{
-        .command = kErrorCommand, .id = refused.id, .body = {{"status", "error"}, {"code", "busy"}, {"message", "no"}}}
+    connection.send(RawFrame{.command = kRefusalCommand,
+                             .id = refused.id,
+                             .body = {{"status", "error"}, {"code", "busy"}, {"message", "no"}}}
                         .bytes());
     connection.close();
   });
@@ -113,7 +114,7 @@ TEST(Events, cancel_takes_both_answers_and_drops_events) {
     EXPECT_EQ(cancel.command, abi::control::Command::Cancel);
     EXPECT_EQ(cancel.body, json({{"id", watch.id}}));
     send_event(connection, watch.id, {{"n", 1}});
-    connection.send(RawFrame{.command = kErrorCommand,
+    connection.send(RawFrame{.command = kRefusalCommand,
                              .id = watch.id,
                              .body = {{"status", "error"}, {"code", "cancelled"}, {"message", "by its client"}}}
                         .bytes());

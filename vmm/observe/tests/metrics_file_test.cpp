@@ -15,7 +15,7 @@ using testing::Pair;
 
 constexpr std::uint64_t kNone = MetricHistory::kNone;
 
-json sample(std::uint64_t time_ns, json metrics) { return {{"time_ns", time_ns}, {"metrics", std::move(metrics)}}; }
+json sample_of(std::uint64_t time_ns, json metrics) { return {{"time_ns", time_ns}, {"metrics", std::move(metrics)}}; }
 
 /// @param buckets as text, since of nested braces it is not sure what they are
 json histogram(const std::string& buckets, std::uint64_t max) {
@@ -24,9 +24,9 @@ json histogram(const std::string& buckets, std::uint64_t max) {
 
 TEST(MetricHistoryTest, series_have_what_did_not_change_and_nothing_before_they_were_there) {
   MetricHistory history;
-  EXPECT_TRUE(history.take(sample(100, {{"a", 1}, {"b", 5}})));
-  EXPECT_TRUE(history.take(sample(200, {{"a", 2}})));
-  EXPECT_TRUE(history.take(sample(300, {{"c", 9}, {"b", nullptr}})));
+  EXPECT_TRUE(history.take(sample_of(100, {{"a", 1}, {"b", 5}})));
+  EXPECT_TRUE(history.take(sample_of(200, {{"a", 2}})));
+  EXPECT_TRUE(history.take(sample_of(300, {{"c", 9}, {"b", nullptr}})));
   EXPECT_THAT(history.times(), ElementsAre(100, 200, 300));
   EXPECT_THAT(history.series().at("a").values, ElementsAre(1, 2, 2));
   EXPECT_THAT(history.series().at("b").values, ElementsAre(5, 5, kNone));
@@ -36,10 +36,10 @@ TEST(MetricHistoryTest, series_have_what_did_not_change_and_nothing_before_they_
 
 TEST(MetricHistoryTest, sample_in_parts_is_one) {
   MetricHistory history;
-  history.take(sample(100, {{"a", 1}}));
-  history.take(sample(100, {{"b", 2}}));
-  history.take(sample(200, {{"a", 3}}));
-  history.take(sample(200, {{"b", 4}}));
+  history.take(sample_of(100, {{"a", 1}}));
+  history.take(sample_of(100, {{"b", 2}}));
+  history.take(sample_of(200, {{"a", 3}}));
+  history.take(sample_of(200, {{"b", 4}}));
   EXPECT_EQ(history.samples(), 2U);
   EXPECT_THAT(history.series().at("a").values, ElementsAre(1, 3));
   EXPECT_THAT(history.series().at("b").values, ElementsAre(2, 4));
@@ -47,13 +47,13 @@ TEST(MetricHistoryTest, sample_in_parts_is_one) {
 
 TEST(MetricHistoryTest, samples_that_are_told_again_are_taken_once) {
   MetricHistory history;
-  json with_loss = sample(100, {{"a", 1}});
+  json with_loss = sample_of(100, {{"a", 1}});
   with_loss["lost"] = 7;
   for (int i = 0; i < 2; ++i) {
     history.take(with_loss);
-    history.take(sample(200, {{"a", 2}}));
+    history.take(sample_of(200, {{"a", 2}}));
   }
-  history.take(sample(300, {{"a", 3}}));
+  history.take(sample_of(300, {{"a", 3}}));
   EXPECT_THAT(history.series().at("a").values, ElementsAre(1, 2, 3));
   EXPECT_EQ(history.lost(), 7U);
 }
@@ -62,9 +62,9 @@ TEST(MetricHistoryTest, more_samples_than_there_is_room_for_are_thinned_out_even
   MetricHistory history(8 * 100);
   json metrics = json::object();
   for (int i = 0; i < 8; ++i) metrics["m" + std::to_string(i)] = i;
-  history.take(sample(1000, metrics));
+  history.take(sample_of(1000, metrics));
   constexpr std::uint64_t kSamples = 300;  // room is for 100
-  for (std::uint64_t i = 1; i < kSamples; ++i) history.take(sample(1000 + i, {{"m7", i}}));
+  for (std::uint64_t i = 1; i < kSamples; ++i) history.take(sample_of(1000 + i, {{"m7", i}}));
   EXPECT_EQ(history.stride(), 4U);
   EXPECT_EQ(history.samples(), kSamples);
   ASSERT_EQ(history.times().size(), kSamples / 4);
@@ -80,7 +80,7 @@ TEST(MetricHistoryTest, what_a_guest_may_not_send_is_counted_and_left_out) {
   EXPECT_FALSE(history.take({{"time_ns", -1}, {"metrics", json::object()}}));
   EXPECT_FALSE(history.take({{"time_ns", 1}, {"metrics", 5}}));
   json metrics = {{"fine", 1}, {"Not this", 1}, {"negative", -1}, {"text", "1"}, {std::string(200, 'a'), 1}};
-  EXPECT_TRUE(history.take(sample(1, metrics)));
+  EXPECT_TRUE(history.take(sample_of(1, metrics)));
   EXPECT_EQ(history.series().size(), 1U);
   EXPECT_EQ(history.left_out(), 4U);
 }
@@ -118,8 +118,8 @@ MetricsFile example() {
   file.scenario = "s";
   file.resolution_ns = 16;
   file.interval_ns = 100;
-  file.history.take(sample(100, {{"a", 1}}));
-  file.history.take(sample(200, {{"a", 2}, {"b", 3}}));
+  file.history.take(sample_of(100, {{"a", 1}}));
+  file.history.take(sample_of(200, {{"a", 2}, {"b", 3}}));
   file.take_histograms({{"histograms", {{"op_demo_camera", histogram("[[10, 11, 50], [20, 23, 50]]", 21)}}}});
   file.host = {{"started", "2026-01-02T03:04:05Z"},     {"duration_ns", 5},
                {"clock", {{"samples", json::array()}}}, {"steps", json::array()},
@@ -145,7 +145,7 @@ TEST(MetricsFileTest, has_all_that_was_taken) {
 TEST(MetricsFileTest, end_of_a_frozen_history_is_its_last_sample) {
   MetricsFile file = example();
   file.take_metrics({{"metrics", {{"a", 7}}}});
-  json last = sample(300, {{"a", 4}});
+  json last = sample_of(300, {{"a", 4}});
   last["frozen"] = true;
   file.history.take(last);
   const json read = json::parse(file.to_text());

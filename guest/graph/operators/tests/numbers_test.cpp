@@ -16,7 +16,7 @@ using ::testing::HasSubstr;
 
 constexpr float kLargest = std::numeric_limits<float>::max();
 
-TensorRef run(KindFixture& with, TensorRef input) {
+TensorRef run_on(KindFixture& with, TensorRef input) {
   with.put(0, std::move(input));
   EXPECT_EQ(with.fire(), "ok");
   return with.take();
@@ -70,8 +70,8 @@ void check_normalise(DType dtype) {
   const auto count = static_cast<std::uint32_t>(values.size());
   KindFixture range("normalise", {}, 1, 1);
   KindFixture mean_std("normalise", {{"method", "mean-std"}}, 1, 1);
-  const auto in_range = KindFixture::values<float>(run(range, range.tensor(dtype, {count}, values)));
-  const auto standard = KindFixture::values<float>(run(mean_std, mean_std.tensor(dtype, {count}, values)));
+  const auto in_range = KindFixture::values<float>(run_on(range, range.tensor(dtype, {count}, values)));
+  const auto standard = KindFixture::values<float>(run_on(mean_std, mean_std.tensor(dtype, {count}, values)));
   for (std::size_t i = 0; i < values.size(); ++i) {
     const auto value = static_cast<long double>(values[i]);
     expect_near(in_range[i], (value - of.min) / (of.max - of.min));
@@ -94,33 +94,34 @@ TEST(Normalise, is_what_the_definition_says_for_every_type) {
 TEST(Normalise, of_equal_elements_is_0) {
   for (const std::string method : {"range", "mean-std"}) {
     KindFixture with("normalise", {{"method", method}}, 1, 1);
-    EXPECT_EQ(KindFixture::values<float>(run(with, with.tensor<float>(DType::F32, {3}, {0.1F, 0.1F, 0.1F}))),
+    EXPECT_EQ(KindFixture::values<float>(run_on(with, with.tensor<float>(DType::F32, {3}, {0.1F, 0.1F, 0.1F}))),
               (std::vector<float>{0, 0, 0}));
-    EXPECT_EQ(KindFixture::values<float>(run(with, with.bytes({}, {7}))), (std::vector<float>{0}));
+    EXPECT_EQ(KindFixture::values<float>(run_on(with, with.bytes({}, {7}))), (std::vector<float>{0}));
   }
 }
 
 TEST(Normalise, of_the_largest_numbers_does_not_overflow) {
   KindFixture range("normalise", {}, 1, 1);
-  EXPECT_EQ(KindFixture::values<float>(run(range, range.tensor<float>(DType::F32, {3}, {-kLargest, 0, kLargest}))),
+  EXPECT_EQ(KindFixture::values<float>(run_on(range, range.tensor<float>(DType::F32, {3}, {-kLargest, 0, kLargest}))),
             (std::vector<float>{0, 0.5F, 1}));
   KindFixture mean_std("normalise", {{"method", "mean-std"}}, 1, 1);
-  EXPECT_EQ(KindFixture::values<float>(run(mean_std, mean_std.tensor<float>(DType::F32, {2}, {-kLargest, kLargest}))),
-            (std::vector<float>{-1, 1}));
+  EXPECT_EQ(
+      KindFixture::values<float>(run_on(mean_std, mean_std.tensor<float>(DType::F32, {2}, {-kLargest, kLargest}))),
+      (std::vector<float>{-1, 1}));
 }
 
 TEST(Normalise, writes_in_place_where_nobody_else_looks) {
   KindFixture with("normalise", {}, 1, 1);
   TensorRef alone = with.tensor<float>(DType::F32, {2}, {1, 3}, 9);
   const TensorHandle handle = alone.handle();
-  const TensorRef made = run(with, std::move(alone));
+  const TensorRef made = run_on(with, std::move(alone));
   EXPECT_EQ(made.handle(), handle);
   EXPECT_EQ(made.info().origin, KindFixture::kId);
   EXPECT_EQ(made.info().sequence, 0U);
   EXPECT_EQ(made.info().timestamp_ns, 1U);  // as old as what came in
   TensorRef shared = with.tensor<float>(DType::F32, {2}, {1, 3});
   const TensorRef other = shared.share();
-  const TensorRef second = run(with, std::move(shared));
+  const TensorRef second = run_on(with, std::move(shared));
   EXPECT_NE(second.handle(), other.handle());
   EXPECT_EQ(KindFixture::values<float>(other), (std::vector<float>{1, 3}));
   EXPECT_EQ(with.graph->arena().statistics().bytes_copied, 0U);
@@ -133,7 +134,7 @@ void check_threshold(DType dtype, std::int64_t level, std::int64_t divisor) {
     KindFixture with("threshold", {{"level", std::to_string(level)}, {"divisor", std::to_string(divisor)}}, 1, 1);
     TensorRef input = with.tensor(dtype, {1, static_cast<std::uint32_t>(values.size())}, values);
     const TensorRef other = is_shared ? input.share() : TensorRef();
-    const TensorRef made = run(with, std::move(input));
+    const TensorRef made = run_on(with, std::move(input));
     EXPECT_EQ(made.info().dtype, DType::U8);
     EXPECT_EQ(KindFixture::dims(made), (std::vector<std::uint32_t>{1, static_cast<std::uint32_t>(values.size())}));
     const auto bytes = KindFixture::values<std::uint8_t>(made);
@@ -166,7 +167,7 @@ TEST(Statistics, are_what_the_definitions_say) {
     KindFixture with("statistics", {{"bins", std::to_string(bins)}}, 1, 1);
     const std::vector<std::int16_t> values = some<std::int16_t>();
     const Moments of = moments(values);
-    const TensorRef made = run(with, with.tensor(DType::I16, {static_cast<std::uint32_t>(values.size())}, values));
+    const TensorRef made = run_on(with, with.tensor(DType::I16, {static_cast<std::uint32_t>(values.size())}, values));
     const auto found = KindFixture::values<float>(made);
     ASSERT_EQ(found.size(), 5 + bins);
     EXPECT_EQ(found[0], static_cast<float>(values.size()));
@@ -187,9 +188,10 @@ TEST(Statistics, are_what_the_definitions_say) {
 
 TEST(Statistics, of_one_value_and_of_the_largest) {
   KindFixture with("statistics", {{"bins", "2"}}, 1, 1);
-  EXPECT_EQ(KindFixture::values<float>(run(with, with.bytes({2}, {9, 9}))), (std::vector<float>{2, 9, 9, 9, 0, 2, 0}));
+  EXPECT_EQ(KindFixture::values<float>(run_on(with, with.bytes({2}, {9, 9}))),
+            (std::vector<float>{2, 9, 9, 9, 0, 2, 0}));
   // The variance would be 1.2e77.
-  EXPECT_EQ(KindFixture::values<float>(run(with, with.tensor<float>(DType::F32, {2}, {-kLargest, kLargest}))),
+  EXPECT_EQ(KindFixture::values<float>(run_on(with, with.tensor<float>(DType::F32, {2}, {-kLargest, kLargest}))),
             (std::vector<float>{2, -kLargest, kLargest, 0, kLargest, 1, 1}));
 }
 

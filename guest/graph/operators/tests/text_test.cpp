@@ -13,7 +13,7 @@
 namespace guest::graph {
 namespace {
 
-std::string text_of(const TensorRef& tensor) {
+std::string characters(const TensorRef& tensor) {
   const auto chars = KindFixture::values<char>(tensor);
   return {chars.begin(), chars.end()};
 }
@@ -61,7 +61,7 @@ TEST_F(KernelText, of_the_log_are_the_lines_from_the_beginning_of_the_run) {
   EXPECT_EQ(code.ready_at(500), OperatorCode::kNow);
   EXPECT_EQ(with.fire(), "ok");
   const TensorRef made = with.take();
-  EXPECT_EQ(text_of(made), "first");
+  EXPECT_EQ(characters(made), "first");
   EXPECT_EQ(made.info().schema, kSchemaText);
   EXPECT_EQ(with.fire(), "ok");  // its time has come, but no line
   EXPECT_FALSE(with.take());
@@ -71,12 +71,12 @@ TEST_F(KernelText, of_the_log_are_the_lines_from_the_beginning_of_the_run) {
     fake.forget();
   }
   EXPECT_EQ(with.fire(), "ok");
-  EXPECT_EQ(text_of(with.take()), std::string(256, 'x'));
+  EXPECT_EQ(characters(with.take()), std::string(256, 'x'));
   EXPECT_EQ(with.fire(), "ok");  // not the same once more
   EXPECT_FALSE(with.take());
   fake.lines.emplace_back("last");
   EXPECT_EQ(with.fire(), "finished");
-  EXPECT_EQ(text_of(with.take()), "last");
+  EXPECT_EQ(characters(with.take()), "last");
   EXPECT_EQ(code.ready_at(500), OperatorCode::kAsleep);
 }
 
@@ -85,21 +85,21 @@ TEST_F(KernelText, of_metrics_are_whole_lines) {
   EXPECT_EQ(with.op->code().ready_at(0), with.now_ns);
   EXPECT_EQ(with.fire(), "ok");
   const TensorRef made = with.take();
-  EXPECT_EQ(text_of(made), "one 1\ntwo 22\n");
+  EXPECT_EQ(characters(made), "one 1\ntwo 22\n");
   EXPECT_EQ(made.info().schema, kSchemaText);
   EXPECT_EQ(with.op->code().ready_at(0), with.now_ns + 1'000'000'000);
   // 13 bytes, then a line that ends at byte 64, then one that does not fit.
   fake.metrics.push_back(std::string(50, 'y') + "\n");
   fake.metrics.emplace_back("z\n");
   EXPECT_EQ(with.fire(), "finished");
-  EXPECT_EQ(text_of(with.take()), "one 1\ntwo 22\n" + std::string(50, 'y') + "\n");
+  EXPECT_EQ(characters(with.take()), "one 1\ntwo 22\n" + std::string(50, 'y') + "\n");
 }
 
 TEST_F(KernelText, that_is_one_line_too_long_for_a_tensor_is_nothing) {
   KindFixture with("metric-source", {{"max_bytes", "64"}}, 0, 1);
   fake.metrics = {std::string(64, 'y') + "\n"};
   EXPECT_EQ(with.fire(), "ok");
-  EXPECT_EQ(text_of(with.take()), "");
+  EXPECT_EQ(characters(with.take()), "");
 }
 
 TEST_F(KernelText, is_not_to_be_had_of_every_kernel) {
@@ -128,12 +128,12 @@ TEST(KernelServices, are_the_lines_that_a_log_has_kept_and_the_counters) {
   log.error("");
   EXPECT_EQ(log_source.op->code().ready_at(5), OperatorCode::kNow);
   EXPECT_EQ(log_source.fire(), "ok");
-  EXPECT_EQ(text_of(log_source.take()), "after");
+  EXPECT_EQ(characters(log_source.take()), "after");
   EXPECT_EQ(log_source.fire(), "ok");
-  EXPECT_EQ(text_of(log_source.take()), "");
+  EXPECT_EQ(characters(log_source.take()), "");
   EXPECT_NE(log_source.op->code().ready_at(5), OperatorCode::kNow);
   EXPECT_EQ(metric_source.fire(), "ok");
-  EXPECT_EQ(text_of(metric_source.take()), "one 0\ntwo 22\n");
+  EXPECT_EQ(characters(metric_source.take()), "one 0\ntwo 22\n");
   set_operator_services({});
 }
 

@@ -7,7 +7,7 @@
 namespace guest::sched {
 namespace {
 
-constexpr ServerParameters implicit(Time budget, Time period) {
+constexpr ServerParameters implicit_deadline(Time budget, Time period) {
   return {.budget = budget, .period = period, .deadline = period};
 }
 
@@ -24,7 +24,7 @@ class Reclaiming : public ::testing::Test {
   }
   CpuScheduler cpu{kWholeCpu};
   Server greedy_server{0, reclaiming(100, 1000)};
-  Server other_server{1, implicit(50, 100)};
+  Server other_server{1, implicit_deadline(50, 100)};
   Task greedy{&greedy_server};
   Task other{&other_server};
 };
@@ -101,7 +101,7 @@ TEST_F(Reclaiming, CostsTheSameHoweverOftenTheCpuIsAsked) {
 }
 
 TEST_F(Reclaiming, KnowsOfThoseThatWereThereBefore) {
-  Server third_server(2, implicit(100, 1000));
+  Server third_server(2, implicit_deadline(100, 1000));
   Task third(&third_server);
   ASSERT_EQ(cpu.admit(third_server).verdict, Verdict::Admitted);
   cpu.wake(other, 0);

@@ -8,7 +8,7 @@ namespace {
 
 __extension__ using Wide = __int128;
 
-constexpr std::int64_t kMillion = 1'000'000;
+constexpr std::int64_t kDensityOne = 1'000'000;
 
 struct Server {
   std::int64_t c;
@@ -174,13 +174,13 @@ class Simulation {
 
   /// Millionths of its time that a running server is charged for.
   [[nodiscard]] std::int64_t rate(std::size_t running) const {
-    if (!in_.servers[running].reclaim) return kMillion;
+    if (!in_.servers[running].reclaim) return kDensityOne;
     std::int64_t active = 0;
     for (std::size_t i = 0; i < servers_.size(); ++i) {
       const auto& [budget, period, deadline, soft, reclaim] = in_.servers[i];
-      if (is_active(i)) active += (budget * kMillion + deadline - 1) / deadline;
+      if (is_active(i)) active += (budget * kDensityOne + deadline - 1) / deadline;
     }
-    return kMillion - in_.bound_ppm + active;
+    return kDensityOne - in_.bound_ppm + active;
   }
 
   [[nodiscard]] std::int64_t next_event() const {
@@ -199,14 +199,14 @@ class Simulation {
 
   /// When not a whole nanosecond is left of c.
   [[nodiscard]] std::int64_t depletion(std::size_t i) const {
-    const Wide to_spend = Wide{servers_[i].c - 1} * kMillion + servers_[i].part;
+    const Wide to_spend = Wide{servers_[i].c - 1} * kDensityOne + servers_[i].part;
     return now_ + static_cast<std::int64_t>(to_spend / rate(i)) + 1;
   }
 
   void charge(std::size_t i, std::int64_t ran) {
-    const Wide left = Wide{servers_[i].c} * kMillion + servers_[i].part - Wide{ran} * rate(i);
-    servers_[i].c = static_cast<std::int64_t>(left / kMillion);
-    servers_[i].part = static_cast<std::int64_t>(left % kMillion);
+    const Wide left = Wide{servers_[i].c} * kDensityOne + servers_[i].part - Wide{ran} * rate(i);
+    servers_[i].c = static_cast<std::int64_t>(left / kDensityOne);
+    servers_[i].part = static_cast<std::int64_t>(left % kDensityOne);
     if (left < 0) std::abort();  // nobody overruns here
   }
 

@@ -18,14 +18,14 @@ using testing::kStepNs;
 using testing::text_of;
 using testing::tokens_of;
 
-RequestOptions options(std::uint32_t max_tokens, std::uint8_t priority = 3) {
+RequestOptions request_of(std::uint32_t max_tokens, std::uint8_t priority = 3) {
   return {.model = "tiny", .max_tokens = max_tokens, .priority = priority};
 }
 
 TEST(Service, answers_in_chunks_that_are_counted) {
   in_thread([] {
     Bench bench;
-    const RequestId id = bench.submit(options(12));
+    const RequestId id = bench.submit(request_of(12));
     const std::vector<Chunk> chunks = bench.read_all(id);
     const RequestStatus status = bench.poll(id);
     EXPECT_EQ(to_string(status.stop), "length");
@@ -51,7 +51,7 @@ TEST(Service, answers_in_chunks_that_are_counted) {
 TEST(Service, tells_finished_from_drained) {
   in_thread([] {
     Bench bench;
-    const RequestId id = bench.submit(options(3));
+    const RequestId id = bench.submit(request_of(3));
     EXPECT_TRUE(bench.poll(id).drained);  // nothing has come
     EXPECT_FALSE(bench.poll(id).finished);
     bench.wait_for_end(id);
@@ -72,10 +72,10 @@ TEST(Service, tells_finished_from_drained) {
 TEST(Service, answers_alike_alone_and_among_others) {
   in_thread([] {
     Bench bench({.in_flight = 8, .step_tokens = 3});
-    const std::vector<Token> alone = tokens_of(bench.read_all(bench.submit(options(20), "same")));
+    const std::vector<Token> alone = tokens_of(bench.read_all(bench.submit(request_of(20), "same")));
     std::vector<RequestId> ids;
     for (int i = 0; i < 8; ++i) {
-      ids.push_back(bench.submit(options(20), i % 2 == 0 ? "same" : "other"));
+      ids.push_back(bench.submit(request_of(20), i % 2 == 0 ? "same" : "other"));
     }
     for (int i = 0; i < 8; i += 2) {
       EXPECT_EQ(tokens_of(bench.read_all(ids[static_cast<std::size_t>(i)])), alone);
@@ -91,7 +91,7 @@ TEST(Service, without_memory_refuses_or_fails_a_request) {
     std::string outcome;
     kernel::fail_each_allocation(
         [&] {
-          const auto id = bench->submit({.owner = 1}, "one", options(2));
+          const auto id = bench->submit({.owner = 1}, "one", request_of(2));
           if (!id) {
             outcome = id.error().error.name;
             return;
@@ -140,7 +140,7 @@ TEST(Service, says_when_something_has_changed) {
   in_thread([] {
     kernel::WorkItem changed([](void*) { ++changes; }, nullptr);
     Bench bench({}, &changed);
-    bench.read_all(bench.submit(options(5)));
+    bench.read_all(bench.submit(request_of(5)));
     threads::sleep_for(kMs);
   });
   EXPECT_GE(changes, 1);
@@ -150,7 +150,7 @@ TEST(Service, says_when_something_has_changed) {
 TEST(Service, samples_by_the_seed) {
   in_thread([] {
     Bench bench;
-    RequestOptions sampled = options(16);
+    RequestOptions sampled = request_of(16);
     sampled.sampler = {.rules = {.temperature_milli = 1500}, .seed = 5};
     const std::vector<Token> first = tokens_of(bench.read_all(bench.submit(sampled)));
     EXPECT_EQ(tokens_of(bench.read_all(bench.submit(sampled))), first);
@@ -162,9 +162,9 @@ TEST(Service, samples_by_the_seed) {
 TEST(Service, ends_before_a_stop_word) {
   in_thread([] {
     Bench bench;
-    const std::string whole = text_of(bench.read_all(bench.submit(options(12))));
+    const std::string whole = text_of(bench.read_all(bench.submit(request_of(12))));
     ASSERT_GT(whole.size(), 6U);
-    RequestOptions stopping = options(12);
+    RequestOptions stopping = request_of(12);
     const std::string word = whole.substr(4, 2);
     static_cast<void>(stopping.stop_words.push_back(word));
     const RequestId id = bench.submit(stopping);
@@ -177,9 +177,9 @@ TEST(Service, ends_before_a_stop_word) {
 TEST(Service, gives_turns_by_priority_and_in_turn) {
   in_thread([] {
     Bench bench;
-    const RequestId low = bench.submit(options(4, 1));
-    const RequestId a = bench.submit(options(4, 5));
-    const RequestId b = bench.submit(options(4, 5));
+    const RequestId low = bench.submit(request_of(4, 1));
+    const RequestId a = bench.submit(request_of(4, 5));
+    const RequestId b = bench.submit(request_of(4, 5));
     for (const RequestId id : {low, a, b}) {
       bench.wait_for_end(id);
     }
@@ -193,8 +193,8 @@ TEST(Service, gives_turns_by_priority_and_in_turn) {
 TEST(Service, that_is_not_read_stops_one_request_only) {
   in_thread([] {
     Bench bench({.in_flight = 1, .stream_chunks = 32});
-    const RequestId slow = bench.submit(options(60, 7));
-    const RequestId other = bench.submit(options(60, 1));
+    const RequestId slow = bench.submit(request_of(60, 7));
+    const RequestId other = bench.submit(request_of(60, 1));
     EXPECT_EQ(tokens_of(bench.read_all(other)).size(), 60U);
     const RequestStatus stuck = bench.poll(slow);
     EXPECT_EQ(to_string(stuck.state), "running");
@@ -208,9 +208,9 @@ TEST(Service, that_is_not_read_stops_one_request_only) {
 TEST(Service, cancels_within_a_step_and_no_other) {
   in_thread([] {
     Bench bench({.in_flight = 2});
-    const RequestId running = bench.submit(options(100));
-    const RequestId other = bench.submit(options(20));
-    const RequestId queued = bench.submit(options(100));
+    const RequestId running = bench.submit(request_of(100));
+    const RequestId other = bench.submit(request_of(20));
+    const RequestId queued = bench.submit(request_of(100));
     EXPECT_TRUE(bench->wait(1, running, 2));
     threads::sleep_for(kStepNs / 2);
     const std::uint64_t asked = threads::now_ns();
@@ -230,11 +230,11 @@ TEST(Service, cancels_within_a_step_and_no_other) {
 TEST(Service, frees_what_an_owner_had_when_it_closes) {
   in_thread([] {
     Bench bench;
-    RequestOptions keeping = options(50);
+    RequestOptions keeping = request_of(50);
     keeping.keep = KeepSession::New;
     const RequestId id = bench.submit(keeping);
-    bench.submit(options(50));
-    const RequestId other = bench.submit(options(5), "two", {.owner = 2});
+    bench.submit(request_of(50));
+    const RequestId other = bench.submit(request_of(5), "two", {.owner = 2});
     EXPECT_TRUE(bench->wait(1, id, 1));
     bench->close({.owner = 1});
     EXPECT_FALSE(bench->poll(1, id));
@@ -250,7 +250,7 @@ TEST(Service, frees_what_an_owner_had_when_it_closes) {
 TEST(Service, does_not_show_a_request_to_others) {
   in_thread([] {
     Bench bench;
-    const RequestId id = bench.submit(options(5));
+    const RequestId id = bench.submit(request_of(5));
     EXPECT_FALSE(bench->poll(2, id));
     EXPECT_FALSE(bench->cancel({.owner = 2}, id));
     const auto poll = bench->poll(2, id);
@@ -266,7 +266,7 @@ TEST(Service, does_not_show_a_request_to_others) {
 TEST(Service, misses_a_deadline_and_says_so) {
   in_thread([] {
     Bench bench({.in_flight = 1});
-    RequestOptions hurried = options(100);
+    RequestOptions hurried = request_of(100);
     hurried.deadline_ns = 5 * kStepNs + kStepNs / 2;
     const RequestId id = bench.submit(hurried);
     const RequestId queued = bench.submit(hurried);
@@ -283,8 +283,8 @@ TEST(Service, misses_a_deadline_and_says_so) {
 TEST(Service, misses_a_deadline_in_the_queue_when_it_comes) {
   in_thread([] {
     Bench bench({.in_flight = 1});
-    const RequestId first = bench.submit(options(30));
-    RequestOptions hurried = options(1);
+    const RequestId first = bench.submit(request_of(30));
+    RequestOptions hurried = request_of(1);
     hurried.deadline_ns = 5 * kStepNs + kStepNs / 2;
     const RequestId queued = bench.submit(hurried);
     const RequestStatus status = bench.wait_for_end(queued);
@@ -297,21 +297,21 @@ TEST(Service, misses_a_deadline_in_the_queue_when_it_comes) {
 TEST(Service, refuses_what_does_not_fit_with_its_size) {
   in_thread([] {
     Bench bench({.requests_per_owner = 2, .prompt_bytes = 300});
-    EXPECT_EQ(bench.refusal(options(1), std::string(301, 'x')),
+    EXPECT_EQ(bench.refusal(request_of(1), std::string(301, 'x')),
               "llm-prompt-too-large: 301 bytes, expected at most 300");
-    EXPECT_EQ(bench.refusal(options(1), std::string(200, 'x')),
+    EXPECT_EQ(bench.refusal(request_of(1), std::string(200, 'x')),
               "llm-prompt-too-long: 202 tokens, but there is room for 128 of 128");
-    EXPECT_EQ(bench.refusal(options(0)), "llm-bad-option: max-tokens 0, expected at least 1");
-    EXPECT_EQ(bench.refusal(options(1, 8)), "llm-bad-option: priority 8, expected at most 7");
-    EXPECT_EQ(bench.refusal(options(1), "one", {.owner = 1, .client_class = 1}),
+    EXPECT_EQ(bench.refusal(request_of(0)), "llm-bad-option: max-tokens 0, expected at least 1");
+    EXPECT_EQ(bench.refusal(request_of(1, 8)), "llm-bad-option: priority 8, expected at most 7");
+    EXPECT_EQ(bench.refusal(request_of(1), "one", {.owner = 1, .client_class = 1}),
               "llm-bad-option: client class 1, expected one below 1");
-    RequestOptions other = options(1);
+    RequestOptions other = request_of(1);
     other.model = "big\n";
     EXPECT_EQ(bench.refusal(other), "llm-no-model: no model \"big\\n\" is loaded");
     EXPECT_EQ(bench.journal.lines.back(), "refuse llm-no-model 2");
-    EXPECT_EQ(bench.refusal(options(1)), "taken");
-    EXPECT_EQ(bench.refusal(options(1)), "taken");
-    EXPECT_EQ(bench.refusal(options(1)),
+    EXPECT_EQ(bench.refusal(request_of(1)), "taken");
+    EXPECT_EQ(bench.refusal(request_of(1)), "taken");
+    EXPECT_EQ(bench.refusal(request_of(1)),
               "llm-too-many-requests: 2 requests that have not ended or are not read, expected at most 2");
     EXPECT_EQ(bench->statistics().rejects, 7U);
   });
@@ -320,7 +320,7 @@ TEST(Service, refuses_what_does_not_fit_with_its_size) {
 TEST(Service, uses_the_whole_context_and_no_more) {
   in_thread([] {
     Bench bench;
-    const RequestId id = bench.submit(options(100), std::string(126, 'x'));  // 128 tokens
+    const RequestId id = bench.submit(request_of(100), std::string(126, 'x'));  // 128 tokens
     EXPECT_EQ(tokens_of(bench.read_all(id)).size(), 1U);
     EXPECT_EQ(to_string(bench.poll(id).stop), "length");
   });
@@ -329,23 +329,23 @@ TEST(Service, uses_the_whole_context_and_no_more) {
 TEST(Service, has_a_bounded_queue_and_forgets_what_was_read) {
   in_thread([] {
     Bench bench({.requests = 3, .requests_per_owner = 3, .queue = 2, .in_flight = 1});
-    const RequestId first = bench.submit(options(3));
-    bench.submit(options(3));
-    EXPECT_EQ(bench.refusal(options(3)), "llm-queue-full: 2 requests wait, which is as many as may");
+    const RequestId first = bench.submit(request_of(3));
+    bench.submit(request_of(3));
+    EXPECT_EQ(bench.refusal(request_of(3)), "llm-queue-full: 2 requests wait, which is as many as may");
     bench.read_all(first);
     bench.wait_for_end(first);
     bench.wait_for_end(2);
-    bench.submit(options(3));
+    bench.submit(request_of(3));
     bench.wait_for_end(3);
     // Of the first one all has been read and told; of the other two not all has been read.
-    const RequestId fourth = bench.submit(options(3));
+    const RequestId fourth = bench.submit(request_of(3));
     EXPECT_FALSE(bench->poll(1, first));
     bench.wait_for_end(fourth);
-    EXPECT_EQ(bench.refusal(options(3), "one", {.owner = 2}),
+    EXPECT_EQ(bench.refusal(request_of(3), "one", {.owner = 2}),
               "llm-queue-full: all 3 places have requests that have not ended or are not read");
     EXPECT_TRUE(bench->release({.owner = 1}, 2));
     threads::sleep_for(kMs);
-    EXPECT_EQ(bench.refusal(options(3), "one", {.owner = 2}), "taken");
+    EXPECT_EQ(bench.refusal(request_of(3), "one", {.owner = 2}), "taken");
     EXPECT_EQ(bench->statistics().evicted_results, 1U);
     EXPECT_EQ(bench->statistics().queue_depth_max, 2U);
   });
@@ -354,9 +354,9 @@ TEST(Service, has_a_bounded_queue_and_forgets_what_was_read) {
 TEST(Service, ends_at_its_cycles) {
   in_thread([] {
     Bench bench;
-    const RequestId free = bench.submit(options(10));
+    const RequestId free = bench.submit(request_of(10));
     bench.read_all(free);
-    RequestOptions limited = options(10);
+    RequestOptions limited = request_of(10);
     limited.max_cycles = bench.poll(free).cycles / 2;
     const RequestId id = bench.submit(limited);
     const std::size_t tokens = tokens_of(bench.read_all(id)).size();
@@ -371,7 +371,7 @@ TEST(Service, keeps_models_that_are_in_use) {
   in_thread([] {
     Bench bench({.models = 2});
     bench.load("other", testing::service_model(64, 2));
-    const RequestId id = bench.submit(options(5));
+    const RequestId id = bench.submit(request_of(5));
     const auto refusal = [&](const char* model) {
       const kernel::Outcome outcome = bench->unload({}, model);
       return outcome ? "unloaded" : std::string(outcome.error().detail.view());
@@ -384,8 +384,8 @@ TEST(Service, keeps_models_that_are_in_use) {
     bench.read_all(id);
     EXPECT_EQ(refusal("tiny"), "unloaded");
     EXPECT_EQ(refusal("tiny"), "no model \"tiny\" is loaded");
-    EXPECT_EQ(bench.refusal(options(1)), "llm-no-model: no model \"tiny\" is loaded");
-    RequestOptions other = options(4);
+    EXPECT_EQ(bench.refusal(request_of(1)), "llm-no-model: no model \"tiny\" is loaded");
+    RequestOptions other = request_of(4);
     other.model = "other";
     EXPECT_EQ(tokens_of(bench.read_all(bench.submit(other))).size(), 4U);
   });
@@ -411,7 +411,7 @@ TEST(Service, refuses_models_that_are_none) {
 TEST(Service, tells_the_audit_log_of_prompts_no_more_than_their_hash) {
   in_thread([] {
     Bench bench;
-    bench.read_all(bench.submit(options(3), "abc"));
+    bench.read_all(bench.submit(request_of(3), "abc"));
     EXPECT_EQ(bench.journal.lines, (std::vector<std::string>{"load ok 1", "submit ok 1", "end length 1"}));
     const AuditEntry& end = bench.journal.last;
     EXPECT_EQ(end.prompt_bytes, 3U);

@@ -11,16 +11,16 @@ using testing::in_thread;
 using testing::kMs;
 using testing::tokens_of;
 
-RequestOptions options(std::uint32_t max_tokens) { return {.model = "tiny", .max_tokens = max_tokens}; }
+RequestOptions session_options(std::uint32_t max_tokens) { return {.model = "tiny", .max_tokens = max_tokens}; }
 
 RequestOptions in_new_session(std::uint32_t max_tokens) {
-  RequestOptions made = options(max_tokens);
+  RequestOptions made = session_options(max_tokens);
   made.keep = KeepSession::New;
   return made;
 }
 
 RequestOptions in_session(SessionId session, std::uint32_t max_tokens) {
-  RequestOptions made = options(max_tokens);
+  RequestOptions made = session_options(max_tokens);
   made.session = session;
   return made;
 }
@@ -45,7 +45,7 @@ TEST(Session, goes_on_behind_what_was_said) {
       ASSERT_LT(token, 259U) << "a token that no prompt makes: take another seed";
       prompt += static_cast<char>(token - 3);
     }
-    EXPECT_EQ(tokens_of(bench.read_all(bench.submit(options(5), prompt + "two"))), rest);
+    EXPECT_EQ(tokens_of(bench.read_all(bench.submit(session_options(5), prompt + "two"))), rest);
   });
 }
 

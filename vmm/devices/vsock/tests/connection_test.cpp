@@ -7,7 +7,7 @@
 namespace vmm::vsock {
 namespace {
 
-constexpr std::uint64_t kCid = 42;
+constexpr std::uint64_t kPeerCid = 42;
 constexpr ConnectionKey kKey{.host_port = 1u << 30, .guest_port = 5000};
 constexpr std::uint32_t kOurBuffer = 1000;
 constexpr std::uint32_t kGuestBuffer = 500;
@@ -23,7 +23,7 @@ struct ConnectionTest : ::testing::Test {
   std::uint32_t guest_fwd = 0;
   std::uint32_t guest_buffer = kGuestBuffer;
 
-  static ConnectionConfig config() { return {.key = kKey, .guest_cid = kCid, .buf_alloc_bytes = kOurBuffer}; }
+  static ConnectionConfig config() { return {.key = kKey, .guest_cid = kPeerCid, .buf_alloc_bytes = kOurBuffer}; }
   void start_from_host() { connection = Connection::from_host(config(), stream_to(peer), counters); }
   /// A connection that both sides have agreed to.
   void establish() {
@@ -36,7 +36,7 @@ struct ConnectionTest : ::testing::Test {
   /// The guest sends a packet.
   void give(Op op, std::string_view payload = "", std::uint32_t flags = 0) {
     PacketHeader header;
-    header.src_cid = kCid;
+    header.src_cid = kPeerCid;
     header.dst_cid = abi::vsock::kHostCid;
     header.src_port = kKey.guest_port;
     header.dst_port = kKey.host_port;
@@ -49,7 +49,7 @@ struct ConnectionTest : ::testing::Test {
     const GuestPacket packet(header, payload);
     virtio::Reader reader = packet.reader();
     ReceivedPacket received{};
-    ASSERT_TRUE(read_packet(reader, kCid, received));
+    ASSERT_TRUE(read_packet(reader, kPeerCid, received));
     connection->handle(received, reader, now);
   }
   /// The next packet to the guest; Op::Invalid if there is none.
@@ -68,7 +68,7 @@ TEST_F(ConnectionTest, host_request_carries_ports_and_credit) {
   const Seen request = take();
   EXPECT_EQ(request.op(), Op::Request);
   EXPECT_EQ(request.header.src_cid, abi::vsock::kHostCid);
-  EXPECT_EQ(request.header.dst_cid, kCid);
+  EXPECT_EQ(request.header.dst_cid, kPeerCid);
   EXPECT_EQ(request.header.src_port, kKey.host_port);
   EXPECT_EQ(request.header.dst_port, kKey.guest_port);
   EXPECT_EQ(request.header.buf_alloc, kOurBuffer);

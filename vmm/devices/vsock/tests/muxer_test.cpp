@@ -9,7 +9,7 @@
 namespace vmm::vsock {
 namespace {
 
-constexpr std::uint64_t kCid = 42;
+constexpr std::uint64_t kGuestCid = 42;
 constexpr ClientId kClient = 1234;
 
 struct FakeConnector final : Connector {
@@ -32,7 +32,7 @@ struct MuxerTest : ::testing::Test {
   void SetUp() override { make({}); }
   void make(const Limits& with) {
     limits = with;
-    muxer.emplace(kCid, with, connector, counters, [this] { return now; });
+    muxer.emplace(kGuestCid, with, connector, counters, [this] { return now; });
   }
   FakePeer& connect(std::uint32_t port = 5000, ClientId client = kClient) {
     FakePeer& peer = peers.emplace_back();
@@ -47,7 +47,7 @@ struct MuxerTest : ::testing::Test {
   }
   static PacketHeader header(Op op, std::uint32_t guest_port, std::uint32_t host_port, std::uint32_t length = 0) {
     PacketHeader made{};
-    made.src_cid = kCid;
+    made.src_cid = kGuestCid;
     made.dst_cid = abi::vsock::kHostCid;
     made.src_port = guest_port;
     made.dst_port = host_port;
@@ -140,7 +140,7 @@ TEST_F(MuxerTest, reset_for_no_connection_is_not_answered) {
 
 TEST_F(MuxerTest, forged_source_is_dropped_without_an_answer) {
   PacketHeader forged = header(Op::Request, 1, 7000);
-  forged.src_cid = kCid + 1;
+  forged.src_cid = kGuestCid + 1;
   give(forged);
   EXPECT_EQ(counters.drop_bad_source, 1u);
   EXPECT_FALSE(muxer->has_output());

@@ -55,25 +55,25 @@ class UserTableTest : public ::testing::Test {
   UserTable table{pages};
 };
 
-constexpr std::uint64_t kVa = 0x40'0000;
+constexpr std::uint64_t kTaskVa = 0x40'0000;
 
 TEST_F(UserTableTest, nothing_is_mapped_at_first) {
   EXPECT_EQ(table.root_pa(), 0U);
   EXPECT_FALSE(table.find(0).valid);
-  EXPECT_EQ(table.unmap(kVa), 0U);
+  EXPECT_EQ(table.unmap(kTaskVa), 0U);
   table.clear();
 }
 
 TEST_F(UserTableTest, page_translates_to_its_bytes_and_neighbours_do_not) {
-  const std::uint64_t pa = map(kVa);
-  EXPECT_EQ(table.find(kVa + 0x123).pa, pa + 0x123);
-  EXPECT_FALSE(table.find(kVa - 1).valid);
-  EXPECT_FALSE(table.find(kVa + kPageBytes).valid);
+  const std::uint64_t pa = map(kTaskVa);
+  EXPECT_EQ(table.find(kTaskVa + 0x123).pa, pa + 0x123);
+  EXPECT_FALSE(table.find(kTaskVa - 1).valid);
+  EXPECT_FALSE(table.find(kTaskVa + kPageBytes).valid);
 }
 
 TEST_F(UserTableTest, pages_belong_to_the_user_with_the_access_asked_for) {
   for (const Access access : {Access::ReadOnly, Access::ReadWrite, Access::ReadExecute}) {
-    const std::uint64_t va = kVa + static_cast<std::uint64_t>(access) * kPageBytes;
+    const std::uint64_t va = kTaskVa + static_cast<std::uint64_t>(access) * kPageBytes;
     map(va, access);
     EXPECT_EQ(table.find(va).attributes, user_memory(access));
   }
@@ -88,23 +88,23 @@ TEST_F(UserTableTest, first_and_last_page_can_be_mapped_and_the_one_beyond_canno
   EXPECT_FALSE(table.find(kUserEnd).valid);
   EXPECT_FALSE(table.find(std::uint64_t{1} << 48).valid);  // the bits that the tables translate are those of page 0
   EXPECT_EQ(table.unmap(std::uint64_t{1} << 48), 0U);
-  EXPECT_EQ(table.map(kVa, std::uint64_t{1} << 48, Access::ReadWrite), MapStatus::OutOfRange);
+  EXPECT_EQ(table.map(kTaskVa, std::uint64_t{1} << 48, Access::ReadWrite), MapStatus::OutOfRange);
 }
 
 TEST_F(UserTableTest, misaligned_and_mapped_pages_are_refused) {
-  const std::uint64_t pa = map(kVa);
-  EXPECT_EQ(table.map(kVa + 1, pa, Access::ReadWrite), MapStatus::Misaligned);
-  EXPECT_EQ(table.map(kVa + kPageBytes, pa + 1, Access::ReadWrite), MapStatus::Misaligned);
-  EXPECT_EQ(table.map(kVa, pages.allocate(), Access::ReadOnly), MapStatus::AlreadyMapped);
-  EXPECT_EQ(table.find(kVa).pa, pa);
+  const std::uint64_t pa = map(kTaskVa);
+  EXPECT_EQ(table.map(kTaskVa + 1, pa, Access::ReadWrite), MapStatus::Misaligned);
+  EXPECT_EQ(table.map(kTaskVa + kPageBytes, pa + 1, Access::ReadWrite), MapStatus::Misaligned);
+  EXPECT_EQ(table.map(kTaskVa, pages.allocate(), Access::ReadOnly), MapStatus::AlreadyMapped);
+  EXPECT_EQ(table.find(kTaskVa).pa, pa);
 }
 
 TEST_F(UserTableTest, unmapped_page_is_returned_once) {
-  const std::uint64_t pa = map(kVa);
-  EXPECT_EQ(table.unmap(kVa + 1), 0U);
-  EXPECT_EQ(table.unmap(kVa), pa);
-  EXPECT_EQ(table.unmap(kVa), 0U);
-  EXPECT_FALSE(table.find(kVa).valid);
+  const std::uint64_t pa = map(kTaskVa);
+  EXPECT_EQ(table.unmap(kTaskVa + 1), 0U);
+  EXPECT_EQ(table.unmap(kTaskVa), pa);
+  EXPECT_EQ(table.unmap(kTaskVa), 0U);
+  EXPECT_FALSE(table.find(kTaskVa).valid);
   EXPECT_TRUE(pages.live.contains(pa));
 }
 
@@ -113,10 +113,10 @@ TEST_F(UserTableTest, running_out_of_tables_maps_nothing_and_loses_nothing) {
   for (std::size_t tables = 0; tables < 4; ++tables) {
     const std::uint64_t pa = pages.allocate();
     pages.limit = 1 + tables;
-    EXPECT_EQ(table.map(kVa, pa, Access::ReadWrite), MapStatus::OutOfTables) << tables;
-    EXPECT_FALSE(table.find(kVa).valid);
+    EXPECT_EQ(table.map(kTaskVa, pa, Access::ReadWrite), MapStatus::OutOfTables) << tables;
+    EXPECT_FALSE(table.find(kTaskVa).valid);
     pages.limit = FakePages::kPages;
-    EXPECT_EQ(table.map(kVa, pa, Access::ReadWrite), MapStatus::Ok);
+    EXPECT_EQ(table.map(kTaskVa, pa, Access::ReadWrite), MapStatus::Ok);
     EXPECT_EQ(pages.live.size(), 5U);
     table.clear();
     EXPECT_TRUE(pages.live.empty());
@@ -124,15 +124,15 @@ TEST_F(UserTableTest, running_out_of_tables_maps_nothing_and_loses_nothing) {
 }
 
 TEST_F(UserTableTest, clear_gives_back_every_page_and_every_table) {
-  for (const std::uint64_t va : {std::uint64_t{0}, kVa, kVa + kPageBytes, kVa + (std::uint64_t{1} << 21),
+  for (const std::uint64_t va : {std::uint64_t{0}, kTaskVa, kTaskVa + kPageBytes, kTaskVa + (std::uint64_t{1} << 21),
                                  std::uint64_t{1} << 30, std::uint64_t{1} << 39, kUserEnd - kPageBytes}) {
     map(va);
   }
   table.clear();
   EXPECT_TRUE(pages.live.empty());
   EXPECT_EQ(table.root_pa(), 0U);
-  EXPECT_FALSE(table.find(kVa).valid);
-  map(kVa);  // and it can be used again
+  EXPECT_FALSE(table.find(kTaskVa).valid);
+  map(kTaskVa);  // and it can be used again
   table.clear();
   EXPECT_TRUE(pages.live.empty());
 }
