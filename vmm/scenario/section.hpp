@@ -1,8 +1,13 @@
 // A map with known keys: the table of options from which a struct is read, written and described.
+//
+// What does not depend on the struct is SectionKeys's, so that it is compiled once: there are some forty sections.
 #pragma once
 
 #include <functional>
+#include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -12,40 +17,95 @@ namespace vmm::scenario {
 
 enum class Presence { Optional, Required };
 
-/// One key of a section, bound to what it sets in a T. Its default is what a fresh T holds.
-template <typename T>
-struct Option {
+/// What is said of one key.
+struct KeyFacts {
   std::string key;
   std::string help;
-  Presence presence;
-  std::function<void(Problems&, const std::string&, const Node&, T&)> read;
-  std::function<bool(Problems&, const std::string&, std::string_view, const Node&, T&)> read_at;
-  std::function<OrderedJson(const T&)> write;
-  std::function<OrderedJson()> schema;
-  std::function<std::string()> allowed;
-  std::function<void(const std::string&, std::vector<OptionRow>&)> document;
+  Presence presence = Presence::Optional;
+  std::shared_ptr<const AnyType> type;
+};
+
+/// The keys of a section, by their place.
+class SectionKeys {
+ public:
+  void add(KeyFacts facts) { keys_.push_back(std::move(facts)); }
+
+  [[nodiscard]] const std::string& name(std::size_t place) const { return keys_[place].key; }
+  [[nodiscard]] std::optional<std::size_t> find(std::string_view key) const;
+
+  /// "a, b, c".
+  [[nodiscard]] std::string names() const;
+
+  /// Reports an entry of the section `key` that is none of these.
+  void report_unknown(Problems& problems, const std::string& key, const Node::Entry& entry) const;
+
+  /// Reports the required ones that the map `node` lacks.
+  void report_missing(Problems& problems, const std::string& key, const Node& node) const;
+
+  /// @param defaults what a fresh struct holds, written, for each key
+  [[nodiscard]] OrderedJson schema(const std::vector<OrderedJson>& defaults) const;
+  void document(const std::string& key, const std::vector<OrderedJson>& defaults, std::vector<OptionRow>& rows) const;
+
+  static std::string join(const std::string& key, const std::string& next);
+
+ private:
+  std::vector<KeyFacts> keys_;
+};
+
+/// What one key sets in a T.
+template <typename T>
+class Part {
+ public:
+  virtual ~Part() = default;
+  virtual void read(Problems& problems, const std::string& key, const Node& node, T& out) const = 0;
+  virtual bool read_at(Problems& problems, const std::string& key, std::string_view path, const Node& node,
+                       T& out) const = 0;
+  [[nodiscard]] virtual OrderedJson write(const T& value) const = 0;
+};
+
+/// One key of a section. Its default is what a fresh T holds.
+template <typename T>
+struct Option {
+  KeyFacts facts;
+  std::shared_ptr<const Part<T>> part;
 };
 
 namespace section_detail {
 
-/// Binds `type` to the part of a T that `part` gives (a V&, const for a const T).
-template <typename T, typename V, typename Part>
-// NOLINTNEXTLINE(performance-unnecessary-value-param): they are moved from
-Option<T> bind(std::string key, TypePtr<V> type, Part part, std::string help, Presence presence) {
-  return {
-      .key = std::move(key),
-      .help = std::move(help),
-      .presence = presence,
-      .read = [type, part](Problems& problems, const std::string& path, const Node& node,
-                           T& out) { type->read(problems, path, node, part(out)); },
-      .read_at = [type, part](Problems& problems, const std::string& name, std::string_view path, const Node& node,
-                              T& out) { return type->read_at(problems, name, path, node, part(out)); },
-      .write = [type, part](const T& value) { return type->write(part(value)); },
-      .schema = [type] { return type->schema(); },
-      .allowed = [type] { return type->allowed(); },
-      .document = [type](const std::string& path, std::vector<OptionRow>& rows) { type->document(path, rows); },
-  };
-}
+template <typename T, typename V>
+class MemberPart final : public Part<T> {
+ public:
+  MemberPart(V T::* member, TypePtr<V> type) : member_(member), type_(std::move(type)) {}
+  void read(Problems& problems, const std::string& key, const Node& node, T& out) const override {
+    type_->read(problems, key, node, out.*member_);
+  }
+  bool read_at(Problems& problems, const std::string& key, std::string_view path, const Node& node,
+               T& out) const override {
+    return type_->read_at(problems, key, path, node, out.*member_);
+  }
+  [[nodiscard]] OrderedJson write(const T& value) const override { return type_->write(value.*member_); }
+
+ private:
+  V T::* member_;
+  TypePtr<V> type_;
+};
+
+template <typename T>
+class WholePart final : public Part<T> {
+ public:
+  explicit WholePart(TypePtr<T> type) : type_(std::move(type)) {}
+  void read(Problems& problems, const std::string& key, const Node& node, T& out) const override {
+    type_->read(problems, key, node, out);
+  }
+  bool read_at(Problems& problems, const std::string& key, std::string_view path, const Node& node,
+               T& out) const override {
+    return type_->read_at(problems, key, path, node, out);
+  }
+  [[nodiscard]] OrderedJson write(const T& value) const override { return type_->write(value); }
+
+ private:
+  TypePtr<T> type_;
+};
 
 }  // namespace section_detail
 
@@ -53,15 +113,15 @@ Option<T> bind(std::string key, TypePtr<V> type, Part part, std::string help, Pr
 template <typename T, typename V>
 Option<T> option(std::string key, V T::* member, TypePtr<V> type, std::string help,
                  Presence presence = Presence::Optional) {
-  auto part = [member](auto& object) -> auto& { return object.*member; };
-  return section_detail::bind<T>(std::move(key), std::move(type), part, std::move(help), presence);
+  auto part = std::make_shared<section_detail::MemberPart<T, V>>(member, type);
+  return {{std::move(key), std::move(help), presence, std::move(type)}, std::move(part)};
 }
 
 /// A key whose map sets further members of the same struct.
 template <typename T>
 Option<T> group(std::string key, TypePtr<T> section, std::string help, Presence presence = Presence::Optional) {
-  auto part = [](auto& object) -> auto& { return object; };
-  return section_detail::bind<T>(std::move(key), std::move(section), part, std::move(help), presence);
+  auto part = std::make_shared<section_detail::WholePart<T>>(section);
+  return {{std::move(key), std::move(help), presence, std::move(section)}, std::move(part)};
 }
 
 template <typename T>
@@ -70,8 +130,12 @@ class Section final : public Type<T> {
   /// What must hold between the options of one map; called when the map itself was read without a problem.
   using Check = std::function<void(Problems&, const std::string& key, const Node& node, T& value)>;
 
-  explicit Section(std::vector<Option<T>> options, Check check = {})
-      : options_(std::move(options)), check_(std::move(check)) {}
+  explicit Section(std::vector<Option<T>> options, Check check = {}) : check_(std::move(check)) {
+    for (Option<T>& option : options) {
+      keys_.add(std::move(option.facts));
+      parts_.push_back(std::move(option.part));
+    }
+  }
 
   void read(Problems& problems, const std::string& key, const Node& node, T& out) const override {
     if (node.kind != Node::Kind::Map) {
@@ -80,104 +144,50 @@ class Section final : public Type<T> {
     }
     const std::size_t before = problems.count();
     for (const Node::Entry& entry : node.entries) {
-      if (const Option<T>* option = find(entry.key)) {
-        option->read(problems, join(key, entry.key), entry.value, out);
+      if (const auto place = keys_.find(entry.key)) {
+        parts_[*place]->read(problems, SectionKeys::join(key, entry.key), entry.value, out);
       } else {
-        report_unknown(problems, key, entry);
+        keys_.report_unknown(problems, key, entry);
       }
     }
-    for (const Option<T>& option : options_) {
-      if (option.presence == Presence::Required && !has(node, option.key)) {
-        problems.add(node.at, join(key, option.key), "nothing", option.allowed());
-      }
-    }
+    keys_.report_missing(problems, key, node);
     if (check_ && problems.count() == before) check_(problems, key, node, out);
   }
 
   bool read_at(Problems& problems, const std::string& key, std::string_view path, const Node& node,
                T& out) const override {
     const std::size_t dot = path.find('.');
-    const Option<T>* option = find(path.substr(0, dot));
-    if (option == nullptr) return false;
-    if (dot != std::string_view::npos) return option->read_at(problems, key, path.substr(dot + 1), node, out);
-    option->read(problems, key, node, out);
+    const auto place = keys_.find(path.substr(0, dot));
+    if (!place) return false;
+    if (dot != std::string_view::npos) return parts_[*place]->read_at(problems, key, path.substr(dot + 1), node, out);
+    parts_[*place]->read(problems, key, node, out);
     return true;
   }
 
   [[nodiscard]] OrderedJson write(const T& value) const override {
     OrderedJson map = OrderedJson::object();
-    for (const Option<T>& option : options_) {
-      if (OrderedJson written = option.write(value); !written.is_null()) map[option.key] = std::move(written);
+    for (std::size_t i = 0; i < parts_.size(); ++i) {
+      if (OrderedJson written = parts_[i]->write(value); !written.is_null()) map[keys_.name(i)] = std::move(written);
     }
     return map;
   }
 
-  [[nodiscard]] OrderedJson schema() const override {
-    OrderedJson properties = OrderedJson::object();
-    OrderedJson required = OrderedJson::array();
-    for (const Option<T>& option : options_) {
-      OrderedJson property = option.schema();
-      property["description"] = option.help;
-      if (option.presence == Presence::Required) {
-        required.push_back(option.key);
-      } else if (const OrderedJson value = option.write(T{}); value.is_primitive() && !value.is_null()) {
-        property["default"] = value;
-      }
-      properties[option.key] = std::move(property);
-    }
-    OrderedJson schema = {{"type", "object"}, {"additionalProperties", false}, {"properties", std::move(properties)}};
-    if (!required.empty()) schema["required"] = std::move(required);
-    return schema;
-  }
-
-  [[nodiscard]] std::string allowed() const override { return "a map with " + keys(); }
-
+  [[nodiscard]] OrderedJson schema() const override { return keys_.schema(defaults()); }
+  [[nodiscard]] std::string allowed() const override { return "a map with " + keys_.names(); }
   void document(const std::string& key, std::vector<OptionRow>& rows) const override {
-    for (const Option<T>& option : options_) {
-      const std::string path = join(key, option.key);
-      const OrderedJson value = option.write(T{});
-      std::string default_text;
-      if (option.presence == Presence::Required) {
-        default_text = "required";
-      } else if (value.is_primitive() && !value.is_null()) {
-        default_text = value.is_string() ? value.template get<std::string>() : value.dump();
-      }
-      rows.push_back({path, option.allowed(), default_text, option.help});
-      option.document(path, rows);
-    }
+    keys_.document(key, defaults(), rows);
   }
 
  private:
-  static std::string join(const std::string& key, const std::string& next) {
-    return key.empty() ? next : key + '.' + next;
+  [[nodiscard]] std::vector<OrderedJson> defaults() const {
+    const T fresh{};
+    std::vector<OrderedJson> written;
+    for (const auto& part : parts_) written.push_back(part->write(fresh));
+    return written;
   }
 
-  static bool has(const Node& node, const std::string& key) {
-    return std::ranges::any_of(node.entries, [&](const Node::Entry& entry) { return entry.key == key; });
-  }
-
-  [[nodiscard]] const Option<T>* find(std::string_view key) const {
-    const auto match = std::ranges::find(options_, key, &Option<T>::key);
-    return match == options_.end() ? nullptr : &*match;
-  }
-
-  [[nodiscard]] std::string keys() const {
-    std::string words;
-    for (const Option<T>& option : options_) words += (words.empty() ? "" : ", ") + option.key;
-    return words;
-  }
-
-  void report_unknown(Problems& problems, const std::string& key, const Node::Entry& entry) const {
-    std::vector<std::string> names;
-    names.reserve(options_.size());
-    for (const Option<T>& option : options_) names.push_back(option.key);
-    const std::string near = nearest(entry.key, names);
-    problems.add(entry.at, key,
-                 "the unknown key " + quote(entry.key) + (near.empty() ? "" : " (did you mean \"" + near + "\"?)"),
-                 keys());
-  }
-
-  std::vector<Option<T>> options_;
+  SectionKeys keys_;
+  std::vector<std::shared_ptr<const Part<T>>> parts_;  ///< in the places of their keys
   Check check_;
 };
 

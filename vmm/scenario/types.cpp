@@ -330,4 +330,29 @@ std::string duration_text(std::chrono::milliseconds value) {
   return text_with_unit(static_cast<std::uint64_t>(value.count()), kDurationUnits);
 }
 
+namespace types_detail {
+
+OrderedJson choice_schema(const std::vector<std::string>& words) { return {{"enum", words}}; }
+
+std::string choice_words(const std::vector<std::string>& words) {
+  std::string text;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    text += (i == 0 ? "" : i + 1 == words.size() ? " or " : ", ") + words[i];
+  }
+  return text;
+}
+
+OrderedJson list_schema(OrderedJson item, std::size_t min, std::size_t max) {
+  OrderedJson schema = {{"type", "array"}, {"items", std::move(item)}};
+  if (min > 0) schema["minItems"] = min;
+  schema["maxItems"] = max;
+  return schema;
+}
+
+std::string list_words(std::size_t min, std::size_t max) {
+  if (min == 0) return "a list of at most " + std::to_string(max) + " items";
+  return "a list of " + std::to_string(min) + " to " + std::to_string(max) + " items";
+}
+
+}  // namespace types_detail
 }  // namespace vmm::scenario

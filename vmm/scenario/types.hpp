@@ -29,17 +29,10 @@ struct OptionRow {
   std::string help;
 };
 
-/// A kind of value that a field of type T holds. Immutable; shared by the options that use it.
-template <typename T>
-class Type {
+/// What is said of a kind of value, whatever holds it. Immutable; shared by the options that use it.
+class AnyType {
  public:
-  virtual ~Type() = default;
-
-  /// Reads `node` into `out`, or reports to `problems` under `key`; then `out` may hold anything valid.
-  virtual void read(Problems& problems, const std::string& key, const Node& node, T& out) const = 0;
-
-  /// The value as read() takes it; null when it is left out.
-  [[nodiscard]] virtual OrderedJson write(const T& value) const = 0;
+  virtual ~AnyType() = default;
 
   /// JSON Schema (draft 7) of the value.
   [[nodiscard]] virtual OrderedJson schema() const = 0;
@@ -49,6 +42,17 @@ class Type {
 
   /// Rows of the options inside of the value, for sections.
   virtual void document(const std::string& /*key*/, std::vector<OptionRow>& /*rows*/) const {}
+};
+
+/// A kind of value that a field of type T holds.
+template <typename T>
+class Type : public AnyType {
+ public:
+  /// Reads `node` into `out`, or reports to `problems` under `key`; then `out` may hold anything valid.
+  virtual void read(Problems& problems, const std::string& key, const Node& node, T& out) const = 0;
+
+  /// The value as read() takes it; null when it is left out.
+  [[nodiscard]] virtual OrderedJson write(const T& value) const = 0;
 
   /// read() of the option that `path` leads to, below this value; false if there is none.
   virtual bool read_at(Problems& /*problems*/, const std::string& /*key*/, std::string_view /*path*/,

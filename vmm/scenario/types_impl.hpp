@@ -7,6 +7,14 @@
 #include "types.hpp"
 
 namespace vmm::scenario {
+namespace types_detail {
+
+OrderedJson choice_schema(const std::vector<std::string>& words);
+std::string choice_words(const std::vector<std::string>& words);
+OrderedJson list_schema(OrderedJson item, std::size_t min, std::size_t max);
+std::string list_words(std::size_t min, std::size_t max);
+
+}  // namespace types_detail
 
 template <typename T>
 class ChoiceType final : public Type<T> {
@@ -29,21 +37,17 @@ class ChoiceType final : public Type<T> {
     return match == values_.end() ? OrderedJson() : OrderedJson(match->first);
   }
 
-  [[nodiscard]] OrderedJson schema() const override {
-    OrderedJson names = OrderedJson::array();
-    for (const auto& value : values_) names.push_back(value.first);
-    return {{"enum", names}};
-  }
+  [[nodiscard]] OrderedJson schema() const override { return types_detail::choice_schema(names()); }
 
-  [[nodiscard]] std::string allowed() const override {
-    std::string words;
-    for (std::size_t i = 0; i < values_.size(); ++i) {
-      words += (i == 0 ? "" : i + 1 == values_.size() ? " or " : ", ") + values_[i].first;
-    }
-    return words;
-  }
+  [[nodiscard]] std::string allowed() const override { return types_detail::choice_words(names()); }
 
  private:
+  [[nodiscard]] std::vector<std::string> names() const {
+    std::vector<std::string> names;
+    for (const auto& value : values_) names.push_back(value.first);
+    return names;
+  }
+
   std::vector<std::pair<std::string, T>> values_;
 };
 
@@ -101,17 +105,9 @@ class ListType final : public Type<std::vector<T>> {
     return items;
   }
 
-  [[nodiscard]] OrderedJson schema() const override {
-    OrderedJson schema = {{"type", "array"}, {"items", item_->schema()}};
-    if (min_ > 0) schema["minItems"] = min_;
-    schema["maxItems"] = max_;
-    return schema;
-  }
+  [[nodiscard]] OrderedJson schema() const override { return types_detail::list_schema(item_->schema(), min_, max_); }
 
-  [[nodiscard]] std::string allowed() const override {
-    if (min_ == 0) return "a list of at most " + std::to_string(max_) + " items";
-    return "a list of " + std::to_string(min_) + " to " + std::to_string(max_) + " items";
-  }
+  [[nodiscard]] std::string allowed() const override { return types_detail::list_words(min_, max_); }
 
   void document(const std::string& key, std::vector<OptionRow>& rows) const override {
     item_->document(key + "[]", rows);
