@@ -142,9 +142,9 @@ void remove_sockets(const fs::path& path) {
 
 void remove_leftovers(const fs::path& path) {
   remove_sockets(path);
-  for (const char* name : {file::kControlKey, file::kConsoleLog, file::kScenario, file::kBootArchive, file::kSummary,
-                           file::kJunit, file::kPanic, file::kBackendLog, file::kAudit, file::kMetrics, file::kTrace,
-                           file::kReport}) {
+  for (const char* name :
+       {file::kControlKey, file::kConsoleLog, file::kScenario, file::kBootArchive, file::kSummary, file::kJunit,
+        file::kPanic, file::kBackendLog, file::kAudit, file::kMetrics, file::kTrace, file::kReport}) {
     ::unlink((path / name).c_str());
   }
 }
