@@ -2,6 +2,11 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <filesystem>
+#include <thread>
 
 namespace vmm::suite {
 namespace {
@@ -11,13 +16,15 @@ using testing::HasSubstr;
 /// A shell in the place of sisvmm.
 class ChildRunTest : public testing::Test {
  protected:
-  ChildResult run(const std::string& script, unsigned interrupts = 0) {
+  /// @param ready is there when the script is as far as to be interrupted; empty: at once
+  ChildResult run(const std::string& script, unsigned interrupts = 0, const std::filesystem::path& ready = {}) {
     ChildResult ended;
     auto child = ChildRun::start(*loop_, {"/bin/sh", "-c", script}, [&](ChildResult result) {
       ended = std::move(result);
       loop_->stop();
     });
     EXPECT_TRUE(child);
+    while (!ready.empty() && !exists(ready)) std::this_thread::sleep_for(std::chrono::milliseconds(1));
     for (unsigned i = 0; i < interrupts; ++i) (*child)->interrupt();
     EXPECT_TRUE(loop_->run());
     return ended;
@@ -63,7 +70,11 @@ TEST_F(ChildRunTest, killed_process_is_an_internal_error) {
 
 TEST_F(ChildRunTest, interrupt_asks_and_the_third_kills) {
   EXPECT_THAT(run("exec sleep 100", 1).message, HasSubstr("was killed by signal 2"));
-  EXPECT_THAT(run("trap '' INT; sleep 100", 3).message, HasSubstr("was killed by signal 9"));
+  std::string folder = (std::filesystem::temp_directory_path() / "child-run-XXXXXX").string();
+  ASSERT_NE(::mkdtemp(folder.data()), nullptr);
+  const std::string ready = folder + "/ready";
+  EXPECT_THAT(run("trap '' INT; >" + ready + "; sleep 100", 3, ready).message, HasSubstr("was killed by signal 9"));
+  std::filesystem::remove_all(folder);
 }
 
 TEST_F(ChildRunTest, program_that_is_not_there_is_an_error) {
