@@ -86,15 +86,6 @@ class Commands(harness.MachineTest):
         self.assertTrue(self.ctl(machine, "npudemo")["right"])
 
 
-class Faults(harness.MachineTest):
-    def test_each_is_reported_and_nothing_hangs(self):
-        done = harness.run(harness.SISVMM, "run", harness.ROOT / "configs/npu-faults.yaml", "--run-dir",
-                           self.folder / "run", "--name", f"faults-{self.folder.name}", "--backend", harness.BACKEND)
-        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
-        summary = json.loads((self.folder / "run/summary.json").read_text())
-        self.assertEqual(summary["device_counters"]["npu_interrupts_dropped"], 1)
-
-
 class Order(harness.MachineTest):
     """What the trace of the kernel says of jobs."""
 

@@ -60,15 +60,6 @@ class Outcomes(harness.MachineTest):
             consoles.add((run_dir / "console.log").read_bytes())
         self.assertEqual(len(consoles), 1, consoles)
 
-    @unittest.skipUnless(harness.BACKEND == "qemu", "guest time that is a count of instructions takes an emulated CPU")
-    def test_what_is_promised_is_kept_whatever_others_do(self):
-        for name in ("temporal-isolation", "edf-overload", "user-tasks", "reclaiming", "vision-pipeline",
-                     "backpressure", "graph-budget"):
-            with self.subTest(name):
-                done = harness.run(harness.SISVMM, "run", harness.ROOT / f"configs/{name}.yaml", "--run-dir",
-                                   self.folder / name, "--name", f"{name}-{self.folder.name}")
-                self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
-
     def test_servers_that_do_not_fit_are_refused_at_boot_with_the_arithmetic(self):
         done, run_dir = self.run_scenario(SHORT + """scheduler:
   servers:

@@ -96,6 +96,7 @@ class Vision(harness.MachineTest):
         self.assertGreaterEqual(right, IMAGES * 85 // 100, (labels, classes))
         self.assertGreater(len(set(scores)), IMAGES // 2)
 
+    @unittest.skipIf(harness.BACKEND == "qemu", "test_scenarios runs it")
     def test_scenario_of_both_networks_passes(self):
         done = harness.run(harness.SISVMM, "run", harness.ROOT / "configs/vision-npu.yaml", "--run-dir",
                            self.folder / "vision", "--name", f"vision-{self.folder.name}", "--backend", harness.BACKEND)
