@@ -24,6 +24,7 @@
 #include "tools/top.hpp"
 #include "vmm/machine/monitor_client.hpp"
 #include "vmm/machine/registry.hpp"
+#include "vmm/observe/distribution.hpp"
 
 namespace sisctl {
 namespace {
@@ -38,7 +39,7 @@ constexpr std::uint32_t kMaxPingLines = 20;
 json ping_figures(const std::vector<std::int64_t>& samples_ns, std::uint32_t sent) {
   json figures = {{"sent", sent}, {"received", samples_ns.size()}, {"clock_resolution_ns", clock_resolution_ns()}};
   if (samples_ns.empty()) return figures;
-  const Summary summary = summarize(samples_ns);
+  const vmm::observe::Distribution summary = vmm::observe::distribution_of(samples_ns);
   json& rtt = figures["rtt_ns"];
   rtt = {{"min", summary.min}, {"median", summary.median}, {"max", summary.max}};
   if (summary.p95) rtt["p95"] = *summary.p95;

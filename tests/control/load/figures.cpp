@@ -1,6 +1,7 @@
 #include "figures.hpp"
 
 #include "tools/statistics.hpp"
+#include "vmm/observe/distribution.hpp"
 
 namespace load {
 
@@ -8,7 +9,7 @@ nlohmann::json Figures::report() const {
   nlohmann::json kinds = nlohmann::json::object();
   std::vector<std::int64_t> all;
   const auto summary_of = [](const std::vector<std::int64_t>& samples) {
-    const sisctl::Summary summary = sisctl::summarize(samples);
+    const auto summary = vmm::observe::distribution_of(samples);
     nlohmann::json told{{"count", samples.size()}, {"p50_ns", summary.median}, {"max_ns", summary.max}};
     // Too few samples tell nothing of the 99th.
     told["p99_ns"] = summary.p99 ? nlohmann::json(*summary.p99) : nlohmann::json();

@@ -1,10 +1,10 @@
-#include "tools/statistics.hpp"
+#include "vmm/observe/distribution.hpp"
 
 #include <gtest/gtest.h>
 
 #include <numeric>
 
-namespace sisctl {
+namespace vmm::observe {
 namespace {
 
 /// 1, 2 ... count: the value at rank r is r.
@@ -27,24 +27,24 @@ TEST(Percentile, of_too_few_samples_is_not_given) {
   EXPECT_EQ(percentile({}, 95), std::nullopt);
 }
 
-TEST(Summarize, unsorted_samples_are_sorted) {
-  const Summary summary = summarize({30, 10, 20});
-  EXPECT_EQ(summary.min, 10);
-  EXPECT_EQ(summary.median, 20);
-  EXPECT_EQ(summary.max, 30);
-  EXPECT_EQ(summary.p95, std::nullopt);
+TEST(Distribution, unsorted_samples_are_sorted) {
+  const Distribution figures = distribution_of({30, 10, 20});
+  EXPECT_EQ(figures.min, 10);
+  EXPECT_EQ(figures.median, 20);
+  EXPECT_EQ(figures.max, 30);
+  EXPECT_EQ(figures.p95, std::nullopt);
 }
 
-TEST(Summarize, one_sample_is_all_there_is) {
-  const Summary summary = summarize({7});
-  EXPECT_EQ(summary.min, 7);
-  EXPECT_EQ(summary.median, 7);
-  EXPECT_EQ(summary.max, 7);
+TEST(Distribution, one_sample_is_all_there_is) {
+  const Distribution figures = distribution_of({7});
+  EXPECT_EQ(figures.min, 7);
+  EXPECT_EQ(figures.median, 7);
+  EXPECT_EQ(figures.max, 7);
 }
 
-TEST(Summarize, median_of_an_even_count_is_the_lower_one_that_was_measured) {
-  EXPECT_EQ(summarize({1, 2, 3, 4}).median, 2);
+TEST(Distribution, median_of_an_even_count_is_the_lower_one_that_was_measured) {
+  EXPECT_EQ(distribution_of({1, 2, 3, 4}).median, 2);
 }
 
 }  // namespace
-}  // namespace sisctl
+}  // namespace vmm::observe
