@@ -1,7 +1,9 @@
-"""Many scenarios at once: every one in configs/ as a suite of `sisvmm test`, and what it says of those that do not pass."""
+"""Many scenarios at once: every one in configs/ as a suite of `sisvmm test`, and what it says of those that do not pass. And
+what they expect of a run."""
 
 import json
 import os
+import re
 import signal
 import subprocess
 import unittest
@@ -93,6 +95,64 @@ class Suites(harness.MachineTest):
         self.assertEqual([(row["outcome"], row["exit_code"]) for row in rows], [("error", 130), ("error", 130), ("skipped", 0)])
         for name in "ab":
             self.assertEqual(json.loads((self.folder / f"r/{name}/summary.json").read_text())["killed"], False)
+
+
+class Expectations(harness.MachineTest):
+    GRAPH = """control: {audit: true}
+observe: {}
+graphs:
+  - name: demo
+    start: manual
+    channels: [{id: 1, capacity: 4}]
+    operators:
+      - {id: 1, name: from, kind: image-source, stage: acquire, out: [1], parameters: {width: 16, height: 16}}
+      - {id: 2, name: to, kind: sink, stage: explain, in: [1]}
+steps:
+  - {op: graph start, args: {graph: demo, steps: 5}}
+  - {op: graph wait, args: {graph: demo}}
+"""
+
+    def expectations_of(self, text):
+        """The exit code, and (kind, subject, passed, actual) of each."""
+        done, run_dir = self.run_scenario(text)
+        summary = json.loads((run_dir / "summary.json").read_text())
+        return done.returncode, [(row["kind"], row["subject"], row["status"] == "passed", row["actual"])
+                                 for row in summary["expectations"]]
+
+    def test_examples_of_the_documentation_hold(self):
+        section = (harness.ROOT / "docs/scenario.md").read_text().split("## What is expected of a run\n")[1].split("\n## ")[0]
+        examples = re.findall(r"```yaml\n(.*?)```", section, re.DOTALL)
+        self.assertEqual(len(examples), 2)
+        for number, text in enumerate(examples):
+            with self.subTest(number):
+                code, rows = self.expectations_of(text)
+                self.assertEqual((code, [row for row in rows if not row[2]]), (0, []))
+
+    def test_each_says_what_was_there_instead(self):
+        code, rows = self.expectations_of(HEAD + self.GRAPH + """expect:
+  metrics: {op_demo_to_p95_ns: {max: 1}, op_demo_to_p50_ns: {min: 1}, op_demo_to_runs: 6, no_such_metric: 1}
+  console_order: [LAUNCHING SHELL, MMU ON]
+  audit: [{op: graph start, event: call-done, count: 2}, {op: sleep}]
+""")
+        self.assertEqual(code, 1)
+        median = next(row for row in rows if row[1] == "op_demo_to_p50_ns")
+        self.assertTrue(median[2] and median[3] > 0, median)
+        self.assertEqual([row for row in rows if row is not median], [
+            ("metric", "op_demo_to_p95_ns", False, "absent: 5 samples, and it takes 20"),
+            ("metric", "op_demo_to_runs", False, 5),
+            ("metric", "no_such_metric", False, None),
+            ("console_order", "", False, 'no "MMU ON" after number 1'),
+            ("audit", 'event "call-done", op "graph start"', False, 1),
+            ("audit", 'op "sleep"', False, 0)])
+
+    def test_of_a_guest_that_a_step_shuts_down_there_is_what_it_told_before(self):
+        code, rows = self.expectations_of(HEAD + self.GRAPH + """  - {op: metrics, args: {prefix: op_demo_to_runs, console: true}}
+  - {op: shutdown}
+expect:
+  metrics: {op_demo_to_runs: 5, op_demo_from_runs: {exists: false}}
+  audit: [{op: shutdown}]
+""")
+        self.assertEqual((code, [row for row in rows if not row[2]]), (0, []))
 
 
 if __name__ == "__main__":

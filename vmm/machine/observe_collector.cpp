@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "ask_pages.hpp"
+
 namespace vmm::machine {
 namespace {
 
@@ -25,8 +27,6 @@ constexpr unsigned kLooksForNames = 10;
 constexpr unsigned kTraceIntervalMs = 250;
 /// At the end: nothing has come for so long, so nothing will.
 constexpr milliseconds kQuiet{500};
-/// Answers that come in parts have no more of them.
-constexpr unsigned kMaxPages = 256;
 
 std::uint64_t since(Clock::time_point start, Clock::time_point time) {
   return static_cast<std::uint64_t>(std::max<nanoseconds>(time - start, nanoseconds(0)).count());
@@ -174,27 +174,13 @@ bool ObserveCollector::ask_names(control::Client& client, Clock::time_point dead
 /// True: the guest has answered everything.
 bool ObserveCollector::ask_all(control::Client& client, Clock::time_point deadline) {
   observed_.metrics.final.clear();
-  const bool metrics =
-      ask_pages(client, "metrics", deadline, [&](const json& part) { return observed_.metrics.take_metrics(part); });
-  const bool histograms = ask_pages(client, "histograms", deadline,
+  const bool metrics = ask_pages(client, "metrics", json::object(), deadline,
+                                 [&](const json& part) { return observed_.metrics.take_metrics(part); });
+  const bool histograms = ask_pages(client, "histograms", json::object(), deadline,
                                     [&](const json& part) { return observed_.metrics.take_histograms(part); });
   const bool names = !options_.trace || ask_names(client, deadline);
   end_ns_ = read_clock(client, deadline).value_or(0);
   return metrics && histograms && names && *end_ns_ != 0;
-}
-
-template <typename Take>
-bool ObserveCollector::ask_pages(control::Client& client, const char* op, Clock::time_point deadline, Take&& take) {
-  std::uint64_t skip = 0;
-  for (unsigned page = 0; page < kMaxPages; ++page) {
-    const Answer part = client.call(op, {{"skip", skip}}, deadline);
-    if (!part || !take(*part)) return false;
-    const std::size_t taken = part->contains(op) ? (*part)[op].size() : 0;
-    if (number_in(*part, "left_off").value_or(0) == 0) return true;
-    if (taken == 0) return false;
-    skip += taken;
-  }
-  return false;
 }
 
 /// Whether what was followed is there up to the end, or no more will come.

@@ -72,8 +72,6 @@ class ObserveCollector {
   bool on_stream_error(Stream& stream, const control::ClientError& error);
   bool look_around(control::Client& client);
   bool ask_all(control::Client& client, Clock::time_point deadline);
-  template <typename Take>
-  bool ask_pages(control::Client& client, const char* op, Clock::time_point deadline, Take&& take);
   bool ask_names(control::Client& client, Clock::time_point deadline);
   std::optional<std::uint64_t> read_clock(control::Client& client, Clock::time_point deadline);
   [[nodiscard]] bool has_all() const;

@@ -1,13 +1,22 @@
 #include "vmm/machine/runner.hpp"
 
+#include <algorithm>
 #include <utility>
 
+#include "ask_pages.hpp"
+#include "vmm/observe/time_histogram.hpp"
 #include "vmm/scenario/condition.hpp"
 
 namespace vmm::machine {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+
+/// For all metrics of a guest that has just answered.
+constexpr std::chrono::seconds kMetricsTime{10};
+/// Longest prefix that `histograms` takes (docs/control-protocol.md).
+constexpr std::size_t kMaxPrefix = 96;
+
 using nlohmann::json;
 using observe::StepResult;
 using observe::StepStatus;
@@ -45,6 +54,11 @@ std::string problem_with(const scenario::Request& request, const control::Client
     if (!verdict.passed) return expectation.path + ": wanted " + verdict.wanted + ", actual " + verdict.actual;
   }
   return {};
+}
+
+/// The guest's metrics have 64 bits without a sign; what does not fit is as good as the largest.
+std::int64_t clamped(const json& value) {
+  return static_cast<std::int64_t>(std::min<std::uint64_t>(value.get<std::uint64_t>(), INT64_MAX));
 }
 
 /// The address of a scenario's line, for a message.
@@ -96,9 +110,9 @@ StepResult run_request(const scenario::Request& request, const ControlAddress& a
   return step;
 }
 
-Runner::Runner(const std::vector<scenario::Step>& steps, ControlAddress address,
-               std::chrono::milliseconds connect_timeout, RunnerEvents events, sandbox::Sandbox sandbox)
-    : steps_(steps),
+Runner::Runner(const scenario::Scenario& scenario, ControlAddress address, std::chrono::milliseconds connect_timeout,
+               RunnerEvents events, sandbox::Sandbox sandbox)
+    : scenario_(scenario),
       address_(std::move(address)),
       connect_timeout_(connect_timeout),
       events_(std::move(events)),
@@ -120,10 +134,48 @@ void Runner::run() {
   }
   events_.on_ready();
   std::optional<control::Client> ready(std::move(*connected));
-  for (const auto& step : steps_) {
-    if (cancelled_ || !run_step(step, ready)) break;
+  bool passed = true;
+  for (const auto& step : scenario_.steps) {
+    passed = !cancelled_ && run_step(step, ready);
+    if (!passed) break;
   }
+  if (passed && !cancelled_ && !scenario_.steps.empty() && !scenario_.expect.metrics.empty()) ask_metrics();
   events_.on_finished();
+}
+
+void Runner::ask_metrics() {
+  const auto deadline = Clock::now() + kMetricsTime;
+  auto client = control::Client::connect(address_.socket.string(), address_.token, deadline);
+  // The last step may have shut it down.
+  if (!client) return;
+  FinalMetrics found;
+  const auto take = [&](const json& part) {
+    for (const auto& wanted : scenario_.expect.metrics) {
+      const json* const value = scenario::find_field(part, "metrics." + wanted.metric);
+      if (value != nullptr && value->is_number_unsigned()) found.values[wanted.metric] = clamped(*value);
+    }
+    return !cancelled_;
+  };
+  if (!ask_pages(*client, "metrics", json::object(), deadline, take)) return;
+  for (const auto& wanted : scenario_.expect.metrics) {
+    if (!found.values.contains(wanted.metric)) ask_samples(*client, wanted.metric, deadline, found);
+  }
+  events_.on_metrics(std::move(found));
+}
+
+/// Whoever expects something of a percentile that is not there wants to know what is missing.
+void Runner::ask_samples(control::Client& client, const std::string& metric, control::Deadline deadline,
+                         FinalMetrics& found) {
+  const auto percentile = observe::percentile_metric(metric);
+  if (!percentile || percentile->histogram.size() > kMaxPrefix) return;
+  const std::string name(percentile->histogram);
+  ask_pages(client, "histograms", {{"prefix", name}}, deadline, [&](const json& part) {
+    const json* const reply = scenario::find_field(part, "histograms." + name);
+    if (reply != nullptr) {
+      if (const auto histogram = observe::TimeHistogram::from(*reply)) found.samples[metric] = histogram->count();
+    }
+    return !cancelled_;
+  });
 }
 
 bool Runner::run_step(const scenario::Step& step, std::optional<control::Client>& ready) {

@@ -54,6 +54,7 @@ class Supervisor::Events final : public BackendEvents {
     owner_.console_->on_output(bytes);
     owner_.reporter_.on_console(bytes);
     owner_.texts_.feed(bytes);
+    owner_.order_.feed(bytes);
     owner_.parser_.feed(bytes);
   }
   void on_console_writable() override { owner_.console_->on_input_ready(); }
@@ -73,6 +74,7 @@ Supervisor::Supervisor(RunOptions options, RunDirectory& run_dir, Reporter& repo
       reporter_(reporter),
       watch_([this](observe::ExitRecord record) { on_exit_record(record); }),
       texts_(texts_of(options_.scenario.expect)),
+      order_(options_.scenario.expect.console_order),
       events_(std::make_unique<Events>(*this)),
       stop_timeout_(options_.scenario.timeouts.stop) {}
 
@@ -286,12 +288,15 @@ void Supervisor::start_runner() {
               steps_.push_back(step);
             });
           },
+      .on_metrics =
+          [this](FinalMetrics metrics) {
+            loop_->post([this, metrics = std::move(metrics)]() mutable { final_metrics_ = std::move(metrics); });
+          },
       .on_finished = [this] { loop_->post([this] { on_steps_finished(); }); },
   };
   // The boot timer is what tells of a guest that does not boot; the runner's own limit is only there to end its wait.
   const auto connect_timeout = options_.scenario.timeouts.boot + kPowerOffGrace;
-  runner_ =
-      std::make_unique<Runner>(options_.scenario.steps, address_, connect_timeout, std::move(events), options_.sandbox);
+  runner_ = std::make_unique<Runner>(options_.scenario, address_, connect_timeout, std::move(events), options_.sandbox);
 }
 
 void Supervisor::on_ready(nanoseconds after) {

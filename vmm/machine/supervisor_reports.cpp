@@ -1,12 +1,22 @@
 // What is left of a run: its summary and the files that say so.
+#include <algorithm>
+#include <iterator>
+
 #include "abi/console.hpp"
 #include "audit_stream.hpp"
 #include "legacy_socket.hpp"
 #include "observe_stream.hpp"
 #include "vmm/base/file.hpp"
+#include "vmm/machine/audit_expectations.hpp"
 #include "vmm/machine/supervisor.hpp"
 
 namespace vmm::machine {
+namespace {
+
+/// More than the last line of an audit.jsonl has.
+constexpr std::size_t kLastLineBytes = 4096;
+
+}  // namespace
 
 void Supervisor::end_audit() {
   if (!audit_) return;
@@ -20,6 +30,12 @@ Result<> Supervisor::write_observed(observe::Summary& summary) {
   if (!files) return std::unexpected(std::move(files.error()));
   summary.files = std::move(*files);
   return {};
+}
+
+std::vector<observe::ExpectationResult> Supervisor::evaluate_audit_log() {
+  const auto lines = read_file(run_dir_.path_of(file::kAudit), AuditStream::kMaxBytes + kLastLineBytes);
+  if (!lines) on_warning("the audit log cannot be held against what is expected of it: " + lines.error().message);
+  return evaluate_audit(options_.scenario.expect.audit, lines ? *lines : std::string());
 }
 
 observe::Summary Supervisor::summarise() {
@@ -42,8 +58,6 @@ observe::Summary Supervisor::summarise() {
   summary.guest_exit = watch_.exit_record();
   summary.reboots = reboots_;
   summary.killed = facts_.killed;
-  summary.warnings = warnings_;
-  summary.warnings_left_out = warnings_left_out_;
   summary.steps = steps_;
   std::size_t position = 0;
   for (const auto& step : scenario.steps) {
@@ -60,11 +74,14 @@ observe::Summary Supervisor::summarise() {
   summary.console_bytes = console_->bytes();
   summary.console_bytes_not_logged = console_->bytes_not_logged();
   summary.console_malformed_lines = watch_.malformed();
-  std::vector<bool> seen;
-  seen.reserve(scenario.expect.console.size());
-  for (std::size_t i = 0; i < scenario.expect.console.size(); ++i) seen.push_back(texts_.seen(i));
-  summary.expectations = evaluate_expectations(scenario.expect, summary, seen);
+  for (const auto& [name, value] : final_metrics_.values) summary.metrics[name] = value;
+  Evidence evidence{.console_seen = {}, .console_in_order = order_.found(), .samples = final_metrics_.samples};
+  for (std::size_t i = 0; i < scenario.expect.console.size(); ++i) evidence.console_seen.push_back(texts_.seen(i));
+  summary.expectations = evaluate_expectations(scenario.expect, summary, evidence);
+  if (!scenario.expect.audit.empty()) std::ranges::move(evaluate_audit_log(), std::back_inserter(summary.expectations));
 
+  summary.warnings = warnings_;
+  summary.warnings_left_out = warnings_left_out_;
   facts_.record = watch_.exit_record();
   facts_.boot_config_line = watch_.boot_config_line();
   facts_.panic_reason = watch_.panic_reason();

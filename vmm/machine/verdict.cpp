@@ -1,5 +1,6 @@
 #include "vmm/machine/verdict.hpp"
 
+#include "vmm/observe/time_histogram.hpp"
 #include "vmm/scenario/condition.hpp"
 
 namespace vmm::machine {
@@ -85,6 +86,25 @@ const char* end_word(ExitCode code) {
   return "error";
 }
 
+observe::ExpectationResult evaluate_metric(const scenario::MetricExpectation& wanted, const observe::Summary& summary,
+                                           const Evidence& evidence) {
+  nlohmann::json value;
+  if (const auto metric = summary.metrics.find(wanted.metric); metric != summary.metrics.end()) {
+    value = metric->second;
+  } else if (const auto counter = summary.device_counters.find(wanted.metric);
+             counter != summary.device_counters.end()) {
+    value = counter->second;
+  }
+  const auto verdict = scenario::evaluate(wanted.condition, value.is_null() ? nullptr : &value);
+  const auto samples = evidence.samples.find(wanted.metric);
+  const auto percentile = observe::percentile_metric(wanted.metric);
+  if (value.is_null() && percentile && samples != evidence.samples.end()) {
+    value = "absent: " + std::to_string(samples->second) + " samples, and it takes " +
+            std::to_string(percentile->samples_needed);
+  }
+  return {"metric", wanted.metric, verdict.wanted, value, verdict.passed};
+}
+
 }  // namespace
 
 void judge(const RunFacts& facts, observe::Summary& summary) {
@@ -129,27 +149,28 @@ void judge_end(std::optional<scenario::End> wanted, observe::Summary& summary) {
   summary.message = std::string("expected of the run's end: ") + end_word(code) + ", actual " + actual;
 }
 
+observe::ExpectationResult evaluate_order(const char* kind, const std::vector<std::string>& wanted, std::size_t found) {
+  std::string words;
+  for (const std::string& one : wanted) words += (words.empty() ? "" : ", then ") + nlohmann::json(one).dump();
+  if (found == wanted.size()) return {kind, "", words, "in this order", true};
+  const std::string missing = nlohmann::json(wanted[found]).dump();
+  const std::string actual = found == 0 ? "no " + missing : "no " + missing + " after number " + std::to_string(found);
+  return {kind, "", words, actual, false};
+}
+
 std::vector<observe::ExpectationResult> evaluate_expectations(const scenario::Expectations& expect,
                                                               const observe::Summary& summary,
-                                                              const std::vector<bool>& console_seen) {
+                                                              const Evidence& evidence) {
   std::vector<observe::ExpectationResult> results;
-  for (const auto& wanted : expect.metrics) {
-    nlohmann::json value;
-    if (const auto metric = summary.metrics.find(wanted.metric); metric != summary.metrics.end()) {
-      value = metric->second;
-    } else if (const auto counter = summary.device_counters.find(wanted.metric);
-               counter != summary.device_counters.end()) {
-      value = counter->second;
-    }
-    const auto verdict = scenario::evaluate(wanted.condition, value.is_null() ? nullptr : &value);
-    results.push_back({"metric", wanted.metric, verdict.wanted, value, verdict.passed});
-  }
+  for (const auto& wanted : expect.metrics) results.push_back(evaluate_metric(wanted, summary, evidence));
   for (std::size_t i = 0; i < expect.console.size(); ++i) {
     const auto& wanted = expect.console[i];
-    const bool seen = i < console_seen.size() && console_seen[i];
+    const bool seen = i < evidence.console_seen.size() && evidence.console_seen[i];
     results.push_back({"console", wanted.text, wanted.present ? "present" : "absent", seen ? "present" : "absent",
                        seen == wanted.present});
   }
+  if (!expect.console_order.empty())
+    results.push_back(evaluate_order("console_order", expect.console_order, evidence.console_in_order));
   // A guest that shuts down by itself says with which code; any but the expected one is a failure.
   const bool shut_down = summary.guest_exit && summary.guest_exit->kind == ExitRecord::Kind::Shutdown;
   if (expect.guest_exit_code || (shut_down && summary.guest_exit->code != 0)) {

@@ -1,6 +1,7 @@
 #include "vmm/observe/time_histogram.hpp"
 
 #include <algorithm>
+#include <string>
 #include <utility>
 
 #include "reply_fields.hpp"
@@ -10,6 +11,11 @@ namespace {
 
 constexpr std::uint64_t kWhole = 100'00;
 constexpr std::pair<const char*, std::uint64_t> kShown[] = {{"p50", 50'00}, {"p95", 95'00}, {"p99", 99'00}};
+
+constexpr std::uint64_t samples_needed(std::uint64_t part) {
+  const std::uint64_t above = kWhole - part;
+  return (kWhole + above - 1) / above;
+}
 
 }  // namespace
 
@@ -44,8 +50,7 @@ bool TimeHistogram::add(const nlohmann::json& bucket) {
 }
 
 std::optional<std::uint64_t> TimeHistogram::percentile(std::uint64_t part) const {
-  const std::uint64_t above = kWhole - part;
-  if (count_ < (kWhole + above - 1) / above) return std::nullopt;
+  if (count_ < samples_needed(part)) return std::nullopt;
   // count * part / whole, rounded up, in two halves that cannot overflow.
   const std::uint64_t rank = count_ / kWhole * part + (count_ % kWhole * part + kWhole - 1) / kWhole;
   std::uint64_t seen = 0;
@@ -64,6 +69,17 @@ nlohmann::ordered_json TimeHistogram::to_json() const {
   json["buckets"] = nlohmann::ordered_json::array();
   for (const Bucket& bucket : buckets_) json["buckets"].push_back({bucket.lower, bucket.upper, bucket.count});
   return json;
+}
+
+std::optional<PercentileMetric> percentile_metric(std::string_view metric) {
+  for (const auto& [name, part] : kShown) {
+    const std::string ending = std::string("_") + name + "_ns";
+    if (metric.size() > ending.size() && metric.ends_with(ending)) {
+      return PercentileMetric{.histogram = metric.substr(0, metric.size() - ending.size()),
+                              .samples_needed = samples_needed(part)};
+    }
+  }
+  return std::nullopt;
 }
 
 }  // namespace vmm::observe

@@ -87,7 +87,22 @@ class ConditionType final : public Type<Condition> {
   TypePtr<Condition> map_ = condition_map();
 };
 
+class ConditionReference final : public Type<Condition> {
+ public:
+  void read(Problems& problems, const std::string& key, const Node& node, Condition& out) const override {
+    condition_type()->read(problems, key, node, out);
+  }
+  [[nodiscard]] OrderedJson write(const Condition& value) const override { return condition_type()->write(value); }
+  [[nodiscard]] OrderedJson schema() const override { return {{"$ref", "#/definitions/condition"}}; }
+  [[nodiscard]] std::string allowed() const override { return "a condition"; }
+};
+
 }  // namespace
+
+const TypePtr<Condition>& condition_reference() {
+  static const TypePtr<Condition> type = std::make_shared<ConditionReference>();
+  return type;
+}
 
 const TypePtr<Condition>& condition_type() {
   static const TypePtr<Condition> type = std::make_shared<ConditionType>();

@@ -10,6 +10,9 @@
 
 namespace vmm::scenario {
 
+/// A condition; the schema refers to its definition, and the table of options does not repeat its keys.
+const TypePtr<Condition>& condition_reference();
+
 /// A map of names to conditions, in the order of the file. E has the members `name` and `condition` point to.
 template <typename E>
 class NamedConditions final : public Type<std::vector<E>> {

@@ -1,7 +1,7 @@
 #include "format.hpp"
 
 #include "abi/boot_config.hpp"
-#include "condition_type.hpp"
+#include "expect_type.hpp"
 #include "graphs_type.hpp"
 #include "llm_type.hpp"
 #include "npu_type.hpp"
@@ -27,46 +27,6 @@ class VersionType final : public Type<Scenario> {
   [[nodiscard]] OrderedJson write(const Scenario& /*value*/) const override { return kApiVersion; }
   [[nodiscard]] OrderedJson schema() const override { return {{"const", kApiVersion}}; }
   [[nodiscard]] std::string allowed() const override { return kApiVersion; }
-};
-
-/// {contains: TEXT} or {absent: TEXT}.
-class ConsoleType final : public Type<ConsoleExpectation> {
- public:
-  void read(Problems& problems, const std::string& key, const Node& node, ConsoleExpectation& out) const override {
-    if (node.kind != Node::Kind::Map || node.entries.size() != 1 || !is_key(node.entries[0].key)) {
-      const bool other_key = node.kind == Node::Kind::Map && node.entries.size() == 1;
-      problems.add(node.at, key, other_key ? "the key " + quote(node.entries[0].key) : found(node), allowed());
-      return;
-    }
-    const Node::Entry& entry = node.entries[0];
-    out.present = entry.key == kContains;
-    text_->read(problems, key + '.' + entry.key, entry.value, out.text);
-  }
-  [[nodiscard]] OrderedJson write(const ConsoleExpectation& value) const override {
-    return {{value.present ? kContains : kAbsent, text_->write(value.text)}};
-  }
-  [[nodiscard]] OrderedJson schema() const override {
-    OrderedJson properties = {{kContains, text_->schema()}, {kAbsent, text_->schema()}};
-    properties[kContains]["description"] = "The console shows this text at some time.";
-    properties[kAbsent]["description"] = "The console never shows this text.";
-    return {{"type", "object"},
-            {"additionalProperties", false},
-            {"properties", std::move(properties)},
-            {"minProperties", 1},
-            {"maxProperties", 1}};
-  }
-  [[nodiscard]] std::string allowed() const override { return "a map with contains or absent, one of them"; }
-  void document(const std::string& key, std::vector<OptionRow>& rows) const override {
-    rows.push_back({key + '.' + kContains, text_->allowed(), "", "The console shows this text at some time."});
-    rows.push_back({key + '.' + kAbsent, text_->allowed(), "", "The console never shows this text."});
-  }
-
- private:
-  static constexpr char kContains[] = "contains";
-  static constexpr char kAbsent[] = "absent";
-  static bool is_key(const std::string& key) { return key == kContains || key == kAbsent; }
-
-  TypePtr<std::string> text_ = text({.max_bytes = 4096, .words = "a text; line breaks are \"\\n\""});
 };
 
 /// One request, or {parallel: [requests]}.
@@ -186,24 +146,6 @@ TypePtr<Scenario> control_type() {
   });
 }
 
-TypePtr<Expectations> expect_type() {
-  const auto name = text({.max_bytes = 128, .pattern = "[a-z0-9_]+", .words = "a metric's name (a-z 0-9 _)"});
-  const auto metrics = std::make_shared<NamedConditions<MetricExpectation>>(&MetricExpectation::metric, name,
-                                                                            "a map of metrics' names to conditions");
-  return section<Expectations>({
-      option("metrics", &Expectations::metrics, TypePtr<std::vector<MetricExpectation>>(metrics),
-             "What must hold of the metrics that the guest printed (METRIC name=value), the last value of each."),
-      option("console", &Expectations::console, list<ConsoleExpectation>(std::make_shared<ConsoleType>(), 0, 1000),
-             "Texts that the guest's console must, or must not, have shown."),
-      option("guest_exit_code", &Expectations::guest_exit_code, maybe(integer<int>(0, 255)),
-             "The code with which the guest shuts down. Without it: 0, if the guest shuts itself down at all."),
-      option(
-          "end", &Expectations::end,
-          maybe(choice<End>({{"panic", End::Panic}, {"boot-config", End::BootConfig}, {"timed-out", End::TimedOut}})),
-          "The run is meant to end badly, and how: exit code 4, 5 or 6, whatever its steps came to."),
-  });
-}
-
 TypePtr<Timeouts> timeouts_type() {
   const auto limit = duration(1ms, 24h);
   return section<Timeouts>({
@@ -255,6 +197,7 @@ TypePtr<Scenario> make_scenario_type() {
         check_graphs(problems, node, scenario);
         check_llm_server(problems, node, scenario);
         check_autorun(problems, node, scenario);
+        check_expectations(problems, node, scenario);
       });
 }
 

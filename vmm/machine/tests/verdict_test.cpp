@@ -163,10 +163,13 @@ TEST_F(VerdictTest, good_end_of_a_run_that_is_meant_to_end_badly_is_a_failure) {
 class ExpectationsTest : public testing::Test {
  protected:
   std::vector<observe::ExpectationResult> evaluate(std::vector<bool> seen = {}) {
-    return evaluate_expectations(expect_, summary_, seen);
+    return evaluate_expectations(expect_, summary_,
+                                 {.console_seen = std::move(seen), .console_in_order = in_order_, .samples = samples_});
   }
 
   scenario::Expectations expect_;
+  std::size_t in_order_ = 0;
+  std::map<std::string, std::uint64_t, std::less<>> samples_;
   observe::Summary summary_;
 };
 
@@ -193,6 +196,31 @@ TEST_F(ExpectationsTest, console_texts_present_and_absent) {
   EXPECT_TRUE(results[0].passed && results[1].passed);
   results = evaluate({false, true});
   EXPECT_FALSE(results[0].passed || results[1].passed);
+}
+
+TEST_F(ExpectationsTest, percentile_that_is_absent_fails_and_says_how_many_samples_there_were) {
+  expect_.metrics = {
+      {"op_g_a_p95_ns", {.max = 5}}, {"op_g_a_p99_ns", {.exists = false}}, {"op_g_b_p50_ns", {.max = 5}}};
+  samples_ = {{"op_g_a_p95_ns", 19}, {"op_g_a_p99_ns", 19}};
+  const auto results = evaluate();
+  EXPECT_FALSE(results.at(0).passed);
+  EXPECT_EQ(results.at(0).actual, "absent: 19 samples, and it takes 20");
+  EXPECT_TRUE(results.at(1).passed);
+  EXPECT_FALSE(results.at(2).passed);
+  EXPECT_TRUE(results.at(2).actual.is_null()) << "there is nothing of that name";
+  summary_.metrics["op_g_a_p95_ns"] = 4;
+  EXPECT_TRUE(evaluate().at(0).passed);
+}
+
+TEST_F(ExpectationsTest, console_order_says_which_text_did_not_come_behind_the_others) {
+  expect_.console_order = {"a", "b\n"};
+  in_order_ = 2;
+  EXPECT_TRUE(evaluate().at(0).passed);
+  in_order_ = 1;
+  const auto result = evaluate().at(0);
+  EXPECT_FALSE(result.passed);
+  EXPECT_EQ(result.wanted, R"("a", then "b\n")");
+  EXPECT_EQ(result.actual, R"(no "b\n" after number 1)");
 }
 
 TEST_F(ExpectationsTest, shutdown_code_is_0_unless_another_is_expected) {

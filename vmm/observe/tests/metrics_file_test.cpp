@@ -102,6 +102,18 @@ TEST(TimeHistogramTest, percentiles_are_nearest_ranks_and_absent_where_samples_a
   EXPECT_EQ(json.at("buckets").at(1), nlohmann::ordered_json::array({20, 23, 45}));
 }
 
+TEST(PercentileMetricTest, is_told_by_its_name) {
+  const auto of_operator = percentile_metric("op_g_a_p95_ns");
+  ASSERT_TRUE(of_operator);
+  EXPECT_EQ(of_operator->histogram, "op_g_a");
+  EXPECT_EQ(of_operator->samples_needed, 20U);
+  EXPECT_EQ(percentile_metric("npu_latency_normal_p50_ns")->samples_needed, 2U);
+  EXPECT_EQ(percentile_metric("x_p99_ns")->samples_needed, 100U);
+  for (const char* other : {"op_g_a_max_ns", "op_g_a_p95", "op_g_a_p90_ns", "_p95_ns", "p95_ns", ""}) {
+    EXPECT_FALSE(percentile_metric(other)) << other;
+  }
+}
+
 TEST(TimeHistogramTest, buckets_that_are_none_are_refused) {
   for (const char* const buckets : {"[[1, 2]]", "[[2, 1, 1]]", "[[1, 1, 0]]", "[[5, 6, 1], [6, 7, 1]]", "[[1, 1, -1]]",
                                     "5", "[[1, 1, 18446744073709551615], [2, 2, 1]]"}) {

@@ -70,6 +70,16 @@ TEST(LoadTest, other_sections_are_read) {
   EXPECT_EQ(scenario.expect.console[1], (ConsoleExpectation{"y", false}));
 }
 
+TEST(LoadTest, expectations_of_order_and_audit_log_are_read) {
+  const Scenario scenario = load(
+      "control: {audit: true}\n"
+      "expect: {console_order: [a, b], audit: [{op: ping, count: {max: 0}}, {event: {matches: ^token-}}]}\n");
+  EXPECT_EQ(scenario.expect.console_order, (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(scenario.expect.audit,
+            (std::vector<AuditExpectation>{{.op = Condition{.equals = "ping"}, .count = Condition{.max = 0}},
+                                           {.event = Condition{.matches = "^token-"}}}));
+}
+
 TEST(LoadTest, legacy_socket_is_a_path_or_a_port_of_this_host) {
   EXPECT_EQ(load("control: {}\n").legacy_socket, std::nullopt);
   // Relative to the run directory, which is not known yet.

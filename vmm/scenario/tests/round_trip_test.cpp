@@ -83,6 +83,7 @@ class Generator {
     s.verbosity = static_cast<Verbosity>(number(0, 2));
     if (coin()) s.kernel = "/" + name(20);
     s.test_services = coin();
+    s.audit = coin();
     if (coin()) s.legacy_socket = coin() ? LegacySocket{.unix_path = name(20)} : LegacySocket{.tcp = "127.0.0.1:4000"};
     s.scheduler = scheduler();
     for (std::uint64_t i = number(0, 4); i > 0; --i) s.tasks.push_back(task(s));
@@ -93,6 +94,8 @@ class Generator {
     for (std::uint64_t i = number(0, 3); i > 0; --i) {
       s.expect.metrics.push_back({"metric_" + std::to_string(i), condition()});
       s.expect.console.push_back({text(20), coin()});
+      s.expect.console_order.push_back(text(20));
+      if (s.audit) s.expect.audit.push_back({.op = condition(), .count = condition()});
     }
     if (coin()) s.expect.guest_exit_code = static_cast<int>(number(0, 255));
     if (coin()) s.expect.end = static_cast<End>(number(0, 2));

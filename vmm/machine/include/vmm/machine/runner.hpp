@@ -3,8 +3,10 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <thread>
@@ -23,6 +25,13 @@ struct ControlAddress {
   abi::control::Token token;
 };
 
+/// What the guest said after the last step of metrics that the scenario expects something of.
+struct FinalMetrics {
+  std::map<std::string, std::int64_t, std::less<>> values;
+  /// Of percentiles that it does not have (observe::percentile_metric): how many samples there were.
+  std::map<std::string, std::uint64_t, std::less<>> samples;
+};
+
 /// What the runner tells, from its own thread.
 struct RunnerEvents {
   /// The control server has answered a Hello.
@@ -33,6 +42,9 @@ struct RunnerEvents {
   std::function<void(std::string)> on_progress;
   /// A request is done; for parallel ones in the order of the scenario, after the last.
   std::function<void(observe::StepResult)> on_step;
+  /// Not called when the scenario expects nothing of metrics, when a step failed, or when the guest does not answer any
+  /// more.
+  std::function<void(FinalMetrics)> on_metrics;
   /// All steps are done, or one failed and the rest was left out, or cancel() was called.
   std::function<void()> on_finished;
 };
@@ -46,9 +58,9 @@ observe::StepResult run_request(const scenario::Request& request, const ControlA
 /// Runs steps on a thread of its own. After a failed step the rest is left out: later steps build on earlier ones.
 class Runner {
  public:
-  /// @param steps   outlive the runner
+  /// @param scenario outlives the runner
   /// @param connect_timeout how long a connection may take to come about; the first one waits for the guest to boot
-  Runner(const std::vector<scenario::Step>& steps, ControlAddress address, std::chrono::milliseconds connect_timeout,
+  Runner(const scenario::Scenario& scenario, ControlAddress address, std::chrono::milliseconds connect_timeout,
          RunnerEvents events, sandbox::Sandbox sandbox);
   /// Waits for the thread. A request under way ends when its time is up or when the vsock device closes its
   /// connection, so destroy this after the device was stopped.
@@ -61,9 +73,11 @@ class Runner {
 
  private:
   void run();
+  void ask_metrics();
+  void ask_samples(control::Client& client, const std::string& metric, control::Deadline deadline, FinalMetrics& found);
   bool run_step(const scenario::Step& step, std::optional<control::Client>& ready);
 
-  const std::vector<scenario::Step>& steps_;
+  const scenario::Scenario& scenario_;
   ControlAddress address_;
   std::chrono::milliseconds connect_timeout_;
   RunnerEvents events_;

@@ -24,6 +24,7 @@
 #include "vmm/machine/shutdown_request.hpp"
 #include "vmm/machine/verdict.hpp"
 #include "vmm/observe/summary.hpp"
+#include "vmm/observe/text_order.hpp"
 #include "vmm/observe/text_watch.hpp"
 #include "vmm/sandbox/sandbox.hpp"
 #include "vmm/scenario/scenario.hpp"
@@ -104,6 +105,7 @@ class Supervisor {
   void on_guest_reset();
   void save(const std::filesystem::path& folder, const SnapshotDone& done);
   observe::Summary summarise();
+  std::vector<observe::ExpectationResult> evaluate_audit_log();
   Result<> write_reports(const observe::Summary& summary, const std::string& panic_report);
 
   RunOptions options_;
@@ -119,6 +121,7 @@ class Supervisor {
   GuestWatch watch_;
   observe::ConsoleParser parser_{watch_};
   observe::TextWatch texts_;
+  observe::TextOrder order_;
   std::unique_ptr<Events> events_;
   std::unique_ptr<Backend> backend_;
   std::unique_ptr<Runner> runner_;
@@ -133,6 +136,7 @@ class Supervisor {
   std::optional<std::chrono::nanoseconds> boot_host_;
   std::string doing_ = "the guest's control server";  ///< what is waited for
   std::vector<observe::StepResult> steps_;
+  FinalMetrics final_metrics_;
   std::chrono::milliseconds stop_timeout_;
   EventLoop::TimerId boot_timer_ = 0;
   EventLoop::TimerId run_timer_ = 0;

@@ -1,6 +1,10 @@
 // What a run comes to, from what was seen of it.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -47,10 +51,21 @@ void judge(const RunFacts& facts, observe::Summary& summary);
 /// a good end has failed. After judge().
 void judge_end(std::optional<scenario::End> wanted, observe::Summary& summary);
 
-/// Evaluates what the scenario expects of the finished run against metrics and device counters.
-/// @param console_seen one entry for each of expect.console: the text has occurred
+/// What came of things that must come one behind the other.
+/// @param kind of the expectation
+/// @param found how many came in their order, from the first on
+observe::ExpectationResult evaluate_order(const char* kind, const std::vector<std::string>& wanted, std::size_t found);
+
+/// What is known of the run beyond its summary.
+struct Evidence {
+  std::vector<bool> console_seen;    ///< one entry for each of expect.console: the text has occurred
+  std::size_t console_in_order = 0;  ///< how many of expect.console_order have come, one behind the other
+  std::map<std::string, std::uint64_t, std::less<>> samples = {};  ///< FinalMetrics::samples
+};
+
+/// Evaluates what the scenario expects of the finished run against metrics, device counters and the console.
 std::vector<observe::ExpectationResult> evaluate_expectations(const scenario::Expectations& expect,
                                                               const observe::Summary& summary,
-                                                              const std::vector<bool>& console_seen);
+                                                              const Evidence& evidence);
 
 }  // namespace vmm::machine

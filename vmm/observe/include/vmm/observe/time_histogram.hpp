@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 namespace vmm::observe {
@@ -50,5 +51,13 @@ class TimeHistogram {
   std::uint64_t max_ = 0;
   std::vector<Bucket> buckets_;
 };
+
+/// A percentile that the guest has among its metrics: `op_g_a_p95_ns` is the 95th of the histogram `op_g_a`.
+struct PercentileMetric {
+  std::string_view histogram;    ///< points into the metric's name
+  std::uint64_t samples_needed;  ///< with fewer there is no such metric
+};
+/// Nothing: `metric` is not called like one.
+std::optional<PercentileMetric> percentile_metric(std::string_view metric);
 
 }  // namespace vmm::observe

@@ -83,14 +83,26 @@ struct ConsoleExpectation {
   bool operator==(const ConsoleExpectation&) const = default;
 };
 
+/// Records of the guest's audit log (docs/audit.md), and how many there must be. All of the given fields must be so.
+struct AuditExpectation {
+  std::optional<Condition> event = {};
+  std::optional<Condition> op = {};
+  std::optional<Condition> code = {};
+  std::optional<Condition> caller = {};
+  std::optional<Condition> count = {};  ///< absent: at least one
+  bool operator==(const AuditExpectation&) const = default;
+};
+
 /// How a run ends that is meant to end badly.
 enum class End : std::uint8_t { Panic, BootConfig, TimedOut };
 
 struct Expectations {
   std::vector<MetricExpectation> metrics;
   std::vector<ConsoleExpectation> console;
-  std::optional<int> guest_exit_code;  ///< code of the guest's shutdown; default 0 when it shuts itself down
-  std::optional<End> end = {};         ///< absent: the run is to come to its end
+  std::vector<std::string> console_order;  ///< texts that come one behind the other
+  std::vector<AuditExpectation> audit;     ///< needs Scenario::audit
+  std::optional<int> guest_exit_code;      ///< code of the guest's shutdown; default 0 when it shuts itself down
+  std::optional<End> end = {};             ///< absent: the run is to come to its end
   bool operator==(const Expectations&) const = default;
 };
 
