@@ -133,6 +133,8 @@ steps:
   metrics: {op_demo_to_p95_ns: {max: 1}, op_demo_to_p50_ns: {min: 1}, op_demo_to_runs: 6, no_such_metric: 1}
   console_order: [LAUNCHING SHELL, MMU ON]
   audit: [{op: graph start, event: call-done, count: 2}, {op: sleep}]
+  trace: {op-end: {min: 11}, npu-end: 0}
+  trace_order: [op-end, npu-end]
 """)
         self.assertEqual(code, 1)
         median = next(row for row in rows if row[1] == "op_demo_to_p50_ns")
@@ -143,7 +145,10 @@ steps:
             ("metric", "no_such_metric", False, None),
             ("console_order", "", False, 'no "MMU ON" after number 1'),
             ("audit", 'event "call-done", op "graph start"', False, 1),
-            ("audit", 'op "sleep"', False, 0)])
+            ("audit", 'op "sleep"', False, 0),
+            ("trace", "op-end", False, 10),
+            ("trace", "npu-end", True, 0),
+            ("trace_order", "", False, 'no "npu-end" after number 1')])
 
     def test_of_a_guest_that_a_step_shuts_down_there_is_what_it_told_before(self):
         code, rows = self.expectations_of(HEAD + self.GRAPH + """  - {op: metrics, args: {prefix: op_demo_to_runs, console: true}}
@@ -151,8 +156,10 @@ steps:
 expect:
   metrics: {op_demo_to_runs: 5, op_demo_from_runs: {exists: false}}
   audit: [{op: shutdown}]
+  trace: {npu-end: 0}
 """)
-        self.assertEqual((code, [row for row in rows if not row[2]]), (0, []))
+        self.assertEqual(code, 1)
+        self.assertEqual([row for row in rows if not row[2]], [("trace", "npu-end", False, "0 in a trace that is not whole")])
 
 
 if __name__ == "__main__":

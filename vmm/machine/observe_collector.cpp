@@ -48,6 +48,7 @@ void ObserveCollector::collect(control::Client& client) {
     if (wanted && !end_ns_) observed_.complete = ask_all(client, *wanted);
     if (wanted && !completed_ && (has_all() || Clock::now() >= *wanted)) {
       completed_ = true;
+      observed_.trace_read = observed_.complete && !trace_.refused && has_all();
       options_.on_completed();
     }
     const auto id = client.wait(completed_ ? Clock::now() + kLook : std::min(Clock::now() + kTurn, next_look_));

@@ -28,7 +28,8 @@ struct Observed {
   std::uint64_t malformed = 0;
   std::uint64_t dropped = 0;
   std::uint64_t restarts = 0;
-  bool complete = false;  ///< the guest answered all that it was asked at the end
+  bool complete = false;    ///< the guest answered all that it was asked at the end
+  bool trace_read = false;  ///< and its trace was followed until then
 };
 
 struct ObserveCollectorOptions {

@@ -4,6 +4,7 @@
 
 #include "vmm/base/file.hpp"
 #include "vmm/machine/registry.hpp"
+#include "vmm/machine/trace_expectations.hpp"
 
 namespace vmm::machine {
 namespace {
@@ -122,6 +123,11 @@ void ObserveStream::add_host_event(const std::string& track, const std::string& 
   if (!from || !to) return;  // the guest has never told its time
   observed.trace.host_events.push_back(
       {.track = track, .name = name, .begin_ns = *from, .end_ns = *to, .args = std::move(args)});
+}
+
+std::vector<observe::ExpectationResult> ObserveStream::evaluate(const scenario::Expectations& expect) const {
+  const Observed& observed = collector_->observed();
+  return evaluate_trace(expect, observed.trace.records, observed.trace_read);
 }
 
 Result<std::vector<std::string>> ObserveStream::write(const observe::Summary& summary, nanoseconds stopping,

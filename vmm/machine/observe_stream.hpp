@@ -7,12 +7,14 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "guest_link.hpp"
 #include "observe_collector.hpp"
 #include "vmm/base/event_loop.hpp"
 #include "vmm/base/result.hpp"
 #include "vmm/observe/summary.hpp"
+#include "vmm/scenario/scenario.hpp"
 
 namespace vmm::machine {
 
@@ -42,6 +44,9 @@ class ObserveStream {
   void on_guest_reset() { collector_->on_guest_reset(); }
   /// The device has been stopped: nothing more comes. The loop must turn once more before this is destroyed.
   void finish() { link_->finish(); }
+
+  /// What the trace has of what the scenario expects. After finish().
+  [[nodiscard]] std::vector<observe::ExpectationResult> evaluate(const scenario::Expectations& expect) const;
 
   /// Writes the files into `folder`. After finish(). The names of those that there are.
   Result<std::vector<std::string>> write(const observe::Summary& summary, std::chrono::nanoseconds stopping,

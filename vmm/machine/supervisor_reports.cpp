@@ -79,6 +79,7 @@ observe::Summary Supervisor::summarise() {
   for (std::size_t i = 0; i < scenario.expect.console.size(); ++i) evidence.console_seen.push_back(texts_.seen(i));
   summary.expectations = evaluate_expectations(scenario.expect, summary, evidence);
   if (!scenario.expect.audit.empty()) std::ranges::move(evaluate_audit_log(), std::back_inserter(summary.expectations));
+  if (observe_) std::ranges::move(observe_->evaluate(scenario.expect), std::back_inserter(summary.expectations));
 
   summary.warnings = warnings_;
   summary.warnings_left_out = warnings_left_out_;

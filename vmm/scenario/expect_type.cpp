@@ -1,6 +1,10 @@
 #include "expect_type.hpp"
 
+#include <algorithm>
+
+#include "abi/trace.hpp"
 #include "condition_type.hpp"
+#include "items.hpp"
 #include "section.hpp"
 
 namespace vmm::scenario {
@@ -66,10 +70,46 @@ TypePtr<AuditExpectation> audit_type() {
       });
 }
 
+TypePtr<std::string> event_type() {
+  std::vector<std::pair<std::string, std::string>> names;
+  for (const auto& event : abi::trace::kDescriptions) names.emplace_back(event.name, event.name);
+  return choice<std::string>(std::move(names));
+}
+
+/// What is not recorded is never there, and to expect that of it says nothing.
+void check_event(Problems& problems, const Position& at, const std::string& key, const std::string& event,
+                 const Scenario& scenario) {
+  const auto* const found = std::ranges::find(abi::trace::kDescriptions, event, &abi::trace::Description::name);
+  if (found == std::end(abi::trace::kDescriptions)) return;  // has been told
+  if (!scenario.observe || !scenario.observe->trace) {
+    problems.add(at, key, "an event without a trace", "\"observe: {}\" in the scenario, so that there is one");
+    return;
+  }
+  const auto& recorded = scenario.observe->trace->what;
+  const auto number = static_cast<std::uint16_t>(found - std::begin(abi::trace::kDescriptions));
+  const auto group = abi::trace::group_of(abi::trace::Type{number});
+  if (recorded.empty() || std::ranges::find(recorded, group) != recorded.end()) return;
+  problems.add(at, key, "an event that is not recorded",
+               quote(abi::trace::kGroupNames[static_cast<std::size_t>(group)]) + " in observe.trace.what");
+}
+
+void check_events(Problems& problems, const Node& expect, const Scenario& scenario) {
+  for (const auto& wanted : scenario.expect.trace) {
+    check_event(problems, place(*value_of(expect, "trace"), wanted.event), "expect.trace." + wanted.event, wanted.event,
+                scenario);
+  }
+  const auto& order = scenario.expect.trace_order;
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    check_event(problems, items_of(expect, "trace_order")[i].at, item_key("expect.trace_order", i), order[i], scenario);
+  }
+}
+
 TypePtr<Expectations> make_expect_type() {
   const auto name = text({.max_bytes = 128, .pattern = "[a-z0-9_]+", .words = "a metric's name (a-z 0-9 _)"});
   const auto metrics = std::make_shared<NamedConditions<MetricExpectation>>(&MetricExpectation::metric, name,
                                                                             "a map of metrics' names to conditions");
+  const auto trace = std::make_shared<NamedConditions<TraceExpectation>>(&TraceExpectation::event, event_type(),
+                                                                         "a map of events' names to conditions");
   return section<Expectations>({
       option("metrics", &Expectations::metrics, TypePtr<std::vector<MetricExpectation>>(metrics),
              "What must hold of metrics when the steps are done, as the guest tells them (docs/observation.md); of one "
@@ -81,6 +121,11 @@ TypePtr<Expectations> make_expect_type() {
              "Texts that the console must have shown one behind the other; anything may stand between them."),
       option("audit", &Expectations::audit, list<AuditExpectation>(audit_type(), 0, 1000),
              "Records that the guest's audit log must have; needs control.audit (docs/audit.md)."),
+      option("trace", &Expectations::trace, TypePtr<std::vector<TraceExpectation>>(trace),
+             "How many events of a kind the guest's trace must have; needs observe.trace. Their names are in "
+             "docs/observation.md."),
+      option("trace_order", &Expectations::trace_order, list<std::string>(event_type(), 0, 1000),
+             "Names of events that must come one behind the other, on whichever CPUs; others may come between them."),
       option("guest_exit_code", &Expectations::guest_exit_code, maybe(integer<int>(0, 255)),
              "The code with which the guest shuts down. Without it: 0, if the guest shuts itself down at all."),
       option(
@@ -99,9 +144,12 @@ const TypePtr<Expectations>& expect_type() {
 
 void check_expectations(Problems& problems, const Node& node, const Scenario& scenario) {
   const Node* const expect = value_of(node, "expect");
-  if (expect == nullptr || scenario.audit || scenario.expect.audit.empty()) return;
-  problems.add(place(*expect, "audit"), "expect.audit", "records without a log",
-               "\"control: {audit: true}\" beside it, so that there is one");
+  if (expect == nullptr) return;
+  if (!scenario.audit && !scenario.expect.audit.empty()) {
+    problems.add(place(*expect, "audit"), "expect.audit", "records without a log",
+                 "\"control: {audit: true}\" beside it, so that there is one");
+  }
+  check_events(problems, *expect, scenario);
 }
 
 }  // namespace vmm::scenario

@@ -80,6 +80,14 @@ TEST(LoadTest, expectations_of_order_and_audit_log_are_read) {
                                            {.event = Condition{.matches = "^token-"}}}));
 }
 
+TEST(LoadTest, expectations_of_the_trace_are_read) {
+  const Scenario scenario =
+      load("observe: {}\nexpect: {trace: {npu-end: {min: 1}, throttle: 0}, trace_order: [wake, switch]}\n");
+  EXPECT_EQ(scenario.expect.trace,
+            (std::vector<TraceExpectation>{{"npu-end", Condition{.min = 1}}, {"throttle", Condition{.equals = 0}}}));
+  EXPECT_EQ(scenario.expect.trace_order, (std::vector<std::string>{"wake", "switch"}));
+}
+
 TEST(LoadTest, legacy_socket_is_a_path_or_a_port_of_this_host) {
   EXPECT_EQ(load("control: {}\n").legacy_socket, std::nullopt);
   // Relative to the run directory, which is not known yet.

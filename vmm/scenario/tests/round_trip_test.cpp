@@ -84,6 +84,7 @@ class Generator {
     if (coin()) s.kernel = "/" + name(20);
     s.test_services = coin();
     s.audit = coin();
+    if (coin()) s.observe.emplace();
     if (coin()) s.legacy_socket = coin() ? LegacySocket{.unix_path = name(20)} : LegacySocket{.tcp = "127.0.0.1:4000"};
     s.scheduler = scheduler();
     for (std::uint64_t i = number(0, 4); i > 0; --i) s.tasks.push_back(task(s));
@@ -96,6 +97,8 @@ class Generator {
       s.expect.console.push_back({text(20), coin()});
       s.expect.console_order.push_back(text(20));
       if (s.audit) s.expect.audit.push_back({.op = condition(), .count = condition()});
+      if (s.observe) s.expect.trace.push_back({i == 1 ? "switch" : i == 2 ? "npu-end" : "llm-end", condition()});
+      if (s.observe) s.expect.trace_order.emplace_back(coin() ? "wake" : "op-end");
     }
     if (coin()) s.expect.guest_exit_code = static_cast<int>(number(0, 255));
     if (coin()) s.expect.end = static_cast<End>(number(0, 2));

@@ -45,7 +45,7 @@ struct StepResult {
 inline constexpr char kEndExpectation[] = "end";
 
 struct ExpectationResult {
-  std::string kind;     ///< "metric", "console", "audit", ... or kEndExpectation
+  std::string kind;     ///< "metric", "console", "audit", "trace", ... or kEndExpectation
   std::string subject;  ///< the metric's name, the text
   std::string wanted;   ///< in words
   nlohmann::json actual;

@@ -93,6 +93,13 @@ struct AuditExpectation {
   bool operator==(const AuditExpectation&) const = default;
 };
 
+/// How many events of a kind the guest's trace has.
+struct TraceExpectation {
+  std::string event;  ///< name of one of abi::trace::kDescriptions
+  Condition condition = {};
+  bool operator==(const TraceExpectation&) const = default;
+};
+
 /// How a run ends that is meant to end badly.
 enum class End : std::uint8_t { Panic, BootConfig, TimedOut };
 
@@ -101,6 +108,8 @@ struct Expectations {
   std::vector<ConsoleExpectation> console;
   std::vector<std::string> console_order;  ///< texts that come one behind the other
   std::vector<AuditExpectation> audit;     ///< needs Scenario::audit
+  std::vector<TraceExpectation> trace;     ///< needs Observe::trace, as does the next one
+  std::vector<std::string> trace_order;    ///< events that come one behind the other
   std::optional<int> guest_exit_code;      ///< code of the guest's shutdown; default 0 when it shuts itself down
   std::optional<End> end = {};             ///< absent: the run is to come to its end
   bool operator==(const Expectations&) const = default;
