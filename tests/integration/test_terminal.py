@@ -348,5 +348,50 @@ class Top(harness.MachineTest):
         self.assertNotIn(b"\x1b", terminal.all)
 
 
+class Progress(harness.MachineTest):
+    """What is told on a terminal, and nowhere else, of what takes its time."""
+
+    NAP = (f"apiVersion: sis/v1\nmachine: {{backend: {harness.BACKEND}}}\n"
+           "steps:\n  - {name: a long nap, op: sleep, args: {ms: 1800}}\n")
+
+    def at_a_terminal(self, *arguments, **env):
+        path = self.folder / "nap.yaml"
+        path.write_text(self.NAP)
+        terminal = Terminal([harness.SISVMM, *arguments, path, "--run-dir", self.folder / "run"],
+                            {**harness.environment(), "TERM": "xterm", "NO_COLOR": "", **env})
+        self.addCleanup(terminal.close)
+        while terminal.process.poll() is None:
+            terminal.read(0.05)
+        terminal.drain()
+        self.assertEqual(terminal.wait(), 0, terminal.all)
+        return terminal.all.decode(errors="replace")
+
+    def run_named(self, *more, **env):
+        return self.at_a_terminal("run", "--name", f"nap-{os.getpid()}-{self.folder.name}", *more, **env)
+
+    def test_a_run_tells_its_step_and_leaves_no_trace_of_that(self):
+        shown = self.run_named()
+        self.assertRegex(shown, r"step a long nap: [01] s, [0-9]+ s in all")
+        self.assertIn("\x1b[32m", shown)
+        # What follows a status stands in its line.
+        for rest in shown.split("step a long nap: ")[1:]:
+            self.assertRegex(rest, r"^[^\n]*\x1b\[\?7h\r\x1b\[K")
+
+    def test_no_color_has_progress_without_colours(self):
+        shown = self.run_named(NO_COLOR="1")
+        self.assertIn("step a long nap: ", shown)
+        self.assertNotIn("\x1b[32m", shown)
+
+    def test_a_dumb_terminal_has_neither(self):
+        shown = self.run_named(TERM="dumb")
+        self.assertNotIn("\x1b", shown)
+        self.assertNotIn("in all", shown)
+
+    def test_a_suite_tells_what_runs(self):
+        shown = self.at_a_terminal("test")
+        self.assertRegex(shown, r"0 of 1 done; nap [0-9] s")
+        self.assertRegex(shown, r"\x1b\[32mok     \x1b\[0m nap ")
+
+
 if __name__ == "__main__":
     unittest.main()

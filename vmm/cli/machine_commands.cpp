@@ -1,8 +1,11 @@
 // ls and stop: what is done with machines of other monitors.
+#include <unistd.h>
+
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "commands.hpp"
+#include "text_output.hpp"
 #include "vmm/cli/format.hpp"
 #include "vmm/machine/monitor_client.hpp"
 #include "vmm/machine/registry.hpp"
@@ -17,6 +20,7 @@ constexpr milliseconds kAnswerTime{2000};
 /// Beyond the guest's time to stop: the monitor writes its files.
 constexpr milliseconds kReportTime{15000};
 constexpr milliseconds kDefaultStopWait{60000};
+constexpr milliseconds kProgressInterval{250};
 
 /// What its monitor says of a machine; only "name", "state" and "run_dir" if it does not answer or is dead.
 ordered_json describe(const machine::MachineEntry& entry) {
@@ -79,6 +83,20 @@ int forget(const machine::MachineEntry& entry) {
   return 0;
 }
 
+/// The monitor's last answer; on a terminal, how long it has been waited for.
+Result<nlohmann::json> wait_until_stopped(machine::MonitorClient& client, const std::string& name,
+                                          milliseconds timeout) {
+  TextOutput output(STDOUT_FILENO, {});
+  const auto start = std::chrono::steady_clock::now();
+  while (true) {
+    const auto waited = std::chrono::steady_clock::now() - start;
+    if (waited >= std::chrono::seconds(1)) output.set_status(name + " stops: " + format_seconds(waited));
+    const auto left = std::chrono::ceil<milliseconds>(timeout - waited);
+    auto answer = client.next(std::min(left, kProgressInterval));
+    if (answer || answer.error().exit_code != abi::ExitCode::TimedOut || left <= kProgressInterval) return answer;
+  }
+}
+
 }  // namespace
 
 int list(const ListOptions& options) {
@@ -116,7 +134,7 @@ int stop(const StopOptions& options) {
   }
   if (accepted->value("status", "") != "stopping")
     return report({.message = "the monitor refused: " + accepted->dump()});
-  const auto stopped = client->next(wait + kReportTime);
+  const auto stopped = wait_until_stopped(*client, entry->name, wait + kReportTime);
   if (!stopped) return report(stopped.error());
   const bool killed = stopped->value("killed", false);
   std::printf("%s stopped%s, exit code %d, files in %s\n", entry->name.c_str(), killed ? " (it had to be killed)" : "",

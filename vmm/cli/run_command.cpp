@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <memory>
 
+#include "children.hpp"
 #include "commands.hpp"
 #include "live_page.hpp"
 #include "native_kvm.hpp"
@@ -111,6 +112,7 @@ Result<observe::Summary> run_session(Session session, const Options& options) {
     return std::unexpected(attached.error());
   }
   if (live_page) live_page->watch((*supervisor)->loop(), [&](const std::string& why) { reporter.on_warning(why); });
+  const Ticker ticker((*supervisor)->loop(), output, [&] { reporter.show_progress(); });
   auto summary = (*supervisor)->run();
   live_page.reset();
   if (summary) add_report(*run_dir);

@@ -56,6 +56,7 @@ void RunReporter::echo_line() {
 
 void RunReporter::on_ready(std::chrono::nanoseconds after) {
   if (echo_ == Echo::Lines) say("guest answers after " + format_duration(after));
+  on_progress("the guest runs");
 }
 
 void RunReporter::on_step(const observe::StepResult& step) {
@@ -71,11 +72,28 @@ void RunReporter::on_warning(const std::string& message) {
   say(coloured(output_, colour::kRed, "warning") + " " + observe::printable(message));
 }
 
-void RunReporter::on_stopping(const std::string& why) { say("stopping: " + observe::printable(why)); }
+void RunReporter::on_stopping(const std::string& why) {
+  say("stopping: " + observe::printable(why));
+  on_progress("the guest shuts down");
+}
+
+void RunReporter::on_progress(const std::string& doing) {
+  doing_ = doing;
+  since_ = Clock::now();
+}
+
+void RunReporter::show_progress() {
+  const auto now = Clock::now();
+  if (echo_ != Echo::Lines || now - started_ < std::chrono::seconds(1)) return;
+  std::string text = observe::printable(doing_) + ": " + format_seconds(now - since_);
+  if (since_ != started_) text += ", " + format_seconds(now - started_) + " in all";
+  output_.set_status(coloured(output_, colour::kDim, text));
+}
 
 void RunReporter::on_finished(const observe::Summary& summary, const std::filesystem::path& run_dir,
                               const std::string& panic_report) {
   if (release_terminal_) release_terminal_();
+  output_.set_status("");
   if (!line_.empty()) echo_line();
   if (echo_ == Echo::Raw) output_.write("\n");
   for (const auto& expectation : summary.expectations) {

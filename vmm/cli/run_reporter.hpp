@@ -1,6 +1,7 @@
 // Shows a run on the terminal.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -31,19 +32,28 @@ class RunReporter final : public machine::Reporter {
   void on_legacy_socket(const std::string& where) override;
   void on_console(std::string_view bytes) override;
   void on_ready(std::chrono::nanoseconds after) override;
+  void on_progress(const std::string& doing) override;
   void on_step(const observe::StepResult& step) override;
   void on_warning(const std::string& message) override;
   void on_stopping(const std::string& why) override;
   void on_finished(const observe::Summary& summary, const std::filesystem::path& run_dir,
                    const std::string& panic_report) override;
 
+  /// Tells what goes on below what has been told, if it has gone on for a second. As often as is wanted, on a terminal.
+  void show_progress();
+
  private:
+  using Clock = std::chrono::steady_clock;
+
   void say(const std::string& line);
   void echo_line();
 
   TextOutput& output_;
   Echo echo_;
   std::string line_;
+  Clock::time_point started_ = Clock::now();
+  Clock::time_point since_ = started_;  ///< of what goes on
+  std::string doing_ = "the guest boots";
   std::function<void()> release_terminal_;
 };
 

@@ -280,7 +280,13 @@ void Supervisor::start_runner() {
           },
       .on_no_connection =
           [this](const control::ClientError& error) { loop_->post([this, error] { on_no_connection(error); }); },
-      .on_progress = [this](const std::string& doing) { loop_->post([this, doing] { doing_ = doing; }); },
+      .on_progress =
+          [this](const std::string& doing) {
+            loop_->post([this, doing] {
+              doing_ = doing;
+              reporter_.on_progress(doing);
+            });
+          },
       .on_step =
           [this](observe::StepResult step) {
             loop_->post([this, step = std::move(step)] {

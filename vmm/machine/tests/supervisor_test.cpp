@@ -84,6 +84,7 @@ class Silent : public Reporter {
   void on_legacy_socket(const std::string& where) override { legacy_socket = where; }
   void on_console(std::string_view) override {}
   void on_ready(std::chrono::nanoseconds) override {}
+  void on_progress(const std::string&) override {}
   void on_step(const observe::StepResult&) override {}
   void on_warning(const std::string&) override {}
   void on_stopping(const std::string&) override {}

@@ -23,6 +23,8 @@ class Reporter {
   virtual void on_console(std::string_view bytes) = 0;
   /// The control server has answered, `after` the start.
   virtual void on_ready(std::chrono::nanoseconds after) = 0;
+  /// What is waited for from now on, in words: "step NAME".
+  virtual void on_progress(const std::string& doing) = 0;
   virtual void on_step(const observe::StepResult& step) = 0;
   virtual void on_warning(const std::string& message) = 0;
   virtual void on_stopping(const std::string& why) = 0;
