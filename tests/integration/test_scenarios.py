@@ -1,5 +1,5 @@
-"""Many scenarios at once: every one in configs/ as a suite of `sisvmm test`, and what it says of those that do not pass. And
-what they expect of a run."""
+"""Many scenarios at once: every one in configs/ as a suite of `sisvmm test`, and what it says of those that do not pass. One many
+times, and what scenarios expect of a run."""
 
 import json
 import os
@@ -95,6 +95,20 @@ class Suites(harness.MachineTest):
         self.assertEqual([(row["outcome"], row["exit_code"]) for row in rows], [("error", 130), ("error", 130), ("skipped", 0)])
         for name in "ab":
             self.assertEqual(json.loads((self.folder / f"r/{name}/summary.json").read_text())["killed"], False)
+
+
+class Repetitions(harness.MachineTest):
+    def test_options_reach_each_run_and_figures_are_of_all(self):
+        path = self.folder / "s.yaml"
+        path.write_text(GOOD)
+        done = harness.run(harness.SISVMM, "run", path, "--repeat", "2", "--json", "--observe", "--run-dir", self.folder / "r",
+                           "--name", f"repeat-{self.folder.name}")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        told = json.loads(done.stdout)
+        self.assertEqual(told, json.loads((self.folder / "r/repeat.json").read_text()))
+        self.assertEqual((told["outcomes"]["passed"], told["steps_ns"]["greet"]["count"]), (2, 2))
+        self.assertEqual(told["metrics"]["boot_to_control_ready_ns"]["count"], 2)
+        self.assertTrue((self.folder / "r/run/metrics.json").exists())
 
 
 class Expectations(harness.MachineTest):

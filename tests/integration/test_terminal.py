@@ -392,6 +392,11 @@ class Progress(harness.MachineTest):
         self.assertRegex(shown, r"0 of 1 done; nap [0-9] s")
         self.assertRegex(shown, r"\x1b\[32mok     \x1b\[0m nap ")
 
+    def test_a_repetition_tells_how_far_it_is(self):
+        shown = self.run_named("--repeat", "2")
+        self.assertRegex(shown, r"run 2 of 2; 1 passed; [0-9]+ s")
+        self.assertIn("2 runs: 2 passed in ", shown)
+
 
 if __name__ == "__main__":
     unittest.main()

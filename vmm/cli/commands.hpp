@@ -14,6 +14,8 @@ namespace vmm::cli {
 const char* version();
 
 int run(const RunOptions& options);
+/// `run --repeat`.
+int run_many(const RunOptions& options);
 int test(const TestOptions& options);
 int restore(const RestoreOptions& options);
 int boot(const BootOptions& options);

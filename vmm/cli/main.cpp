@@ -10,7 +10,7 @@ namespace vmm::cli {
 namespace {
 
 struct Dispatch {
-  int operator()(const RunOptions& options) const { return run(options); }
+  int operator()(const RunOptions& options) const { return options.repeat ? run_many(options) : run(options); }
   int operator()(const TestOptions& options) const { return test(options); }
   int operator()(const RestoreOptions& options) const { return restore(options); }
   int operator()(const BootOptions& options) const { return boot(options); }

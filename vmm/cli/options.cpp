@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "abi/exit_code.hpp"
+#include "vmm/suite/repeat.hpp"
 
 namespace vmm::cli {
 namespace {
@@ -86,6 +87,12 @@ void add_run(CLI::App* run, RunOptions& options, std::vector<std::string>& given
       ->excludes("-i");
   run->add_flag("--observe", options.observe,
                 "Write metrics.json and trace.json, as with `observe: {}` in the scenario (docs/observation.md)");
+  run->add_option("--repeat", options.repeat,
+                  "Run it N times, one after the other, and print statistics; default of --run-dir: runs/NAME-repeat")
+      ->check(CLI::Range(1U, suite::Repeat::kMaxRuns))
+      ->excludes("-i", "--web");
+  run->add_flag("--until-failure", options.until_failure, "With --repeat: the first run that does not pass is the last")
+      ->needs("--repeat");
   run->add_option("--kernel", options.kernel,
                   "Guest image (default: boot.kernel, $SIS_KERNEL, the one built with sisvmm)");
   const std::vector<MachineOption> machine_options = {

@@ -9,13 +9,13 @@ namespace {
 using abi::ExitCode;
 using Clock = std::chrono::steady_clock;
 
+}  // namespace
+
 Verdict verdict_of(const ChildResult& result) {
   if (result.exit_code == static_cast<int>(ExitCode::HostLacks)) return Verdict::Skipped;
   if (result.summary && observe::ended_as_expected(*result.summary)) return Verdict::Passed;
   return result.exit_code == static_cast<int>(ExitCode::Failed) ? Verdict::Failed : Verdict::Error;
 }
-
-}  // namespace
 
 const char* to_string(Verdict verdict) {
   switch (verdict) {

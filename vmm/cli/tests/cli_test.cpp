@@ -33,6 +33,19 @@ TEST(CommandLine, run_with_everything) {
   EXPECT_EQ(run.overrides[1].option, "--memory");
 }
 
+TEST(CommandLine, run_takes_how_often_and_until_when) {
+  const auto parsed = parse({"run", "f.yaml", "--repeat", "20", "--until-failure"});
+  ASSERT_TRUE(parsed.command) << parsed.text;
+  const auto& run = std::get<RunOptions>(*parsed.command);
+  EXPECT_EQ(run.repeat, 20U);
+  EXPECT_TRUE(run.until_failure);
+  for (const char* wrong : {"0", "10001", "x"})
+    EXPECT_THAT(parse({"run", "f", "--repeat", wrong}).text, HasSubstr("--repeat"));
+  EXPECT_FALSE(parse({"run", "f", "--until-failure"}).command);
+  EXPECT_FALSE(parse({"run", "f", "-i", "--repeat", "2"}).command);
+  EXPECT_FALSE(parse({"run", "f", "--web", "127.0.0.1:0", "--repeat", "2"}).command);
+}
+
 TEST(CommandLine, test_takes_paths_and_how_to_run_them) {
   const auto parsed = parse({"test", "a", "b", "--filter", "x*", "--jobs", "3", "--junit", "j", "--run-dir", "d"});
   ASSERT_TRUE(parsed.command) << parsed.text;

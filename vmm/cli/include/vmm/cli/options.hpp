@@ -24,6 +24,8 @@ struct RunOptions {
   std::optional<std::string> web;  ///< serve the live page here
   bool interactive = false;
   bool until_ready = false;
+  std::optional<unsigned> repeat;  ///< how many times; absent: once, and without statistics
+  bool until_failure = false;
   bool json = false;
   bool sandbox = true;
   bool observe = false;  ///< as if the scenario had an empty section of that name, if it has none

@@ -30,6 +30,7 @@ enum class Verdict : std::uint8_t {
   Skipped,  ///< this host cannot run it, or the suite was interrupted before its turn
 };
 const char* to_string(Verdict verdict);
+Verdict verdict_of(const ChildResult& result);
 
 /// What came of one item.
 struct ItemResult {
