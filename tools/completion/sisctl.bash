@@ -96,7 +96,7 @@ _sisctl() {
       fi
       ;;
     token) ((COMP_CWORD == at + 1)) && words='new list revoke --help' ;;
-    trace) ((COMP_CWORD == at + 1)) && words='on off dump clear status names --help' ;;
+    trace) ((COMP_CWORD == at + 1)) && words='on off dump clear freeze status names --help' ;;
     watch)
       if ((COMP_CWORD == at + 1)); then
         words='audit channel history log metrics trace --help'

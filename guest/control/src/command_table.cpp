@@ -79,7 +79,7 @@ constexpr Spec kTop[] = {
     {.name = "ms", .type = kInteger, .min = 10, .max = 60'000, .help = "milliseconds to watch, 1000 unless given"}};
 // So many that an answer, and what the shell makes of it, fits: 100 bytes an event there, 160 here.
 constexpr Spec kTrace[] = {
-    {.name = "action", .type = kChoice, .choices = "on|off|dump|clear|status", .help = "status unless given"},
+    {.name = "action", .type = kChoice, .choices = "on|off|dump|clear|freeze|status", .help = "status unless given"},
     {.name = "count",
      .type = kInteger,
      .min = 1,
@@ -419,7 +419,7 @@ constexpr Command kTable[] = {
     {.name = "trace",
      .help = "record what happens on each CPU, and show it",
      .details = "Each CPU keeps its newest 4096 events, or as many as the scenario says. 'on' takes the memory for "
-                "them, which stays taken.",
+                "them, which stays taken. 'freeze' ends what a scenario with observe records: trace and history.",
      .arguments = kTrace,
      .rights = Rights::Admin,
      .handler = handle_trace},

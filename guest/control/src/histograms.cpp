@@ -1,5 +1,9 @@
 // histograms: times as they were counted, for who makes percentiles and pictures of them.
+#include <span>
+
+#include "guest/control/metric_history.hpp"
 #include "handlers.hpp"
+#include "histogram_answer.hpp"
 #include "metrics.hpp"
 #include "observe_commands.hpp"
 
@@ -10,56 +14,29 @@ namespace {
 /// An answer that is longer has no room for another one, however many buckets that has.
 constexpr std::size_t kFullBytes = std::size_t{48} * 1024;
 
-class Histograms final : public MetricSink {
+/// Those of an answer: behind the first `skip` whose names begin with the prefix, while there is room.
+class Part {
  public:
-  Histograms(std::string_view prefix, std::uint64_t skip, CborWriter& writer, ResultMap& into)
-      : prefix_(prefix), skip_(skip), writer_(writer), into_(into) {}
-  void count(std::string_view, std::uint64_t) override {}
-  void level(std::string_view, std::uint64_t) override {}
-  [[nodiscard]] bool wants_all() const override { return false; }
-  void times(std::string_view name, const kernel::Histogram& histogram) override {
+  Part(const Arguments& arguments, CborWriter& writer, ResultMap& into)
+      : prefix_(arguments.text("prefix")), skip_(arguments.number("skip")), writer_(writer), into_(into) {}
+  /// Where the one of this name is to be written; null: it is not in the answer.
+  CborWriter* place_for(std::string_view name) {
     if (!name.starts_with(prefix_)) {
-      return;
+      return nullptr;
     }
     if (skip_ > 0) {
       --skip_;
-    } else if (left_off_ > 0 || writer_.written().size() > kFullBytes) {
-      ++left_off_;
-    } else {
-      add(name, histogram);
+      return nullptr;
     }
+    if (left_off_ > 0 || writer_.written().size() > kFullBytes) {
+      ++left_off_;
+      return nullptr;
+    }
+    return &into_.key_for(name);
   }
   [[nodiscard]] std::uint64_t left_off() const { return left_off_; }
 
  private:
-  void add(std::string_view name, const kernel::Histogram& histogram) {
-    using kernel::Histogram;
-    ResultMap entry(into_.key_for(name));
-    entry.add("unit", "ns");
-    CborWriter& writer = entry.key_for("buckets");
-    const std::size_t token = writer.begin_array();
-    std::size_t buckets = 0;
-    std::uint64_t total = 0;
-    for (std::uint32_t bucket = 0; bucket < Histogram::kBuckets; ++bucket) {
-      const std::uint64_t samples = histogram.bucket(bucket);
-      if (samples == 0) {
-        continue;
-      }
-      writer.array(3);
-      writer.number(bucket == 0 ? 0 : Histogram::bucket_end(bucket - 1) + 1);
-      writer.number(Histogram::bucket_end(bucket));
-      writer.number(samples);
-      total += samples;
-      ++buckets;
-    }
-    writer.end(token, buckets);
-    // Of the buckets as they were read, so that they add up.
-    entry.add("count", total);
-    entry.add("total", histogram.sum());
-    entry.add("max", histogram.max());
-    entry.finish();
-  }
-
   std::string_view prefix_;
   std::uint64_t skip_;
   CborWriter& writer_;
@@ -67,15 +44,77 @@ class Histograms final : public MetricSink {
   std::uint64_t left_off_ = 0;
 };
 
+/// As they are now.
+class Histograms final : public MetricSink {
+ public:
+  explicit Histograms(Part& part) : part_(part) {}
+  void count(std::string_view, std::uint64_t) override {}
+  void level(std::string_view, std::uint64_t) override {}
+  [[nodiscard]] bool wants_all() const override { return false; }
+  void times(std::string_view name, const kernel::Histogram& histogram) override {
+    if (CborWriter* const place = part_.place_for(name)) {
+      write_histogram(*place, histogram);
+    }
+  }
+
+ private:
+  Part& part_;
+};
+
 }  // namespace
 
+void write_histogram(CborWriter& writer, const kernel::Histogram& histogram) {
+  using kernel::Histogram;
+  ResultMap map(writer);
+  map.add("unit", "ns");
+  map.key_for("buckets");
+  const std::size_t token = writer.begin_array();
+  std::size_t buckets = 0;
+  std::uint64_t total = 0;
+  for (std::uint32_t bucket = 0; bucket < Histogram::kBuckets; ++bucket) {
+    const std::uint64_t samples = histogram.bucket(bucket);
+    if (samples == 0) {
+      continue;
+    }
+    writer.array(3);
+    writer.number(bucket == 0 ? 0 : Histogram::bucket_end(bucket - 1) + 1);
+    writer.number(Histogram::bucket_end(bucket));
+    writer.number(samples);
+    total += samples;
+    ++buckets;
+  }
+  writer.end(token, buckets);
+  // Of the buckets as they were read, so that they add up.
+  map.add("count", total);
+  map.add("total", histogram.sum());
+  map.add("max", histogram.max());
+  map.finish();
+}
+
 HandlerResult handle_histograms(Services& services, const Arguments& arguments, Caller&, ResultMap& result) {
+  const bool frozen = arguments.flag("frozen") && services.history != nullptr && services.history->frozen();
+  const HistogramCopies* const copies = frozen ? services.history->histograms() : nullptr;
+  if (frozen && copies == nullptr) {
+    return refuse(abi::control::error::kFailed, "frozen", "there was no memory to keep them when the history ended");
+  }
   CborWriter& writer = result.key_for("histograms");
   ResultMap entries(writer);
-  Histograms histograms(arguments.text("prefix"), arguments.number("skip"), writer, entries);
-  gather_metrics(services, nullptr, histograms);
+  Part part(arguments, writer, entries);
+  if (copies != nullptr) {
+    copies->for_each([&](std::string_view name, std::span<const std::byte> map) {
+      if (CborWriter* const place = part.place_for(name)) {
+        place->raw(map);
+      }
+    });
+  } else {
+    Histograms histograms(part);
+    gather_metrics(services, nullptr, histograms);
+  }
   entries.finish();
-  result.add("left_off", histograms.left_off());
+  result.add("left_off", part.left_off());
+  if (frozen) {
+    result.add_bool("frozen", true);
+  }
   return Handled::Now;
 }
 

@@ -109,6 +109,7 @@ void MetricHistory::freeze() {
   }
   freeze_timer();
   sample();
+  has_histograms_ = histograms_.take(services_);
   frozen_ = true;
 }
 

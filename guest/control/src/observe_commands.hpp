@@ -6,11 +6,13 @@
 
 namespace guest::control {
 
-inline constexpr ArgumentSpec kHistogramsArguments[] = {kMetricsPrefix,
-                                                        {.name = "skip",
-                                                         .type = ArgumentType::Integer,
-                                                         .max = 1'000'000,
-                                                         .help = "pass over so many, to read them in pieces"}};
+inline constexpr ArgumentSpec kHistogramsArguments[] = {
+    kMetricsPrefix,
+    {.name = "skip",
+     .type = ArgumentType::Integer,
+     .max = 1'000'000,
+     .help = "pass over so many, to read them in pieces"},
+    {.name = "frozen", .type = ArgumentType::Bool, .help = "as they were when the history was frozen, if it was"}};
 void render_histograms(kernel::TextOutput& output, const CborValue& result);
 inline constexpr Command kHistogramsCommand = {
     .name = "histograms",

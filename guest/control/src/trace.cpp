@@ -5,6 +5,7 @@
 #include <new>
 #include <span>
 
+#include "guest/control/metric_history.hpp"
 #include "handlers.hpp"
 
 namespace guest::control {
@@ -117,6 +118,11 @@ HandlerResult handle_trace(Services& services, const Arguments& arguments, Calle
     trace.set_on(false);
   } else if (action == "clear") {
     trace.clear();
+  } else if (action == "freeze") {
+    if (services.history != nullptr) {
+      services.history->freeze();
+    }
+    trace.freeze();
   }
   return show_status(trace, result);
 }

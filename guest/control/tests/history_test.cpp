@@ -3,6 +3,7 @@
 
 #include "graph_fixture.hpp"
 #include "guest/control/metric_history.hpp"
+#include "guest/kernel/failing_memory/failing_memory.hpp"
 
 namespace guest::control::testing {
 namespace {
@@ -161,6 +162,34 @@ TEST_F(HistoryTest, histograms_have_their_buckets) {
   EXPECT_EQ(count, 120U);
   EXPECT_LE(end["buckets"].front()[0], 1000);
   EXPECT_EQ(done("histograms", {"op_g_", "--skip", "1"})["histograms"].size(), 1U);
+}
+
+TEST_F(HistoryTest, frozen_histograms_stay_as_they_were_and_the_others_go_on) {
+  make_pipeline("g");
+  in_thread([&] { done("graph start", {"g", "120"}); });
+  begin();
+  EXPECT_FALSE(done("histograms", {"--frozen"}).contains("frozen")) << "it is not frozen";
+  const json before = done("histograms", {"op_g_"});
+  EXPECT_EQ(done("trace", {"freeze"})["frozen"], true);
+  EXPECT_TRUE(history.frozen());
+  in_thread([&] { done("graph start", {"g", "30"}); });
+  const json frozen = done("histograms", {"op_g_", "--frozen"});
+  EXPECT_EQ(frozen["histograms"], before["histograms"]);
+  EXPECT_EQ(frozen["frozen"], true);
+  EXPECT_EQ(done("histograms", {"op_g_"})["histograms"]["op_g_end"]["count"], 150);
+  EXPECT_EQ(done("histograms", {"op_g_", "--skip", "1", "--frozen"})["histograms"].size(),
+            before["histograms"].size() - 1);
+}
+
+TEST_F(HistoryTest, frozen_histograms_that_there_was_no_memory_for_are_said_to_be_missing) {
+  make_pipeline("g");
+  in_thread([&] { done("graph start", {"g", "120"}); });
+  begin();
+  {
+    const kernel::FailingMemory memory(0);
+    history.freeze();
+  }
+  EXPECT_EQ(told(run("histograms", {"--frozen"})), "failed: there was no memory to keep them when the history ended");
 }
 
 }  // namespace

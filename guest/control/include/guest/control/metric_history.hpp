@@ -3,7 +3,8 @@
 //
 //   timer --> sample() --> | t=100 {3: 7, 5: 12} | t=200 {5: 13} | ...        the oldest are dropped, into `base`
 //
-// Of times it has sums and largest values; percentiles take long to find, and are in the histograms (`histograms`).
+// Of times it has sums and largest values; percentiles take long to find, and are in the histograms (`histograms`), of
+// which it takes a copy at its end.
 #pragma once
 
 #include <cstddef>
@@ -12,6 +13,7 @@
 #include <span>
 #include <string_view>
 
+#include "guest/control/histogram_copies.hpp"
 #include "guest/kernel/timer.hpp"
 #include "guest/kernel/work.hpp"
 
@@ -34,9 +36,11 @@ class MetricHistory {
 
   /// Takes the first sample now and then one at each multiple of `interval_ns`, at least 1 ms. Once. False: no memory.
   [[nodiscard]] bool start(std::uint64_t interval_ns);
-  /// Takes the last sample.
+  /// Takes the last sample, and with it copies of all histograms.
   void freeze();
   [[nodiscard]] bool frozen() const { return frozen_; }
+  /// As they were when this was frozen. Null: it is not, or there was no memory for them.
+  [[nodiscard]] const HistogramCopies* histograms() const { return has_histograms_ ? &histograms_ : nullptr; }
   [[nodiscard]] std::uint64_t interval_ns() const { return interval_ns_; }
 
   // Samples have numbers, from 0.
@@ -104,6 +108,8 @@ class MetricHistory {
 
   Services& services_;
   std::unique_ptr<Memory> memory_;
+  HistogramCopies histograms_;
+  bool has_histograms_ = false;
   std::uint64_t interval_ns_ = 0;
   std::uint64_t due_ns_ = 0;
   std::size_t series_count_ = 0;
