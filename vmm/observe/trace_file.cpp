@@ -45,8 +45,10 @@ bool TraceFile::write(const std::function<bool(std::string_view)>& sink) const {
                            {"malformed", records.malformed()},
                            {"frozen", records.frozen()}};
   write_host_events(*this, output);
+  ordered_json of_host = host;
+  if (host_events.size() > kMaxHostEvents) of_host["events_left_out"] = host_events.size() - kMaxHostEvents;
   const ordered_json other{{"format", "sis-trace"}, {"version", 1},   {"machine", machine},
-                           {"scenario", scenario},  {"guest", guest}, {"host", host}};
+                           {"scenario", scenario},  {"guest", guest}, {"host", of_host}};
   output.text("],\n\"displayTimeUnit\":\"ns\",\n\"otherData\":" +
               other.dump(-1, ' ', true, ordered_json::error_handler_t::replace) + "}\n");
   return output.finish();

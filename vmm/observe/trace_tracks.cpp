@@ -245,6 +245,7 @@ void GuestTracks::on_channel(const Record& record) {
 
 void GuestTracks::on_job_submit(const Record& record) {
   if (!has_room(jobs_)) return;
+  if (jobs_.contains(record.argument1)) cut(Process::Npu, "npu", "job", record.argument1, record.time_ns);
   jobs_.insert_or_assign(record.argument1, Job{.begin = {record.time_ns, record.cpu}});
   output_.event(overlapping('b', Process::Npu, "npu", "job", record.argument1, record.time_ns)
                     .arg("job", record.argument1)
@@ -301,6 +302,7 @@ void GuestTracks::flow(char phase, std::uint64_t request, const Place& place) {
 void GuestTracks::on_request_submit(const Record& record) {
   const std::uint64_t request = record.argument1;
   if (!has_room(requests_)) return;
+  if (requests_.contains(request)) cut(Process::Llm, "llm", "request", request, record.time_ns);
   const Place here{record.time_ns, record.cpu};
   requests_.insert_or_assign(request, Open{.begin = here, .what = request});
   auto event = overlapping('b', Process::Llm, "llm", "request", request, record.time_ns)
@@ -356,6 +358,9 @@ void GuestTracks::on_control_begin(const Record& record) {
   cpu.call = call;
   cpu.call_thread = cpu.thread;
   if (!has_room(calls_)) return;
+  if (const auto before = calls_.find(call); before != calls_.end()) {
+    cut(Process::Control, "control", names_.op(before->second.what), call, record.time_ns);
+  }
   calls_.insert_or_assign(call, Open{.begin = {record.time_ns, record.cpu}, .what = record.argument0});
   output_.event(overlapping('b', Process::Control, "control", names_.op(record.argument0), call, record.time_ns)
                     .arg("connection", call >> 32)
@@ -384,7 +389,19 @@ void GuestTracks::finish(std::uint64_t now_ns) {
     end_thread(cpu, cpus_[cpu].thread, now_ns);
   }
   for (const auto& [which, open] : operators_) end_operator(which, open, now_ns, std::nullopt);
+  for (const auto& [job, open] : jobs_) cut(Process::Npu, "npu", "job", job, now_ns);
+  for (const auto& [request, open] : requests_) {
+    cut(Process::Llm, "llm", "request", request, now_ns);
+    flow('f', request, {now_ns, open.begin.cpu});
+  }
+  for (const auto& [call, open] : calls_) cut(Process::Control, "control", names_.op(open.what), call, now_ns);
   name_tracks();
+}
+
+/// Of what has not ended, or whose end is lost.
+void GuestTracks::cut(TraceProcess process, std::string_view category, std::string_view name, std::uint64_t id,
+                      std::uint64_t now_ns) {
+  output_.event(overlapping('e', process, category, name, id, now_ns).arg("unfinished", 1));
 }
 
 void GuestTracks::name_tracks() {

@@ -93,6 +93,8 @@ class GuestTracks {
   void end_interrupts(std::uint16_t cpu, std::uint64_t now_ns);
   void end_work(std::uint16_t cpu, std::uint64_t now_ns);
   void end_operator(const Operator& which, const Open& open, std::uint64_t now_ns, std::optional<std::uint64_t> failed);
+  void cut(TraceProcess process, std::string_view category, std::string_view name, std::uint64_t id,
+           std::uint64_t now_ns);
   void flow(char phase, std::uint64_t request, const Place& place);
   std::uint64_t operator_track(const Operator& which);
   std::uint64_t channel_track(std::uint64_t graph, std::uint64_t channel);

@@ -133,6 +133,35 @@ TEST(TraceFileTest, jobs_and_control_requests_overlap) {
   EXPECT_EQ(events(trace, "e", 5).at(0)["args"]["status"], 1);
 }
 
+TEST(TraceFileTest, what_overlaps_and_does_not_end_is_cut_at_the_end) {
+  TraceFile file;
+  file.names.take({{"ops", {{"3", "llminfer"}}}});
+  const json trace =
+      write({record(1000, "control-begin", 3, 9, 60), record(1100, "llm-submit", 0, 5, 8),
+             record(1200, "npu-submit", 4, 77, 2), record(1300, "npu-submit", 4, 77, 2), record(9000, "wake", 1)},
+            file);
+  for (const int pid : {3, 4, 5}) {
+    const auto ends = events(trace, "e", pid);
+    ASSERT_EQ(ends.size(), events(trace, "b", pid).size()) << pid;
+    EXPECT_EQ(ends.back()["ts"], 9.0);
+    EXPECT_EQ(ends.back()["args"], json({{"unfinished", 1}}));
+    EXPECT_EQ(ends.back()["id"], events(trace, "b", pid).back()["id"]);
+  }
+  EXPECT_EQ(events(trace, "e", 3)[0]["ts"], 1.3) << "of the job that is submitted again the end was lost";
+  EXPECT_EQ(events(trace, "e", 5)[0]["name"], "llminfer");
+  EXPECT_EQ(events(trace, "s", 1).size(), 1U);
+  EXPECT_EQ(events(trace, "f", 1).at(0)["id"], events(trace, "s", 1).at(0)["id"]);
+}
+
+TEST(TraceFileTest, events_of_the_host_that_are_too_many_are_counted) {
+  TraceFile file;
+  file.host = {{"clock", {{"samples", json::array()}}}};
+  file.host_events.resize(TraceFile::kMaxHostEvents + 3, {.track = "steps", .name = "ping", .args = json::object()});
+  const json trace = write({}, file);
+  EXPECT_EQ(events(trace, "X", 100).size(), TraceFile::kMaxHostEvents);
+  EXPECT_EQ(trace["otherData"]["host"]["events_left_out"], 3);
+}
+
 TEST(TraceFileTest, events_without_their_beginning_are_counted) {
   const json trace =
       write({record(1, "irq-exit", 5), record(2, "op-end", 1, 1), record(3, "npu-end", 0, 1), record(4, "work-end")});
