@@ -25,8 +25,6 @@ constexpr unsigned kLooksForNames = 10;
 /// Of guest time, between two of its looks at its trace. Each look is in the trace, too, and an idle guest's time may
 /// go much faster than ours.
 constexpr unsigned kTraceIntervalMs = 250;
-/// At the end: nothing has come for so long, so nothing will.
-constexpr milliseconds kQuiet{500};
 
 std::uint64_t since(Clock::time_point start, Clock::time_point time) {
   return static_cast<std::uint64_t>(std::max<nanoseconds>(time - start, nanoseconds(0)).count());
@@ -45,12 +43,8 @@ void ObserveCollector::collect(control::Client& client) {
   if (!begin(client)) return;
   while (true) {
     const auto wanted = wanted_by();
-    if (wanted && !end_ns_) observed_.complete = ask_all(client, *wanted);
-    if (wanted && !completed_ && (has_all() || Clock::now() >= *wanted)) {
-      completed_ = true;
-      observed_.trace_read = observed_.complete && !trace_.refused && has_all();
-      options_.on_completed();
-    }
+    if (wanted && !answered_) answered_ = ask_all(client, *wanted);
+    if (wanted && !completed_ && (followed_to_end() || Clock::now() >= *wanted)) complete();
     const auto id = client.wait(completed_ ? Clock::now() + kLook : std::min(Clock::now() + kTurn, next_look_));
     if (id && !take_next(client, *id)) return;
     if (!id && id.error().kind != Kind::Timeout) return;
@@ -61,6 +55,13 @@ void ObserveCollector::collect(control::Client& client) {
 void ObserveCollector::complete_by(Clock::time_point deadline) {
   const std::lock_guard lock(mutex_);
   wanted_by_ = deadline;
+}
+
+void ObserveCollector::complete() {
+  completed_ = true;
+  observed_.complete = answered_.value_or(false) && followed_to_end();
+  observed_.trace_read = observed_.complete && !trace_.refused;
+  options_.on_completed();
 }
 
 std::optional<Clock::time_point> ObserveCollector::wanted_by() {
@@ -80,11 +81,11 @@ bool ObserveCollector::begin(control::Client& client) {
   } else if (observed_.connections > 1) {
     observed_.trace.records.resume();
   }
-  const auto info = client.call("info", json::object(), deadline);
+  const auto info = ask(client, "info", json::object(), deadline);
   if (!info) return false;
   if (const auto resolution = number_in(*info, "clock_resolution_ns")) observed_.metrics.resolution_ns = resolution;
   next_look_ = Clock::now() + kLook;
-  last_event_ = Clock::now();
+  if (answered_ == false) answered_.reset();  // the connection before may have been lost meanwhile
   if (options_.trace && !ask_names(client, deadline)) return false;
   history_ = {.id = {}, .refused = !options_.metrics};
   trace_ = {.id = {}, .refused = !options_.trace};
@@ -116,6 +117,7 @@ bool ObserveCollector::take_next(control::Client& client, std::uint32_t id) {
   const bool is_trace = trace_.id == id;
   Stream& stream = is_trace ? trace_ : history_;
   const auto next = client.next(id, Clock::now());
+  if (stream.id != id) return true;  // the answer to what was asked once and given up
   if (!next) return next.error().kind == Kind::Timeout || on_stream_error(stream, next.error());
   if (next->is_event) {
     take_event(is_trace, *next);
@@ -126,7 +128,6 @@ bool ObserveCollector::take_next(control::Client& client, std::uint32_t id) {
 }
 
 void ObserveCollector::take_event(bool is_trace, const control::Client::Next& next) {
-  last_event_ = Clock::now();
   ++observed_.events;
   observed_.dropped += next.dropped;
   if (is_trace && next.dropped != 0) observed_.trace.records.miss();
@@ -145,6 +146,25 @@ bool ObserveCollector::on_stream_error(Stream& stream, const control::ClientErro
   return true;
 }
 
+/// As Client::call(), but what is followed is taken meanwhile: an answer may come behind thousands of events, of which
+/// the client keeps few.
+ObserveCollector::Answer ObserveCollector::ask(control::Client& client, const char* op, const json& args,
+                                               Clock::time_point deadline) {
+  const auto id = client.subscribe(op, args, deadline);
+  if (!id) return std::unexpected(id.error());
+  while (true) {
+    const auto ready = client.wait(deadline);
+    if (!ready) return std::unexpected(ready.error());
+    if (*ready != *id) {
+      if (take_next(client, *ready)) continue;
+      return std::unexpected(control::ClientError{.kind = Kind::ConnectionLost, .message = "no token any more"});
+    }
+    auto next = client.next(*id, deadline);
+    if (!next) return std::unexpected(std::move(next.error()));
+    if (!next->is_event) return std::move(next->body);
+  }
+}
+
 bool ObserveCollector::look_around(control::Client& client) {
   next_look_ = Clock::now() + kLook;
   const auto deadline = Clock::now() + kAnswer;
@@ -154,7 +174,7 @@ bool ObserveCollector::look_around(control::Client& client) {
 
 std::optional<std::uint64_t> ObserveCollector::read_clock(control::Client& client, Clock::time_point deadline) {
   const auto before = Clock::now();
-  const Answer answer = client.call("uptime", json::object(), deadline);
+  const Answer answer = ask(client, "uptime", json::object(), deadline);
   const auto after = Clock::now();
   const auto now_ns = answer ? number_in(*answer, "uptime_ns") : std::nullopt;
   if (!now_ns) return std::nullopt;
@@ -166,30 +186,25 @@ std::optional<std::uint64_t> ObserveCollector::read_clock(control::Client& clien
 }
 
 bool ObserveCollector::ask_names(control::Client& client, Clock::time_point deadline) {
-  const Answer names = client.call("trace names", json::object(), deadline);
+  const Answer names = ask(client, "trace names", json::object(), deadline);
   if (names) observed_.trace.names.take(*names);
   // A guest that refuses it leaves numbers.
   return names || names.error().kind == Kind::Refused;
 }
 
-/// True: the guest has answered everything.
+/// True: the guest has answered everything. First it ends its recording, so that all is of that moment, and that there
+/// is an end to what is followed: under icount an idle guest may record faster than can be read.
 bool ObserveCollector::ask_all(control::Client& client, Clock::time_point deadline) {
+  const bool frozen = ask(client, "trace", {{"action", "freeze"}}, deadline).has_value();
   observed_.metrics.final.clear();
-  const bool metrics = ask_pages(client, "metrics", json::object(), deadline,
+  const auto asked = [&](const char* op, const json& args) { return ask(client, op, args, deadline); };
+  const bool metrics = ask_pages(asked, "metrics", json::object(),
                                  [&](const json& part) { return observed_.metrics.take_metrics(part); });
-  const bool histograms = ask_pages(client, "histograms", json::object(), deadline,
+  const bool histograms = ask_pages(asked, "histograms", {{"frozen", true}},
                                     [&](const json& part) { return observed_.metrics.take_histograms(part); });
   const bool names = !options_.trace || ask_names(client, deadline);
-  end_ns_ = read_clock(client, deadline).value_or(0);
-  return metrics && histograms && names && *end_ns_ != 0;
-}
-
-/// Whether what was followed is there up to the end, or no more will come.
-bool ObserveCollector::has_all() const {
-  const bool frozen = observed_.metrics.history.frozen() || observed_.trace.records.frozen();
-  const bool ended = !history_.id && !trace_.id;
-  const bool read = !frozen && (!trace_.id || observed_.trace.records.last_time() >= *end_ns_);
-  return ended || read || Clock::now() - last_event_ > kQuiet;
+  const bool clock = read_clock(client, deadline).has_value();
+  return frozen && metrics && histograms && names && clock;
 }
 
 }  // namespace vmm::machine

@@ -1,7 +1,7 @@
 // Gathers what the guest has measured, and what it has recorded of what happened, over its control port.
 //
 //   connect -> its clock, names -> `watch history`, `watch trace raw`: taken as they come, each second its clock again
-//           -> at the end, when asked: `metrics`, `histograms`, names, and the trace up to then
+//           -> at the end, when asked: `trace freeze`, `metrics`, `histograms`, names, and both followed to their end
 #pragma once
 
 #include <atomic>
@@ -28,8 +28,8 @@ struct Observed {
   std::uint64_t malformed = 0;
   std::uint64_t dropped = 0;
   std::uint64_t restarts = 0;
-  bool complete = false;    ///< the guest answered all that it was asked at the end
-  bool trace_read = false;  ///< and its trace was followed until then
+  bool complete = false;    ///< the guest answered all that it was asked at the end, and what it recorded is all here
+  bool trace_read = false;  ///< and it did not refuse to tell its trace
 };
 
 struct ObserveCollectorOptions {
@@ -71,11 +71,14 @@ class ObserveCollector {
   bool take_next(control::Client& client, std::uint32_t id);
   void take_event(bool is_trace, const control::Client::Next& next);
   bool on_stream_error(Stream& stream, const control::ClientError& error);
+  Answer ask(control::Client& client, const char* op, const nlohmann::json& args, Clock::time_point deadline);
   bool look_around(control::Client& client);
   bool ask_all(control::Client& client, Clock::time_point deadline);
   bool ask_names(control::Client& client, Clock::time_point deadline);
   std::optional<std::uint64_t> read_clock(control::Client& client, Clock::time_point deadline);
-  [[nodiscard]] bool has_all() const;
+  void complete();
+  /// What is followed has ended, or the guest has refused it.
+  [[nodiscard]] bool followed_to_end() const { return !history_.id && !trace_.id; }
   std::optional<Clock::time_point> wanted_by();
 
   ObserveCollectorOptions options_;
@@ -87,8 +90,7 @@ class ObserveCollector {
   Clock::time_point next_look_;
   unsigned looks_ = 0;
   std::uint64_t last_guest_ns_ = 0;
-  Clock::time_point last_event_;
-  std::optional<std::uint64_t> end_ns_;  ///< the guest's time when it was asked all: the trace is read until then
+  std::optional<bool> answered_;  ///< it was asked all, and whether it answered that
   bool completed_ = false;
   std::mutex mutex_;  ///< guards the next one
   std::optional<Clock::time_point> wanted_by_;

@@ -156,7 +156,8 @@ void Runner::ask_metrics() {
     }
     return !cancelled_;
   };
-  if (!ask_pages(*client, "metrics", json::object(), deadline, take)) return;
+  const auto ask = [&](const char* op, const json& args) { return client->call(op, args, deadline); };
+  if (!ask_pages(ask, "metrics", json::object(), take)) return;
   for (const auto& wanted : scenario_.expect.metrics) {
     if (!found.values.contains(wanted.metric)) ask_samples(*client, wanted.metric, deadline, found);
   }
@@ -169,7 +170,8 @@ void Runner::ask_samples(control::Client& client, const std::string& metric, con
   const auto percentile = observe::percentile_metric(metric);
   if (!percentile || percentile->histogram.size() > kMaxPrefix) return;
   const std::string name(percentile->histogram);
-  ask_pages(client, "histograms", {{"prefix", name}}, deadline, [&](const json& part) {
+  const auto ask = [&](const char* op, const json& args) { return client.call(op, args, deadline); };
+  ask_pages(ask, "histograms", {{"prefix", name}}, [&](const json& part) {
     const json* const reply = scenario::find_field(part, "histograms." + name);
     if (reply != nullptr) {
       if (const auto histogram = observe::TimeHistogram::from(*reply)) found.samples[metric] = histogram->count();

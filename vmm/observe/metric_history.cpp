@@ -26,6 +26,8 @@ bool MetricHistory::take(const nlohmann::json& event) {
 void MetricHistory::set(const std::string& name, const nlohmann::json& value) {
   const auto number = number_in(value);
   const auto found = series_.find(name);
+  // What it was until now.
+  if (found != series_.end()) found->second.values.resize(times_.size(), found->second.now);
   // Null: the metric is not there any more.
   if (found != series_.end() && value.is_null()) {
     found->second.now = kNone;
@@ -40,8 +42,13 @@ void MetricHistory::set(const std::string& name, const nlohmann::json& value) {
 
 void MetricHistory::append(std::uint64_t time_ns) {
   times_.push_back(time_ns);
-  for (auto& [name, series] : series_) series.values.push_back(series.now);
   while (times_.size() * series_.size() > max_values_) thin();
+}
+
+std::map<std::string, MetricHistory::Series, std::less<>> MetricHistory::series() const {
+  auto all = series_;
+  for (auto& [name, series] : all) series.values.resize(times_.size(), series.now);
+  return all;
 }
 
 void MetricHistory::thin() {
@@ -50,8 +57,12 @@ void MetricHistory::thin() {
     for (std::size_t i = 1; i < kept; ++i) values[i] = values[2 * i];
     values.resize(kept);
   };
+  const std::size_t before = times_.size();
   drop_every_second(times_);
-  for (auto& [name, series] : series_) drop_every_second(series.values);
+  for (auto& [name, series] : series_) {
+    series.values.resize(before, series.now);
+    drop_every_second(series.values);
+  }
   stride_ *= 2;
 }
 

@@ -40,6 +40,18 @@ void append_history(const MetricsFile& file, std::string& out) {
   out += "}}";
 }
 
+/// The metrics at the end of a history. What they say of times is made of the histograms, so that both say the same.
+std::map<std::string, std::uint64_t, std::less<>> last_of(const MetricsFile& file) {
+  auto last = file.history.last();
+  if (!file.history.frozen()) return last;
+  for (const auto& [name, histogram] : file.histograms) {
+    last.insert_or_assign(name + "_total_ns", histogram.total());
+    last.insert_or_assign(name + "_max_ns", histogram.max());
+    for (const auto& [part, value] : histogram.percentiles()) last.insert_or_assign(name + '_' + part + "_ns", value);
+  }
+  return last;
+}
+
 }  // namespace
 
 bool MetricsFile::take_metrics(const nlohmann::json& reply) {
@@ -86,7 +98,7 @@ std::string MetricsFile::to_text() const {
                           {"left_out", left_out}};
   std::string out = text_of(head);
   out.pop_back();
-  out += ",\n\"final\":" + text_of(ordered_json(from_history ? history.last() : final));
+  out += ",\n\"final\":" + text_of(ordered_json(from_history ? last_of(*this) : final));
   out += ",\n\"histograms\":{";
   const char* separator = "\n";
   for (const auto& [name, histogram] : histograms) {

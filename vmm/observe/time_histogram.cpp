@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <string>
-#include <utility>
 
 #include "reply_fields.hpp"
 
@@ -61,11 +60,17 @@ std::optional<std::uint64_t> TimeHistogram::percentile(std::uint64_t part) const
   return max_;
 }
 
+std::vector<std::pair<const char*, std::uint64_t>> TimeHistogram::percentiles() const {
+  std::vector<std::pair<const char*, std::uint64_t>> there;
+  for (const auto& [name, part] : kShown) {
+    if (const auto value = percentile(part)) there.emplace_back(name, *value);
+  }
+  return there;
+}
+
 nlohmann::ordered_json TimeHistogram::to_json() const {
   nlohmann::ordered_json json{{"unit", "ns"}, {"count", count_}, {"total", total_}, {"max", max_}};
-  for (const auto& [name, part] : kShown) {
-    if (const auto value = percentile(part)) json[name] = *value;
-  }
+  for (const auto& [name, value] : percentiles()) json[name] = value;
   json["buckets"] = nlohmann::ordered_json::array();
   for (const Bucket& bucket : buckets_) json["buckets"].push_back({bucket.lower, bucket.upper, bucket.count});
   return json;

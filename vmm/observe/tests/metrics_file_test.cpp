@@ -163,6 +163,9 @@ TEST(MetricsFileTest, end_of_a_frozen_history_is_its_last_sample) {
   const json read = json::parse(file.to_text());
   EXPECT_EQ(read["final_from"], "history");
   EXPECT_EQ(read["final"]["a"], 4);
+  EXPECT_EQ(read["final"]["op_demo_camera_p50_ns"], read["histograms"]["op_demo_camera"]["p50"]);
+  EXPECT_EQ(read["final"]["op_demo_camera_total_ns"], 1000);
+  EXPECT_EQ(read["final"]["op_demo_camera_max_ns"], 21);
 }
 
 TEST(MetricsFileTest, guest_that_died_leaves_its_last_sample) {

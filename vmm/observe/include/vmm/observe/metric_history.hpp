@@ -37,7 +37,7 @@ class MetricHistory {
 
   /// Times in nanoseconds, rising.
   [[nodiscard]] const std::vector<std::uint64_t>& times() const { return times_; }
-  [[nodiscard]] const std::map<std::string, Series, std::less<>>& series() const { return series_; }
+  [[nodiscard]] std::map<std::string, Series, std::less<>> series() const;
   /// Values after the last sample, whether that is kept or not.
   [[nodiscard]] std::map<std::string, std::uint64_t, std::less<>> last() const;
   [[nodiscard]] std::uint64_t last_time() const { return last_time_; }
@@ -54,6 +54,7 @@ class MetricHistory {
 
   std::size_t max_values_;
   std::vector<std::uint64_t> times_;
+  /// Of each the values up to its last change: of a thousand figures few change from one sample to the next.
   std::map<std::string, Series, std::less<>> series_;
   std::uint64_t last_time_ = 0;
   std::uint64_t samples_ = 0;

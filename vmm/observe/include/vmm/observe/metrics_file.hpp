@@ -33,7 +33,8 @@ struct MetricsFile {
   std::uint64_t left_out = 0;   ///< metrics and histograms of answers, beyond what is allowed or malformed
   nlohmann::ordered_json host;  ///< an object: all that is the host's, or of its time
 
-  /// The file's text. Where the guest has stopped sampling by itself its last sample is the end.
+  /// The file's text. Where the guest has stopped sampling its last sample is the end, with times as the histograms
+  /// have them.
   [[nodiscard]] std::string to_text() const;
 };
 

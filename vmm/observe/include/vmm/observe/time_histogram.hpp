@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace vmm::observe {
@@ -39,6 +40,9 @@ class TimeHistogram {
   /// than 100 of the 99th.
   /// @param part in hundredths of a percent, as 99'00; above 0 and below 100'00
   [[nodiscard]] std::optional<std::uint64_t> percentile(std::uint64_t part) const;
+
+  /// "p50", "p95" and "p99", those that there are.
+  [[nodiscard]] std::vector<std::pair<const char*, std::uint64_t>> percentiles() const;
 
   /// {unit, count, total, max, p50, p95, p99, buckets}, without the percentiles that there are not.
   [[nodiscard]] nlohmann::ordered_json to_json() const;
