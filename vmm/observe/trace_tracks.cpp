@@ -11,6 +11,7 @@ using Process = TraceProcess;
 
 constexpr std::uint64_t kWorkTrack = 100;         ///< and the CPU's number
 constexpr std::uint64_t kChannelTrack = 100'000;  ///< and a running number
+constexpr std::uint64_t kIdleThread = 0;          ///< of each CPU; it has no name
 constexpr std::size_t kMaxNested = 8;
 constexpr std::size_t kMaxEndedJobs = 1024;
 
@@ -99,9 +100,11 @@ void GuestTracks::on_gap(const Record& record) {
 
 // ---- CPUs ----
 
-void GuestTracks::end_thread(std::uint16_t cpu, std::uint64_t thread, std::uint64_t now_ns) {
-  const std::string name = thread == 0 ? std::string("?") : names_.thread(thread);
-  output_.event(slice(Process::Cpus, cpu, "scheduler", name, cpus_[cpu].since, now_ns).arg("thread", thread));
+/// @param thread absent: not known
+void GuestTracks::end_thread(std::uint16_t cpu, std::optional<std::uint64_t> thread, std::uint64_t now_ns) {
+  const std::string name = !thread ? "?" : *thread == kIdleThread ? "idle" : names_.thread(*thread);
+  auto event = slice(Process::Cpus, cpu, "scheduler", name, cpus_[cpu].since, now_ns);
+  output_.event(thread ? event.arg("thread", *thread) : event);
 }
 
 void GuestTracks::on_switch(const Record& record) {

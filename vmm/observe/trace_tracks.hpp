@@ -54,12 +54,12 @@ class GuestTracks {
   };
   struct Cpu {
     bool seen = false;
-    std::uint64_t thread = 0;  ///< that runs; 0: not known
-    std::uint64_t since = 0;   ///< when it began
+    std::optional<std::uint64_t> thread;  ///< that runs; absent: not known
+    std::uint64_t since = 0;              ///< when it began
     std::vector<Open> interrupts;
     std::optional<Open> work;
     std::optional<std::uint64_t> call;  ///< that `call_thread` was given last
-    std::uint64_t call_thread = 0;
+    std::optional<std::uint64_t> call_thread;
   };
   struct Job {
     Place begin;
@@ -89,7 +89,7 @@ class GuestTracks {
   void on_control_end(const Record& record);
   void on_other(const Record& record);
 
-  void end_thread(std::uint16_t cpu, std::uint64_t thread, std::uint64_t now_ns);
+  void end_thread(std::uint16_t cpu, std::optional<std::uint64_t> thread, std::uint64_t now_ns);
   void end_interrupts(std::uint16_t cpu, std::uint64_t now_ns);
   void end_work(std::uint16_t cpu, std::uint64_t now_ns);
   void end_operator(const Operator& which, const Open& open, std::uint64_t now_ns, std::optional<std::uint64_t> failed);

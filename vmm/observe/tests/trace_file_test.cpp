@@ -82,6 +82,17 @@ TEST(TraceFileTest, threads_are_slices_and_interrupts_lie_in_them) {
   EXPECT_EQ(events(trace, "i", 1).at(0)["name"], "wake camera");
 }
 
+TEST(TraceFileTest, threads_that_rest_and_threads_that_are_not_known_are_told_apart) {
+  const json trace = write({record(1000, "switch", 7, 0), record(2000, "switch", 0, 7), record(3000, "wake", 7),
+                            record(3000, "wake", 7, 0, 0, 1)});
+  const auto slices = events(trace, "X", 1);
+  ASSERT_EQ(slices.size(), 4U);
+  EXPECT_EQ(slices[1]["name"], "idle");
+  EXPECT_EQ(slices[3]["name"], "?");
+  EXPECT_EQ(slices[3]["tid"], 1);
+  EXPECT_FALSE(slices[3].contains("args"));
+}
+
 TEST(TraceFileTest, times_are_exact) {
   TraceFile file;
   file.host_events.push_back({.track = "t", .name = "n", .begin_ns = -1'500'007, .end_ns = 0, .args = {{"a", 1}}});
