@@ -9,6 +9,7 @@ import math
 import pathlib
 import re
 import shutil
+import sys
 import tempfile
 import unittest
 
@@ -17,6 +18,9 @@ import jsonschema
 import gguf_models
 import harness
 import protocol
+
+sys.path.insert(0, str(harness.ROOT / "tests" / "report"))
+import chromium  # noqa: E402
 
 MACHINE = "machine: {accel: tcg, cpu: cortex-a72, cpus: 2, memory: 256MiB, icount_shift: 3}\ntimeouts: {stop: 60s}\n"
 GRAPH = """llm: {allow_unsigned: true, models: [{file: m.gguf}]}
@@ -49,6 +53,8 @@ steps:
 STEPS = 120
 REQUESTS = 6
 TOKENS = 20
+LANES = {"guest: CPUs", "CPU 0", "CPU 1", "demo.from", "demo.edges", "demo.to", "guest: jobs of the NPU",
+         "guest: requests to models", "guest: control requests", "host"}
 #: Of a bucket, guest/kernel/histogram.hpp.
 ERROR = 0.125
 PERCENTILES = {"p50": (50, 2), "p95": (95, 20), "p99": (99, 100)}
@@ -289,13 +295,34 @@ class WithEverything(Checks):
                 _, end = slices[bisect.bisect_right(slices, (time, math.inf)) - 1]
                 self.assertLessEqual(time, end, point)
 
-    def test_the_report_is_made_of_them(self):
+    def report_data(self):
         page = (self.machine.run_dir / "report.html").read_text()
-        data = json.loads(page.partition('id="data">')[2].partition("</script>")[0])["runs"][0]
+        return json.loads(page.partition('id="data">')[2].partition("</script>")[0])["runs"][0]
+
+    def test_the_report_is_made_of_them(self):
+        data = self.report_data()
         self.assertEqual(data["metrics"], self.files.metrics)
         names = {event["args"]["name"] for event in data["trace"]["traceEvents"] if event["ph"] == "M"}
-        self.assertLessEqual({"guest: CPUs", "CPU 0", "CPU 1", "demo.from", "demo.edges", "demo.to", "guest: jobs of the NPU",
-                              "guest: requests to models", "guest: control requests", "host"}, names)
+        self.assertLessEqual(LANES, names)
+
+    @unittest.skipUnless(chromium.PROGRAM, "there is no Chromium")
+    def test_the_report_shows_them(self):
+        browser = chromium.Chromium()
+        self.addCleanup(browser.close)
+        browser.open((self.machine.run_dir / "report.html").as_uri())
+        self.assertEqual(browser.complaints, [])
+        found = browser.evaluate("""((trace) => {
+            const lanes = new Lanes(trace.traceEvents, trace.left_out > 0);
+            const groups = [...lanes.groups.values()];
+            return {names: groups.flatMap((group) => [group.name, ...[...group.lanes.values()].map((lane) => lane.name)]),
+                    flows: [...lanes.flows.values()].map((points) => points.length),
+                    plots: [...document.querySelectorAll('.plotted:not([hidden])')].map((each) => each.dataset.plot),
+                    histograms: [...document.querySelectorAll('#histograms figure')].length};
+        })(""" + json.dumps(self.report_data()["trace"]) + ")")
+        self.assertLessEqual(LANES, set(found["names"]))
+        self.assertGreater(max(found["flows"]), TOKENS)
+        self.assertEqual(found["plots"], ["budgets", "depths", "npu", "tokens"])
+        self.assertEqual(found["histograms"], sum(1 for each in self.files.metrics["histograms"].values() if each["count"]))
 
 
 class ByItself(Checks):

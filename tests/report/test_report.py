@@ -149,6 +149,15 @@ class Report(unittest.TestCase):
         data = json.loads(text.partition('id="data">')[2].partition("</script>")[0])
         self.assertEqual(len(data["runs"][0]["trace"]["traceEvents"]) + int(left), 20_000)
 
+    def test_what_a_cut_trace_does_not_end_is_drawn_to_its_last_event(self):
+        self.open("first")
+        events = json.dumps([{"ph": "X", "pid": 1, "tid": 0, "name": "long", "ts": 0, "dur": 1e9},
+                             {"ph": "b", "pid": 3, "tid": 0, "cat": "npu", "id": "0x1", "name": "job", "ts": 1},
+                             {"ph": "i", "pid": 1, "tid": 0, "name": "last", "ts": 5}])
+        ends = "(() => {{ const lanes = new Lanes({}, {}); return [lanes.end, ...[...lanes.groups.values()].flatMap((group) => [...group.lanes.values()].flatMap((lane) => lane.slices.map((slice) => slice.end)))]; }})()"
+        self.assertEqual(self.browser.evaluate(ends.format(events, "true")), [5, 5, 5])
+        self.assertEqual(self.browser.evaluate(ends.format(events, "false")), [1e9, 1e9, 1e9])
+
 
 if __name__ == "__main__":
     unittest.main()

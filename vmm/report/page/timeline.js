@@ -15,7 +15,8 @@ function shortText(value, most = 60) {
 
 /** Sorts events into groups (pid), lanes (tid, or the names of counters) and rows (nesting, or what overlaps). */
 class Lanes {
-  constructor(events) {
+  /** Of events behind which others were left out, what had begun goes on to the last one: when it ended is not known here. */
+  constructor(events, cut) {
     this.groups = new Map();
     this.flows = new Map();
     this.open = new Map();
@@ -23,6 +24,7 @@ class Lanes {
     this.end = -Infinity;
     const timed = events.filter((event) => event && typeof event === "object" && event.ph !== "M" && Number.isFinite(event.ts));
     timed.sort((a, b) => a.ts - b.ts);
+    this.limit = cut && timed.length ? timed.at(-1).ts : Infinity;
     for (const event of timed) this.take(event);
     for (const slices of this.open.values()) slices.forEach((slice) => { slice.end = this.end; });
     for (const event of events) if (event?.ph === "M") this.name(event);
@@ -47,9 +49,9 @@ class Lanes {
   }
 
   take(event) {
-    const length = event.ph === "X" && event.dur >= 0 ? Number(event.dur) : 0;
-    this.seen(event.ts, event.ts + length);
-    if (event.ph === "X") this.add(this.lane(event, `t${event.tid}`), event, event.ts + length);
+    const end = Math.min(event.ts + (event.ph === "X" && event.dur >= 0 ? Number(event.dur) : 0), this.limit);
+    this.seen(event.ts, end);
+    if (event.ph === "X") this.add(this.lane(event, `t${event.tid}`), event, end);
     else if (event.ph === "B") this.opened(`B${event.pid}/${event.tid}`, this.add(this.lane(event, `t${event.tid}`), event, Infinity));
     else if (event.ph === "E") this.closed(`B${event.pid}/${event.tid}`, event.ts);
     else if (event.ph === "b") this.opened(`b${event.pid}/${event.cat}/${event.id}`, this.add(this.lane(event, shortText(event.cat ?? "requests")), event, Infinity));
@@ -226,7 +228,7 @@ function timelineSection(runs) {
   const node = section("timeline", "Timeline", runs.map((run) => {
     const letter = run.letter ? `${run.letter.toUpperCase()}: ` : "";
     if (!run.trace) return note(`${letter}No trace was recorded: \`observe\` in the scenario, or \`sisvmm run --observe\`.`);
-    const lanes = new Lanes(run.trace.traceEvents);
+    const lanes = new Lanes(run.trace.traceEvents, run.trace.left_out > 0);
     if (!(lanes.end >= lanes.begin)) return note(`${letter}The trace has no event with a time.`);
     const timeline = new Timeline(lanes);
     made.push(timeline);
