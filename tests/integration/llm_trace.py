@@ -6,7 +6,7 @@ import threading
 import protocol
 
 #: llm::StopReason, as docs/observation.md has it.
-STOPS = ("none", "end", "length", "stop-word", "budget", "deadline", "cancelled", "failed")
+STOPS = ("none", "end", "length", "stop-word", "budget", "deadline", "cancelled", "failed", "refused")
 
 
 class Request:
@@ -14,6 +14,7 @@ class Request:
 
     def __init__(self):
         self.submitted = self.end = None  #: the events
+        self.due_ns = None                #: its deadline, if it has one
         self.jobs, self.tokens = [], []   #: of its steps; when each token came
 
     @property
@@ -32,6 +33,9 @@ def requests_of(events):
         if event["event"] == "llm-submit":
             assert request.submitted is None and not request.jobs, event
             request.submitted = event
+        elif event["event"] == "llm-due":
+            assert request.submitted is not None and request.due_ns is None and not request.jobs, event
+            request.due_ns = event["due_ns"]
         elif event["event"] == "llm-step":
             request.jobs.append(event["job"])
         elif event["event"] == "llm-token":

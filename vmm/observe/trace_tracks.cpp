@@ -54,6 +54,7 @@ const GuestTracks::HandlerEntry GuestTracks::kHandlers[] = {
     {"llm-step", &GuestTracks::on_request_step},
     {"llm-token", &GuestTracks::on_request_token},
     {"llm-end", &GuestTracks::on_request_end},
+    {"llm-due", &GuestTracks::on_request_due},
     {"control-begin", &GuestTracks::on_control_begin},
     {"control-end", &GuestTracks::on_control_end},
 };
@@ -351,6 +352,11 @@ void GuestTracks::on_request_end(const Record& record) {
                     .arg("stop", record.argument0)
                     .arg("tokens", record.argument2));
   flow('f', request, {record.time_ns, record.cpu});
+}
+
+void GuestTracks::on_request_due(const Record& record) {
+  output_.event(overlapping('n', Process::Llm, "llm", "deadline", record.argument1, record.time_ns)
+                    .arg("due_ns", record.argument2));
 }
 
 // ---- control requests ----

@@ -85,6 +85,7 @@ class GuestTracks {
   void on_request_step(const Record& record);
   void on_request_token(const Record& record);
   void on_request_end(const Record& record);
+  void on_request_due(const Record& record);
   void on_control_begin(const Record& record);
   void on_control_end(const Record& record);
   void on_other(const Record& record);

@@ -40,6 +40,7 @@ enum class Type : std::uint16_t {
   LlmStep,         ///< tokens that went in, request, the job of the NPU
   LlmToken,        ///< how many of its answer have come, request, when by the budgets' clock
   LlmEnd,          ///< llm::StopReason, request, tokens that came out
+  LlmDue,          ///< none; request, when its deadline is, by the kernel's clock
 };
 
 /// What can be recorded or left out together; a mask has the bit of each that is recorded.
@@ -89,6 +90,7 @@ constexpr Group group_of(Type type) {
     case Type::LlmStep:
     case Type::LlmToken:
     case Type::LlmEnd:
+    case Type::LlmDue:
       return Group::Llm;
   }
   return Group::Scheduler;
@@ -132,9 +134,10 @@ inline constexpr Description kDescriptions[] = {
     {"llm-step", {{"tokens"}, {"request"}, {"job"}}},
     {"llm-token", {{"tokens"}, {"request"}, {"at_ns"}}},
     {"llm-end", {{"stop"}, {"request"}, {"tokens"}}},
+    {"llm-due", {{}, {"request"}, {"due_ns"}}},
 };
 inline constexpr std::size_t kTypes = std::size(kDescriptions);
-static_assert(kTypes == static_cast<std::size_t>(Type::LlmEnd) + 1);
+static_assert(kTypes == static_cast<std::size_t>(Type::LlmDue) + 1);
 
 /// One event, as it is sent. Little endian.
 struct Record {

@@ -264,6 +264,9 @@ void Service::place(RequestSlot& slot, Submission& submission, SessionSlot* sess
   totals_.queue_depth_max = std::max(totals_.queue_depth_max, count(RequestState::Queued));
   audit_request(slot, AuditOperation::Submit);
   kernel::trace().record(kernel::TraceType::LlmSubmit, slot.status.priority, slot.status.id, slot.status.max_tokens);
+  if (slot.status.due_ns != 0) {
+    kernel::trace().record(kernel::TraceType::LlmDue, 0, slot.status.id, slot.status.due_ns);
+  }
   work_.notify_one();
 }
 

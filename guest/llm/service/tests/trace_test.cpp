@@ -47,7 +47,7 @@ class ServiceTrace : public ::testing::Test {
     std::vector<TraceEvent> found;
     kernel::TraceReader reader(kernel::trace());
     for (TraceEvent event{}; reader.next(event);) {
-      if (event.type >= TraceType::NpuSubmit && event.type <= TraceType::LlmEnd) {
+      if (event.type >= TraceType::NpuSubmit && event.type <= TraceType::LlmDue) {
         found.push_back(event);
       }
     }
