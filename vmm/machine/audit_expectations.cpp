@@ -51,15 +51,13 @@ struct Tally {
   bool ended = false;
 
   void take(const std::vector<AuditExpectation>& wanted, const json& line) {
-    if (!line.is_object()) {
-      gaps = true;
-    } else if (line.contains("sequence")) {
+    if (line.contains("sequence")) {
       for (std::size_t i = 0; i < wanted.size(); ++i) counts[i] += matches(wanted[i], line) ? 1 : 0;
-    } else if (line.contains("lost")) {
-      gaps = true;
     } else if (const auto end = line.find("end"); end != line.end()) {
       ended = *end != AuditLines::kReboot;
       if (*end == AuditLines::kNotFollowed) gaps = true;
+    } else if (!line.is_object() || line.contains("lost")) {
+      gaps = true;
     }
   }
 };

@@ -162,6 +162,7 @@ std::vector<observe::ExpectationResult> evaluate_expectations(const scenario::Ex
                                                               const observe::Summary& summary,
                                                               const Evidence& evidence) {
   std::vector<observe::ExpectationResult> results;
+  results.reserve(expect.metrics.size() + expect.console.size() + 2);
   for (const auto& wanted : expect.metrics) results.push_back(evaluate_metric(wanted, summary, evidence));
   for (std::size_t i = 0; i < expect.console.size(); ++i) {
     const auto& wanted = expect.console[i];
