@@ -352,7 +352,7 @@ class Progress(harness.MachineTest):
     """What is told on a terminal, and nowhere else, of what takes its time."""
 
     NAP = (f"apiVersion: sis/v1\nmachine: {{backend: {harness.BACKEND}}}\n"
-           "steps:\n  - {name: a long nap, op: sleep, args: {ms: 1800}}\n")
+           "steps:\n  - {name: a long nap, op: sleep, args: {ms: 1300}}\n")
 
     def at_a_terminal(self, *arguments, **env):
         path = self.folder / "nap.yaml"
@@ -386,6 +386,16 @@ class Progress(harness.MachineTest):
         shown = self.run_named(TERM="dumb")
         self.assertNotIn("\x1b", shown)
         self.assertNotIn("in all", shown)
+
+    def test_stop_tells_how_long_it_waits(self):
+        machine = self.machine().wait_ready()
+        os.kill(machine.guest_pid(), signal.SIGSTOP)
+        terminal = Terminal([harness.SISVMM, "stop", machine.name, "--timeout", "2"],
+                            {**harness.environment(), "TERM": "xterm", "NO_COLOR": "1"})
+        self.addCleanup(terminal.close)
+        terminal.wait_for(f"{machine.name} stops: ".encode())
+        terminal.wait_for(f"\r\x1b[K{machine.name} stopped (it had to be killed), exit code 6".encode())
+        self.assertEqual(terminal.wait(), 0)
 
     def test_a_suite_tells_what_runs(self):
         shown = self.at_a_terminal("test")
