@@ -1,5 +1,6 @@
 """The live page: `sisvmm run --web` and `sis-web`, asked as a browser, as Prometheus and as somebody hostile would."""
 
+import concurrent.futures
 import http.client
 import json
 import pathlib
@@ -77,6 +78,29 @@ class Live(unittest.TestCase):
         for path in ("/nothing", "/../../etc/passwd", "/data.jsonx", "/log/x"):
             self.assertEqual(self.ask(path)[0], 404, path)
 
+    def test_requests_that_are_none_are_not_served(self):
+        for line in (b"GET http://evil.example/ HTTP/1.1", b"GET /%2e%2e/%2e%2e/etc/passwd HTTP/1.1", b"GET //etc/passwd HTTP/1.1",
+                     b"GET /log?from=-1 HTTP/1.1", b"GET /log?from=99999999999999999999 HTTP/1.1", b"GET /" + b"a" * 9000 + b" HTTP/1.1",
+                     b"GET /data.json%00 HTTP/1.1", b"GET / HTTP/9.9", b"GET /", b"\0\xff\x16\x03\x01", b"CONNECT localhost:22 HTTP/1.1"):
+            with self.subTest(line[:40]), socket.create_connection(("127.0.0.1", self.port), timeout=60) as client:
+                client.sendall(line + b"\r\nHost: localhost\r\n\r\n")
+                client.shutdown(socket.SHUT_WR)
+                answer = b""
+                try:
+                    while more := client.recv(65536):
+                        answer += more
+                except ConnectionResetError:
+                    pass
+                self.assertNotIn(b" 200 ", answer.partition(b"\r\n")[0])
+                self.assertNotIn(b"root:", answer)
+        self.assertEqual(self.ask("/data.json")[0], 200)
+
+    def test_many_clients_are_all_answered(self):
+        with concurrent.futures.ThreadPoolExecutor(64) as pool:
+            answers = list(pool.map(lambda number: self.ask(("/", "/data.json", "/metrics", "/log")[number % 4]), range(128)))
+        self.assertEqual({status for status, _, _ in answers}, {200})
+        self.assertTrue(all(text for _, _, text in answers))
+
     def test_names_that_lead_here_are_refused(self):
         for host in ("evil.example", "localhost.evil.example:80", ""):
             self.assertEqual(self.ask("/data.json", Host=host)[0], 403, host)
@@ -152,6 +176,20 @@ class Address(unittest.TestCase):
                 self.assertEqual(machine.wait(), 2)
                 self.assertIn(said, machine.output())
                 self.assertFalse((machine.run_dir / "summary.json").exists())
+
+    @unittest.skipUnless(chromium.PROGRAM, "there is no Chromium")
+    def test_a_page_that_is_open_when_the_machine_ends_says_so_and_keeps_its_figures(self):
+        with tempfile.TemporaryDirectory() as folder:
+            machine = harness.Machine(folder, arguments=["--web", "127.0.0.1:0"]).wait_ready()
+            browser = chromium.Chromium()
+            self.addCleanup(browser.close)
+            browser.open(re.search(r"live page: (\S+)", machine.output()).group(1))
+            figures = "document.querySelectorAll('#metrics tbody tr').length"
+            harness.wait_until(lambda: browser.evaluate(figures) > 10, "figures on the page")
+            machine.stop()
+            state = "document.getElementById('state').textContent"
+            harness.wait_until(lambda: browser.evaluate(state) in ("ended", "no answer: these are the last figures"), "the end")
+            self.assertGreater(browser.evaluate(figures), 10)
 
     def test_the_page_ends_with_the_run_and_the_report_stays(self):
         with tempfile.TemporaryDirectory() as folder:
