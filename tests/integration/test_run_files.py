@@ -13,7 +13,10 @@ import sys
 import tempfile
 import unittest
 
-import jsonschema
+try:
+    import jsonschema
+except ImportError:  # where Python is all that there is, as in the nested host of tests/kvm
+    jsonschema = None
 
 import gguf_models
 import harness
@@ -22,7 +25,8 @@ import protocol
 sys.path.insert(0, str(harness.ROOT / "tests" / "report"))
 import chromium  # noqa: E402
 
-MACHINE = "machine: {accel: tcg, cpu: cortex-a72, cpus: 2, memory: 256MiB, icount_shift: 3}\ntimeouts: {stop: 60s}\n"
+COUNTED = "accel: tcg, cpu: cortex-a72, icount_shift: 3, " if harness.BACKEND == "qemu" else ""
+MACHINE = "machine: {" + COUNTED + "cpus: 2, memory: 256MiB}\ntimeouts: {stop: 60s}\n"
 GRAPH = """llm: {allow_unsigned: true, models: [{file: m.gguf}]}
 scheduler:
   servers: [{name: sensor, budget: 10ms, period: 100ms}]
@@ -60,8 +64,7 @@ ERROR = 0.125
 PERCENTILES = {"p50": (50, 2), "p95": (95, 20), "p99": (99, 100)}
 #: The trace's records are made some thousand instructions beside the readings of the clock that the histograms count.
 BESIDE_NS = 100_000
-SCHEMAS = {name: jsonschema.Draft7Validator(json.loads((harness.ROOT / f"configs/{name}.schema.json").read_text()))
-           for name in ("metrics", "trace")}
+FILES = ("metrics", "trace")
 
 
 def nearest_rank(samples, percent):
@@ -77,8 +80,8 @@ class Files:
 
     def __init__(self, run_dir):
         self.run_dir = run_dir
-        self.texts = {name: (run_dir / f"{name}.json").read_text() for name in SCHEMAS}
-        self.metrics, self.trace = (json.loads(self.texts[name]) for name in ("metrics", "trace"))
+        self.texts = {name: (run_dir / f"{name}.json").read_text() for name in FILES}
+        self.metrics, self.trace = (json.loads(self.texts[name]) for name in FILES)
         self.events = [event for event in self.trace["traceEvents"] if event["ph"] != "M"]
 
     def of(self, phase, category, name=None):
@@ -101,8 +104,11 @@ class Checks(unittest.TestCase):
             kind = tuple((key, value if key in ("ph", "pid", "cat") else type(value)) for key, value in event.items())
             of_kinds.setdefault(kind, event)
         self.assertGreater(len(of_kinds), 8)
+        if jsonschema is None:
+            return
         for name, value in ("metrics", files.metrics), ("trace", {**files.trace, "traceEvents": list(of_kinds.values())}):
-            errors = [f"{error.json_path}: {error.message}" for error in SCHEMAS[name].iter_errors(value)]
+            schema = jsonschema.Draft7Validator(json.loads((harness.ROOT / f"configs/{name}.schema.json").read_text()))
+            errors = [f"{error.json_path}: {error.message}" for error in schema.iter_errors(value)]
             self.assertEqual(errors[:5], [])
 
     def check_trace_format(self, files):
@@ -249,6 +255,7 @@ class WithEverything(Checks):
                 self.assertLessEqual(histogram[part], exact * (1 + ERROR) + BESIDE_NS, (name, part))
         self.assertLess(abs(histogram["max"] - max(samples)), BESIDE_NS, name)
 
+    @unittest.skipUnless(COUNTED, "elsewhere the host's time lies between the readings of the clock")
     def test_percentiles_are_those_of_the_samples_in_the_trace(self):
         self.assertEqual(sum(self.files.trace["otherData"]["guest"]["lost_by_cpu"]), 0)
         jobs = collections.defaultdict(list)
@@ -325,6 +332,7 @@ class WithEverything(Checks):
         self.assertEqual(found["histograms"], sum(1 for each in self.files.metrics["histograms"].values() if each["count"]))
 
 
+@harness.about_qemu
 class ByItself(Checks):
     """Two runs that nothing reaches from outside."""
 
@@ -382,6 +390,7 @@ class ByItself(Checks):
         self.assertEqual(self.first.metrics["history"]["lost"], 0)
 
 
+@harness.about_qemu
 class Idle(harness.MachineTest):
     def test_a_guest_whose_time_runs_ahead_is_asked_all(self):
         """Its CPUs rest, so QEMU's clock leaps from timer to timer, and what it records is more than anybody can read."""
