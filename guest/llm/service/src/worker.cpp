@@ -56,11 +56,12 @@ void Service::run_worker(void* service) { static_cast<Service*>(service)->work()
 void Service::work() {
   const MutexGuard guard(mutex_);
   while (!is_stopped()) {
+    const std::uint64_t now = service_now_ns();
+    std::uint64_t until = expire(now);
+    // Behind expire(): nobody wakes this thread for the memory of what it has ended itself.
     if (reap()) {
       continue;
     }
-    const std::uint64_t now = service_now_ns();
-    std::uint64_t until = expire(now);
     promote();
     const std::uint64_t paused_until = cycles_again_at(now);
     RequestSlot* const slot = paused_until > now ? nullptr : choose();

@@ -83,6 +83,19 @@ TEST(Service, answers_alike_alone_and_among_others) {
   });
 }
 
+/// Regression: the worker went to sleep with the sequence of what it had just ended, and kept it until the next
+/// request.
+TEST(Service, memory_of_a_request_that_ends_between_its_turns_is_free_soon) {
+  in_thread([] {
+    Bench bench({.stream_chunks = 32});
+    // Nobody reads, so after some tokens it has no turns until it is over.
+    const RequestId id = bench.submit({.model = "tiny", .max_tokens = 50, .deadline_ns = 40 * kStepNs});
+    EXPECT_EQ(bench.wait_for_end(id).stop, StopReason::Deadline);
+    threads::sleep_for(10 * kMs);
+    EXPECT_EQ(bench.npu.read_counters()->regions, 2U);  // the model's file, and the steps' memory
+  });
+}
+
 TEST(Service, without_memory_refuses_or_fails_a_request) {
   in_thread([] {
     Bench bench;
