@@ -163,6 +163,12 @@ void Connection::flush() {
   }
 }
 
+std::size_t Connection::deliver() {
+  const std::size_t before = buffer_.size();
+  if (end_ == End::None && stream_) flush();
+  return before - buffer_.size();
+}
+
 void Connection::host_stopped_reading() {
   if (discard_) return;
   discard_ = true;

@@ -1,5 +1,7 @@
 #include "vmm/devices/vsock/device.hpp"
 
+#include <poll.h>
+
 #include <cstring>
 
 namespace vmm::vsock {
@@ -60,7 +62,20 @@ VsockDevice::~VsockDevice() {
 void VsockDevice::close_host_side(std::string_view reason) {
   socket_.reset();
   direct_socket_.reset();
+  deliver_rest();
   muxer_.close_all(reason);
+}
+
+/// A client may be slower than the guest was: its socket is full, and the end of what it reads is still here.
+void VsockDevice::deliver_rest() {
+  const auto begin = std::chrono::steady_clock::now();
+  auto moved_at = begin;
+  for (Muxer::Delivery done = muxer_.deliver(); done.left; done = muxer_.deliver()) {
+    const auto now = std::chrono::steady_clock::now();
+    if (done.moved) moved_at = now;
+    if (now - moved_at >= kDeliveryPatience || now - begin >= kDeliveryTime) return;
+    ::poll(nullptr, 0, 1);  // a millisecond; any of the sockets may be the next one
+  }
 }
 
 std::uint64_t VsockDevice::features() const {

@@ -245,6 +245,15 @@ void Muxer::guest_reset() {
   }
 }
 
+Muxer::Delivery Muxer::deliver() {
+  Delivery sum;
+  for (auto& [key, entry] : connections_) {
+    sum.moved = entry.connection->deliver() != 0 || sum.moved;
+    sum.left = entry.connection->undelivered() != 0 || sum.left;
+  }
+  return sum;
+}
+
 void Muxer::close_all(std::string_view reason) {
   for (auto place = connections_.begin(); place != connections_.end();) {
     place->second.connection->abort(reason);

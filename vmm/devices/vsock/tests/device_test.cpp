@@ -5,6 +5,8 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include <thread>
+
 #include "device_fixture.hpp"
 
 namespace vmm::vsock {
@@ -357,6 +359,39 @@ TEST_F(DeviceTest, end_of_the_device_tells_waiting_clients_and_removes_the_socke
   EXPECT_EQ(hear(held), "ERR the machine has stopped\n");
   EXPECT_EQ(hear(silent), "ERR the machine has stopped\n");
   EXPECT_FALSE(std::filesystem::exists(path));
+}
+
+TEST_F(DeviceTest, end_of_the_device_waits_for_clients_that_go_on_reading) {
+  boot();
+  const UniqueFd fd = client("CONNECT 5000\n");
+  const ConnectionKey key = accept();
+  hear(fd);
+  // More than the client's socket holds, and no more than the connection has credit for behind that.
+  const int room = 4096;
+  ASSERT_EQ(::setsockopt(fd.get(), SOL_SOCKET, SO_RCVBUF, &room, sizeof room), 0);
+  std::string all;
+  for (int i = 0; i < 300; ++i) {
+    all += std::string(1000, static_cast<char>('a' + i % 26));
+    send(Op::Rw, key, std::string_view(all).substr(all.size() - 1000));
+  }
+  std::string heard;
+  std::thread reader([&] {
+    for (std::string part = hear(fd); part != "<end>"; part = hear(fd)) heard += part == "<nothing>" ? "" : part;
+  });
+  device->close_host_side("the machine has stopped");
+  reader.join();
+  EXPECT_EQ(heard, all);
+}
+
+TEST_F(DeviceTest, end_of_the_device_does_not_wait_long_for_one_that_reads_nothing) {
+  boot();
+  const UniqueFd fd = client("CONNECT 5000\n");
+  const ConnectionKey key = accept();
+  const std::string some(1000, 'x');
+  for (int i = 0; i < 400; ++i) send(Op::Rw, key, some);
+  const auto begin = std::chrono::steady_clock::now();
+  device->close_host_side("the machine has stopped");
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, VsockDevice::kDeliveryTime);
 }
 
 TEST_F(DeviceTest, socket_has_mode_0600) {

@@ -77,6 +77,11 @@ class Connection {
   [[nodiscard]] std::optional<TimePoint> deadline() const { return deadline_; }
   void expire(TimePoint now);
 
+  /// The guest has no more to send: gives the client what it takes at once of what waits here.
+  /// @return how many bytes that were
+  std::size_t deliver();
+  [[nodiscard]] std::size_t undelivered() const { return buffer_.size(); }
+
   /// The guest's driver is gone. A connection that the guest had not answered waits for the next driver; any other
   /// ends.
   void guest_reset();

@@ -68,10 +68,16 @@ class VsockDevice final : public virtio::VirtioDevice {
   [[nodiscard]] const Counters& counters() const { return counters_; }
 
   /// Stops listening, tells waiting clients `reason`, closes every connection. The device stays, without a host side.
+  /// What the guest has sent reaches clients that go on reading: waits for them up to kDeliveryTime, and
+  /// kDeliveryPatience while nobody takes anything.
   void close_host_side(std::string_view reason);
+  static constexpr std::chrono::milliseconds kDeliveryTime{5000};
+  static constexpr std::chrono::milliseconds kDeliveryPatience{500};
 
  private:
   static constexpr std::array<std::uint16_t, abi::vsock::kQueueCount> kQueueSizes{256, 256, 64};
+
+  void deliver_rest();
 
   VsockDevice(EventLoop& loop, const DeviceConfig& config);
   [[nodiscard]] virtio::Virtqueue* queue(abi::vsock::Queue index);

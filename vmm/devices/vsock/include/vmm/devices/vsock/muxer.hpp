@@ -81,6 +81,12 @@ class Muxer {
 
   /// The guest's driver is gone: established connections end, unanswered ones wait for the next driver.
   void guest_reset();
+  struct Delivery {
+    bool moved = false;  ///< clients have taken bytes
+    bool left = false;   ///< not all of them
+  };
+  /// The guest is gone: gives clients what they take at once of what it has sent them, and they have not taken.
+  Delivery deliver();
   /// The device ends: waiting clients are told `reason`, everything is closed.
   void close_all(std::string_view reason);
 
