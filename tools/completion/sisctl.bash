@@ -103,7 +103,7 @@ _sisctl() {
       else
         words='--count --interval_ms'
         [ "${COMP_WORDS[at + 1]}" = log ] && words+=' --last --level'
-        [ "${COMP_WORDS[at + 1]}" = audit ] && words='--count --from'
+        [ "${COMP_WORDS[at + 1]}" = audit ] && words='--count --from --whole'
         [ "${COMP_WORDS[at + 1]}" = trace ] && words+=' --from_start --raw'
         [ "${COMP_WORDS[at + 1]}" = history ] && words+=' --from_start'
       fi

@@ -23,7 +23,7 @@ bool AuditFollower::give_up(const std::string& why) {
 }
 
 bool AuditFollower::follow(control::Client& client) {
-  const auto id = client.subscribe("watch audit", {{"from", lines_.next()}}, Clock::now() + kAnswer);
+  const auto id = client.subscribe("watch audit", {{"from", lines_.next()}, {"whole", true}}, Clock::now() + kAnswer);
   while (id) {
     const auto next = client.next(*id, Clock::now() + kQuiet);
     if (next && next->is_event) {

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "guest/kernel/bounded_array.hpp"
+#include "guest/security/audit_queue.hpp"
 #include "hex.hpp"
 #include "security_commands.hpp"
 #include "subscription.hpp"
@@ -16,6 +17,12 @@ using security::Event;
 
 constexpr std::uint64_t kDefaultRecords = 32;
 constexpr std::size_t kBatch = 16;  ///< records in one event
+/// Who must have every record is waited for when so many are ready for it: one request may make as many, and those that
+/// come without being asked for find room, too.
+constexpr std::uint64_t kMostBehind = AuditLog::kCapacity / 4;
+static_assert(2 * kMostBehind + security::AuditQueue::kCrowded + AuditLog::kStillToCome <= AuditLog::kCapacity);
+/// And no longer than this after it has taken some: one that is stuck must not stop the machine.
+constexpr std::uint64_t kPatienceNs = 2'000'000'000;
 
 void add_hash(ResultMap& into, std::string_view key, std::span<const std::uint8_t, abi::audit::kHashBytes> hash) {
   kernel::FixedText<2 * abi::audit::kHashBytes> text;
@@ -65,13 +72,23 @@ void add_record(CborWriter& writer, const AuditLog::Kept& kept) {
 
 class AuditWatch final : public RingSubscription, private AuditLog::Listener {
  public:
-  AuditWatch(Services& services, const Limits& limits, std::uint64_t from)
-      : RingSubscription(services, limits), next_(from) {
+  /// `whole`: others wait, within limits, so that it misses none.
+  AuditWatch(Services& services, const Limits& limits, std::uint64_t from, bool whole)
+      : RingSubscription(services, limits), next_(from), whole_(whole), moved_ns_(services.clock.now_ns()) {
     services.audit.listen(*this);
   }
 
  private:
-  void on_record() override { wake(); }
+  void on_record() override {
+    if (behind() == 1) {
+      moved_ns_ = services().clock.now_ns();  // until now there was nothing to take
+    }
+    wake();
+  }
+  [[nodiscard]] std::uint64_t behind() const { return services().audit.count() + 1 - next_; }
+  [[nodiscard]] bool is_awaited() const { return whole_ && services().clock.now_ns() - moved_ns_ < kPatienceNs; }
+  [[nodiscard]] bool is_crowded() const override { return behind() > kMostBehind && is_awaited(); }
+  [[nodiscard]] bool is_behind() const override { return behind() > 0 && is_awaited(); }
   /// What has no room in the connection now is not sent.
   void on_power_off() override {
     while (can_send() && send_next()) {
@@ -99,10 +116,13 @@ class AuditWatch final : public RingSubscription, private AuditLog::Listener {
     };
     const bool sent = send(write, found);
     next_ += found;
+    moved_ns_ = services().clock.now_ns();
     return sent && found == kBatch;
   }
 
   std::uint64_t next_;
+  const bool whole_;
+  std::uint64_t moved_ns_;  ///< when it took some, or was up to date
 };
 
 std::uint64_t number_of(const CborValue& map, std::string_view key) { return find_cbor(map, key)->number; }
@@ -200,7 +220,7 @@ HandlerResult handle_watch_audit(Services& services, const Arguments& arguments,
   }
   // No turn is due: it is told of each record.
   const Subscription::Limits limits{.interval_ns = 0, .count = arguments.number("count", Subscription::kEndless)};
-  return subscribe<AuditWatch>(services, caller, limits, from);
+  return subscribe<AuditWatch>(services, caller, limits, from, arguments.flag("whole"));
 }
 
 void render_audit_records(kernel::TextOutput& output, const CborValue& event) {

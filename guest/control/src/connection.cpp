@@ -57,11 +57,11 @@ void Connection::on_writable(kernel::Stream&) { pump(); }
 void Connection::take_turn() { pump(); }
 
 void Connection::on_closed(kernel::Stream&) {
-  Services& services = server_.services_;
+  Server& server = server_;
   const bool power = wants_power_;
-  server_.forget(*this);  // frees this object
+  server.forget(*this);  // frees this object
   if (power) {
-    services.carry_out_power_request();
+    server.carry_out_power_request();
   }
 }
 
@@ -109,14 +109,16 @@ void Connection::pump() {
   wants_turn_ = false;
   turn_left_ = kRequestsPerTurn;
   flush();
-  while (!closing_ && !version0_.waiting() && output_.size() < kMaxPendingOutput && turn_left_ > 0 && take_input()) {
+  while (!closing_ && !version0_.waiting() && output_.size() < kMaxPendingOutput && turn_left_ > 0 &&
+         !server_.is_held() && take_input()) {
   }
   pumping_ = false;
   flush();
   offer_room();
-  if (!closing_ && turn_left_ == 0) {
+  const bool held = server_.is_held();
+  if (!closing_ && (turn_left_ == 0 || held)) {
     wants_turn_ = true;
-    server_.schedule_turn();
+    held ? server_.schedule_turn_later() : server_.schedule_turn();
   }
   settle();
 }

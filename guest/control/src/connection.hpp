@@ -42,6 +42,8 @@ class Connection final : public kernel::StreamHandler {
   /// When expire() is to be called; kernel::kNoDeadline: never.
   [[nodiscard]] std::uint64_t deadline_ns() const { return deadline_ns_; }
   void expire();
+  /// There are events that the transport has not taken.
+  [[nodiscard]] bool owes_events() const { return !closing_ && !output_.empty() && has_pending(); }
   /// Cancels calls that wait under a grant that has ended.
   void enforce_grants();
   [[nodiscard]] Origin origin() const { return origin_; }

@@ -3,10 +3,13 @@
 #include <algorithm>
 #include <new>
 
+#include "abi/boot_config.hpp"
 #include "connection.hpp"
 #include "guest/kernel/panic.hpp"
 
 namespace guest::control {
+
+static_assert(security::AuditLog::kStillToCome == abi::boot_config::kMaxRequests + kMaxConnections);
 
 void ServerCounters::register_all(kernel::CounterRegistry& registry) {
   const auto add = [&](kernel::Counter& counter) {
@@ -55,7 +58,8 @@ Server::Server(Services& services, kernel::WorkQueue& work)
       work_(work),
       reply_(new std::array<std::byte, abi::control::kMaxPayloadBytes + 8>),
       turn_item_([](void* self) { static_cast<Server*>(self)->give_turns(); }, this),
-      power_item_([](void* self) { static_cast<Server*>(self)->services_.carry_out_power_request(); }, this),
+      turn_timer_(turn_item_),
+      power_item_([](void* self) { static_cast<Server*>(self)->carry_out_power_request(); }, this),
       power_timer_(power_item_),
       sweep_item_([](void* self) { static_cast<Server*>(self)->sweep(); }, this),
       sweep_timer_(sweep_item_),
@@ -115,11 +119,47 @@ void Server::schedule_power() {
   services_.timers.arm(power_timer_, services_.clock.now_ns() + kPowerDelayNs);
 }
 
+bool Server::owes_events() const {
+  return std::ranges::any_of(connections_,
+                             [](const auto& connection) { return connection != nullptr && connection->owes_events(); });
+}
+
+/// Tried again later, as long as there is something that should arrive before the machine goes; until then there are no
+/// new requests.
+void Server::carry_out_power_request() {
+  const std::uint64_t now = services_.clock.now_ns();
+  const bool behind = services_.audit.is_behind();  // which ends when nothing is taken any more
+  if (power_by_ns_ == 0 || behind) {
+    power_by_ns_ = now + kPowerPatienceNs;
+  }
+  if (behind || (now < power_by_ns_ && owes_events())) {
+    services_.timers.arm(power_timer_, now + kHeldDelayNs);
+    return;
+  }
+  power_by_ns_ = 0;
+  services_.carry_out_power_request();
+}
+
+bool Server::is_held() const { return power_by_ns_ != 0 || services_.audit.is_crowded(); }
+
+void Server::schedule_turn_later() {
+  if (!turn_timer_.armed()) {
+    services_.timers.arm(turn_timer_, services_.clock.now_ns() + kHeldDelayNs);
+  }
+}
+
+/// In a circle: where there is room for the records of few requests only, the next ones are of others.
 void Server::give_turns() {
-  for (const auto& connection : connections_) {
-    if (connection != nullptr && connection->wants_turn()) {
-      connection->take_turn();
+  const std::size_t first = next_turn_;
+  for (std::size_t i = 0; i < connections_.size() && !is_held(); ++i) {
+    const std::size_t at = (first + i) % connections_.size();
+    if (connections_[at] != nullptr && connections_[at]->wants_turn()) {
+      next_turn_ = (at + 1) % connections_.size();
+      connections_[at]->take_turn();
     }
+  }
+  if (is_held()) {
+    schedule_turn_later();
   }
 }
 

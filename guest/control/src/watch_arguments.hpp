@@ -54,7 +54,10 @@ inline constexpr ArgumentSpec kWatchAuditArguments[] = {
      .min = 1,
      .max = ~std::uint64_t{0},
      .help = "number of the first record; what is kept no more counts as lost. Only new ones unless given"},
-    kEventCount};
+    kEventCount,
+    {.name = "whole",
+     .type = ArgumentType::Bool,
+     .help = "requests wait while this is behind, so that it loses none; no unless given"}};
 inline constexpr ArgumentSpec kWatchTraceArguments[] = {
     kLookInterval,
     kEventCount,

@@ -174,6 +174,134 @@ TEST_F(AuditTest, watch_says_how_many_records_it_has_missed) {
   EXPECT_EQ(events[0].body["lost"], 9);
 }
 
+/// Beside the client another one, which must have every record and reads none for now.
+class WholeAuditTest : public AuditTest {
+ protected:
+  static constexpr std::size_t kMany = security::AuditLog::kCapacity * 2;
+
+  void SetUp() override {
+    AuditTest::SetUp();
+    client.hello();
+    ASSERT_TRUE(follower.connect(server));
+    follower.hello();
+    follower.stream.set_room(0);
+    follower.send(call(2, "watch audit", {{"from", 1}, {"whole", true}}));
+    machine.run();
+  }
+  void TearDown() override {
+    follower.stream.disconnect();
+    AuditTest::TearDown();
+  }
+  /// Sends so many calls, each of which leaves a record.
+  static void send_calls(TestClient& to, std::size_t count) {
+    Bytes all;
+    for (std::size_t i = 0; i < count; ++i) {
+      const Bytes one = call(static_cast<std::uint32_t>(100 + i), "log");
+      all.insert(all.end(), one.begin(), one.end());
+    }
+    to.send(all);
+  }
+  /// Takes what the follower has been sent; the records lost by that.
+  std::uint64_t read_follower() {
+    std::uint64_t lost = 0;
+    for (const Answer& event : follower.answers()) {
+      lost += event.body.value("lost", 0U);
+      for (const json& record : event.body["records"]) {
+        followed.push_back(record["sequence"]);
+        last_op = record["op"];
+      }
+    }
+    return lost;
+  }
+  TestClient follower;
+  std::vector<std::uint64_t> followed;
+  std::string last_op;
+};
+
+TEST_F(WholeAuditTest, requests_wait_for_who_must_have_every_record) {
+  send_calls(client, kMany);
+  machine.run();
+  const std::size_t before = client.answers().size();
+  EXPECT_GT(before, security::AuditLog::kCapacity / 4);
+  EXPECT_LT(before, security::AuditLog::kCapacity);
+  follower.stream.grant(std::size_t{1} << 30);
+  machine.advance_ns(1'000'000'000);
+  EXPECT_EQ(before + client.answers().size(), kMany);
+  EXPECT_EQ(read_follower(), 0U);
+  EXPECT_EQ(followed.size(), machine.audit.count());
+  EXPECT_EQ(followed.back(), machine.audit.count());
+}
+
+TEST_F(WholeAuditTest, nobody_waits_for_one_that_is_stuck) {
+  send_calls(client, kMany);
+  machine.run();
+  machine.advance_ns(1'900'000'000);
+  const std::size_t before = client.answers().size();
+  EXPECT_LT(before, kMany);
+  machine.advance_ns(200'000'000);
+  EXPECT_EQ(before + client.answers().size(), kMany);
+  follower.stream.grant(std::size_t{1} << 30);
+  machine.run();
+  EXPECT_GT(read_follower(), 0U);
+}
+
+TEST_F(WholeAuditTest, who_waits_has_a_turn_after_another_one) {
+  TestClient other;
+  ASSERT_TRUE(other.connect(server));
+  other.hello();
+  send_calls(client, kMany);
+  machine.run();
+  client.answers();
+  send_calls(other, 1);
+  machine.run();
+  EXPECT_EQ(other.answers().size(), 0U);
+  while (other.answers().empty()) {
+    follower.stream.grant(8192);
+    machine.advance_ns(10'000'000);
+    ASSERT_NE(client.stream.unread(), 0U) << "all of the first one's were taken before";
+  }
+  other.stream.disconnect();
+}
+
+TEST_F(WholeAuditTest, power_goes_when_it_has_the_last_record) {
+  send_calls(client, 200);
+  client.send(call(3, "shutdown"));
+  machine.run();
+  client.stream.disconnect();
+  machine.advance_ns(1'000'000'000);
+  EXPECT_TRUE(machine.power.events.empty());
+  follower.stream.grant(std::size_t{1} << 30);
+  machine.advance_ns(10'000'000);
+  EXPECT_EQ(machine.power.events, std::vector<std::string>{"off 0"});
+  EXPECT_EQ(read_follower(), 0U);
+  EXPECT_EQ(last_op, "shutdown");
+}
+
+TEST_F(WholeAuditTest, power_does_not_wait_for_one_that_is_stuck) {
+  send_calls(client, 200);
+  client.send(call(3, "shutdown"));
+  machine.run();
+  client.stream.disconnect();
+  machine.advance_ns(2'100'000'000);
+  EXPECT_EQ(machine.power.events, std::vector<std::string>{"off 0"});
+}
+
+TEST_F(AuditTest, nobody_waits_for_who_has_not_asked_for_that) {
+  client.hello();
+  client.stream.set_room(std::size_t{1} << 20);
+  TestClient slow;
+  ASSERT_TRUE(slow.connect(server));
+  slow.hello();
+  slow.stream.set_room(0);
+  slow.send(call(2, "watch audit"));
+  for (std::uint32_t i = 0; i < 600; ++i) {
+    client.send(call(3 + i, "log"));
+  }
+  machine.run();
+  EXPECT_EQ(client.answers().size(), 600U);
+  slow.stream.disconnect();
+}
+
 TEST_F(AuditTest, submit_holder_gets_nowhere_near_admin) {
   client.hello(Rights::Submit);
   for (const char* op : {"ctlkey", "ctladmin", "ctlsubmit", "audit", "watch audit", "token list"}) {

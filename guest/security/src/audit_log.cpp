@@ -73,6 +73,24 @@ void AuditLog::tell_power_off() {
   }
 }
 
+bool AuditLog::is_crowded() const {
+  for (const Listener* each = listeners_.front(); each != nullptr; each = listeners_.after(*each)) {
+    if (each->is_crowded()) {
+      return true;
+    }
+  }
+  return false;
+}
+
+bool AuditLog::is_behind() const {
+  for (const Listener* each = listeners_.front(); each != nullptr; each = listeners_.after(*each)) {
+    if (each->is_behind()) {
+      return true;
+    }
+  }
+  return false;
+}
+
 const AuditLog::Kept& AuditLog::at(std::uint64_t sequence) const {
   kernel::require(sequence > overwritten() && sequence <= count_, "an audit record that is not kept is asked for");
   return ring_[(sequence - 1) % kCapacity];

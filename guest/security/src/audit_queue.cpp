@@ -47,6 +47,11 @@ bool AuditQueue::add_next() {
   return true;
 }
 
+bool AuditQueue::is_crowded() const {
+  const kernel::SpinGuard guard(lock_);
+  return count_ > kCrowded;
+}
+
 void AuditQueue::drain() {
   for (unsigned i = 0; i < kRecordsPerTurn; ++i) {
     if (!add_next()) {

@@ -59,6 +59,18 @@ class AuditQueueTest : public ::testing::Test {
 using Words = std::vector<std::string>;
 constexpr std::size_t kCapacity = AuditQueue::kCapacity;
 
+TEST_F(AuditQueueTest, log_is_crowded_while_only_what_nobody_asks_for_has_room) {
+  put(1, AuditQueue::kCrowded);
+  EXPECT_FALSE(log->is_crowded());
+  put(1000);
+  EXPECT_TRUE(log->is_crowded());
+  put(2000, AuditLog::kStillToCome - 1);
+  run();
+  EXPECT_FALSE(log->is_crowded());
+  EXPECT_EQ(log->count(), AuditQueue::kCrowded + AuditLog::kStillToCome);
+  EXPECT_EQ(added().back(), std::to_string(2000 + AuditLog::kStillToCome - 2));
+}
+
 TEST_F(AuditQueueTest, records_reach_the_log_in_the_loop_and_in_order) {
   put(1, 3);
   EXPECT_EQ(log->count(), 0U);

@@ -31,6 +31,10 @@ inline constexpr std::size_t kMaxEventOutput = kMaxPendingOutput / 2;
 inline constexpr std::uint32_t kMaxHelloPayload = 1024;
 /// Answers of one turn are sent together up to this size, bytes.
 inline constexpr std::size_t kFlushBytes = 16 * 1024;
+/// While no requests are taken it is looked at so often whether they may be.
+inline constexpr std::uint64_t kHeldDelayNs = 2'000'000;
+/// Longest wait of a power request for those who follow something, who may be stuck.
+inline constexpr std::uint64_t kPowerPatienceNs = 2'000'000'000;
 /// Requests of one connection that are taken before others have their turn.
 inline constexpr unsigned kRequestsPerTurn = 64;
 /// Refused Hellos and requests without one, after which a connection is closed.
@@ -124,8 +128,15 @@ class Server final : public kernel::StreamListener, private security::Authority:
   kernel::StreamHandler* open(kernel::Stream& stream, Origin origin);
   void forget(Connection& connection);
   void schedule_power();
+  [[nodiscard]] bool owes_events() const;
+  /// Now, or when who must have the whole audit log has it, and events have been sent or kPowerPatienceNs have passed.
+  void carry_out_power_request();
+  /// No requests are taken: the audit log is crowded, or the power is about to go.
+  [[nodiscard]] bool is_held() const;
   /// The connection has more input than its turn allowed.
   void schedule_turn() { work_.raise(turn_item_); }
+  /// Or none is taken now, and it may have some.
+  void schedule_turn_later();
   void give_turns();
   /// Time limits hold for connections that came this way.
   [[nodiscard]] bool scarce(Origin origin) const;
@@ -147,8 +158,11 @@ class Server final : public kernel::StreamListener, private security::Authority:
   /// A reply is built here, then copied to its connection. Prefix and body.
   std::unique_ptr<std::array<std::byte, abi::control::kMaxPayloadBytes + 8>> reply_;
   kernel::WorkItem turn_item_;
+  kernel::Timer turn_timer_;
+  std::size_t next_turn_ = 0;  ///< whose is the first of the next turns
   kernel::WorkItem power_item_;
   kernel::Timer power_timer_;
+  std::uint64_t power_by_ns_ = 0;  ///< not 0: a power request waits, at most until then
   kernel::WorkItem sweep_item_;
   kernel::Timer sweep_timer_;
   std::uint64_t sweep_at_ns_ = 0;

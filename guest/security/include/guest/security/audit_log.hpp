@@ -33,6 +33,9 @@ struct AuditEntry {
 class AuditLog {
  public:
   static constexpr std::size_t kCapacity = 1024;
+  /// Records that may still come when a way is crowded and nobody takes requests any more: the ends of all requests to
+  /// models that there can be, and of all connections (docs/audit.md, Who waits).
+  static constexpr std::size_t kStillToCome = 256 + 192;
 
   struct Kept {
     abi::audit::Record record;
@@ -46,6 +49,10 @@ class AuditLog {
     virtual void on_record() {}
     /// The machine is about to be powered off or reset.
     virtual void on_power_off() = 0;
+    /// Who makes records should wait: with many more now some of them could be lost on this way.
+    [[nodiscard]] virtual bool is_crowded() const { return false; }
+    /// There are records that it must have and has not had yet.
+    [[nodiscard]] virtual bool is_behind() const { return false; }
 
     // The log's:
     kernel::ListLink<Listener> link;
@@ -69,6 +76,10 @@ class AuditLog {
   void forget(Listener& listener) { listeners_.remove(listener); }
   /// Tells all that the machine is about to be powered off or reset.
   void tell_power_off();
+
+  /// Whether one of the listeners is. To be asked by who takes requests that leave records, before each of them.
+  [[nodiscard]] bool is_crowded() const;
+  [[nodiscard]] bool is_behind() const;
 
   /// Records ever added.
   [[nodiscard]] std::uint64_t count() const { return count_; }

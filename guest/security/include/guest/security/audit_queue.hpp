@@ -1,6 +1,6 @@
 // Records on their way into the audit log, from wherever it is not at hand: any thread, under any lock.
 //
-//   put(), anywhere --> [128 places] --raise()--> drain(), in the main loop --> AuditLog
+//   put(), anywhere --> [512 places] --raise()--> drain(), in the main loop --> AuditLog
 //
 // What finds no place is counted, and a record that says how many (RecordsLost) stands where they would.
 #pragma once
@@ -18,7 +18,9 @@ namespace guest::security {
 /// Made once, before whoever follows the log, so that at the end it hands on the rest before they do.
 class AuditQueue final : private AuditLog::Listener {
  public:
-  static constexpr std::size_t kCapacity = 128;
+  static constexpr std::size_t kCapacity = 512;
+  /// With more than so many it is crowded: the rest is for what comes without being asked for.
+  static constexpr std::size_t kCrowded = kCapacity - AuditLog::kStillToCome;
   /// Added in one turn of the loop, at some 10,000 instructions each: others have theirs in between.
   static constexpr unsigned kRecordsPerTurn = 16;
 
@@ -43,6 +45,7 @@ class AuditQueue final : private AuditLog::Listener {
   };
 
   void on_power_off() override;
+  [[nodiscard]] bool is_crowded() const override;
   void drain();
   /// Adds what comes next. False: there is nothing.
   bool add_next();
@@ -52,7 +55,7 @@ class AuditQueue final : private AuditLog::Listener {
   AuditLog& log_;
   kernel::WorkQueue& work_;
   kernel::WorkItem drain_{[](void* self) { static_cast<AuditQueue*>(self)->drain(); }, this};
-  kernel::SpinLock lock_{"audit-queue", kernel::LockRank::AuditQueue};  ///< of all that follows
+  mutable kernel::SpinLock lock_{"audit-queue", kernel::LockRank::AuditQueue};  ///< of all that follows
   std::size_t first_ = 0;
   std::size_t count_ = 0;
   Lost lost_;  ///< after the newest
