@@ -6,10 +6,14 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import unittest
 import xml.etree.ElementTree
 
 import harness
+
+sys.path.insert(0, str(harness.ROOT / "tests/report"))
+import chromium  # noqa: E402
 
 HEAD = f"apiVersion: sis/v1\nmachine: {{backend: {harness.BACKEND}}}\n"
 GOOD = HEAD + "steps:\n  - {name: greet, op: ping}\n"
@@ -38,6 +42,19 @@ class Configs(harness.MachineTest):
         # What runs until it is stopped was stopped in order.
         endless = json.loads((self.folder / "suite/interactive/summary.json").read_text())
         self.assertEqual((endless["guest_exit"]["kind"], endless["killed"]), ("shutdown", False))
+        self.check_reports([self.folder / "suite" / path.stem / "report.html" for path in configs])
+
+    def check_reports(self, pages):
+        if not chromium.PROGRAM:
+            self.skipTest("all passed, but there is no Chromium to open their reports")
+        browser = chromium.Chromium()
+        self.addCleanup(browser.close)
+        for page in pages:
+            with self.subTest(page=page.parent.name):
+                browser.open(page.as_uri())
+                self.assertEqual(browser.complaints, [])
+                self.assertEqual(browser.requests, [page.as_uri()], "it needs no other file")
+                self.assertIn(page.parent.name, browser.evaluate("document.querySelector('main').innerText"))
 
 
 class Suites(harness.MachineTest):
