@@ -158,6 +158,12 @@ class Report(unittest.TestCase):
         self.assertEqual(self.browser.evaluate(ends.format(events, "true")), [5, 5, 5])
         self.assertEqual(self.browser.evaluate(ends.format(events, "false")), [1e9, 1e9, 1e9])
 
+    def test_slices_beside_one_another_are_in_one_row(self):
+        self.open("first")
+        # As floating-point numbers: 0.1 + 0.2 is more than 0.3.
+        events = json.dumps([{"ph": "X", "pid": 1, "tid": 0, "name": "a", "ts": 0.1, "dur": 0.2}, {"ph": "X", "pid": 1, "tid": 0, "name": "b", "ts": 0.3, "dur": 1}])
+        self.assertEqual(self.browser.evaluate(f"[...new Lanes({events}, false).groups.get(1).lanes.values()][0].rows"), 1)
+
 
 if __name__ == "__main__":
     unittest.main()
