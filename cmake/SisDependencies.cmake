@@ -4,6 +4,7 @@
 # In the guest, and with SIS_STATIC, they are the packages' static archives; for a foreign processor in the private
 # sysroot.
 
+# With SHARED the library is a shared one also with SIS_STATIC, for programs that are not static.
 function(sis_dependency NAME HEADER LIBRARY)
   if(SIS_GUEST)
     set(search HINTS "${SIS_SYSROOT}/usr" NO_DEFAULT_PATH PATH_SUFFIXES include lib/aarch64-linux-gnu)
@@ -11,7 +12,7 @@ function(sis_dependency NAME HEADER LIBRARY)
   else()
     set(search "")
     set(file ${LIBRARY})
-    if(SIS_STATIC)
+    if(SIS_STATIC AND NOT "SHARED" IN_LIST ARGN)
       set(file "lib${LIBRARY}.a")
     endif()
   endif()
