@@ -12,7 +12,7 @@ from test_sisvmm import OnKvm, guest_files  # noqa: E402
 
 class Snapshots(OnKvm):
     def test_snapshots(self):
-        self.run_tests("tests/kvm/inside", ("test_snapshot",), guest_files(), 7)
+        self.run_tests("tests/kvm/inside", ("test_snapshot",), guest_files(), 8)
 
     @unittest.skipIf(nested_host.has_kvm(), "this host has the GIC that it has")
     def test_snapshots_with_a_gicv2(self):

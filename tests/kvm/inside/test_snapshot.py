@@ -16,6 +16,7 @@ import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "integration"))
+import gguf_models  # noqa: E402
 import harness  # noqa: E402
 
 ECHO = 7
@@ -161,6 +162,50 @@ class Snapshots(SnapshotTest):
         done = machine.ctl("call", "counters", "--json")
         self.assertEqual(done.returncode, 0, done.stderr)
         return json.loads(done.stdout)
+
+
+class Audit(SnapshotTest):
+    SCENARIO = ("apiVersion: sis/v1\nname: audited\nmachine: {memory: 128MiB}\nnpu: off\ncontrol: {audit: true}\n"
+                "llm: {allow_unsigned: true, models: [{file: m.gguf}]}\n")
+
+    def infer(self, machine, tokens):
+        done = machine.ctl("llm", "infer", "m", "Once", "--max_tokens", tokens)
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def verified(self, machine):
+        """The records in a machine's file, which is whole, by their numbers."""
+        file = machine.run_dir / "audit.jsonl"
+        done = harness.run(harness.SISCTL, "--json", "audit", "verify", file)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertEqual(json.loads(done.stdout)["end"], "shutdown")
+        records = [json.loads(line) for line in file.read_text().splitlines()]
+        return {record["sequence"]: record for record in records if "sequence" in record}
+
+    def said(self, records):
+        """Tokens of the answers, in their order."""
+        return [record["tokens"] for record in records.values() if record["event"] == "llm" and record["op"] == "end"]
+
+    def test_the_log_goes_on_in_both_machines_as_one_chain_with_what_was_before(self):
+        small = gguf_models.random_model(gguf_models.gguf.Type.F32, embedding=32, feed_forward=32, layers=1)
+        small.save(self.folder / "m.gguf")
+        source = self.machine(self.SCENARIO).wait_ready()
+        self.infer(source, 3)
+        folder = self.save(source)
+        self.infer(source, 4)
+        restored = self.machine(name="restored", restore=folder, arguments=("--audit",)).wait_ready()
+        self.infer(restored, 5)
+        silent = self.restore(folder, "silent").wait_ready()
+        for machine in (source, restored, silent):
+            self.shut_down(machine)
+        self.assertFalse((silent.run_dir / "audit.jsonl").exists())
+        first, second = self.verified(source), self.verified(restored)
+        self.assertEqual((self.said(first), self.said(second)), ([3, 4], [3, 5]))
+        self.assertEqual((min(first), min(second)), (1, 1))
+        same = [number for number in first if number in second and first[number]["hash"] == second[number]["hash"]]
+        self.assertEqual(same, list(range(1, len(same) + 1)))
+        before = next(number for number, record in first.items() if record["event"] == "llm" and record["op"] == "end")
+        self.assertGreaterEqual(len(same), before)
+        self.assertLess(len(same), len(second))
 
 
 class Refusals(SnapshotTest):
