@@ -32,8 +32,8 @@ LIST = ("test_run.Outcomes.test_hello_scenario_passes_and_is_recorded",
         "test_legacy.UnixSocket.test_a_client_builds_and_runs_a_graph_that_everybody_sees",
         "test_npu", "test_streams", "test_sisctl.Commands", "test_sisctl.Watch", "test_user_tasks")
 WHOLE_LIST = ("test_run", "test_control", "test_graph", "test_legacy", "test_llm", "test_llm_graph", "test_llm_service",
-              "test_llm_storm", "test_npu", "test_npu_guest", "test_run_files", "test_streams", "test_sisctl", "test_terminal", "test_monitor",
-              "test_user_tasks", "test_vision")
+              "test_llm_storm", "test_llm_trace", "test_npu", "test_npu_guest", "test_run_files", "test_streams", "test_sisctl",
+              "test_terminal", "test_monitor", "test_user_tasks", "test_vision")
 ENVIRONMENT = ("export SIS_BUILD=$PWD/build SIS_KERNEL=$PWD/sis.Image SIS_LINUX=$PWD/linux SIS_INJECT=$PWD/inject_call "
                "SIS_HOSTILE=$PWD/hostile.Image SIS_BACKEND=kvm SIS_PROGRAMS=$PWD/programs SIS_SHARED_MODELS=$PWD/shared_models "
                "PYTHONDONTWRITEBYTECODE=1; ")
@@ -76,7 +76,7 @@ class Sisvmm(OnKvm):
     def test_integration_list(self):
         if os.environ.get("SIS_KVM_ALL"):
             # A guest that loops for some seconds, and 3,000 lines of console output, are many emulated instructions.
-            return self.run_tests("tests/integration", WHOLE_LIST, guest_files(), 162, limit_s=2400)
+            return self.run_tests("tests/integration", WHOLE_LIST, guest_files(), 165, limit_s=2400)
         return self.run_tests("tests/integration", LIST, guest_files(), 40)
 
     def test_stolen_time(self):
