@@ -391,7 +391,8 @@ void GuestTracks::on_control_end(const Record& record) {
 // ---- the end ----
 
 void GuestTracks::finish(std::uint64_t now_ns) {
-  for (std::uint16_t cpu = 0; cpu < cpus_.size(); ++cpu) {
+  static_assert(TraceRecords::kMaxCpus <= UINT16_MAX);
+  for (std::uint16_t cpu = 0; cpu < TraceRecords::kMaxCpus; ++cpu) {
     if (!cpus_[cpu].seen) continue;
     end_interrupts(cpu, now_ns);
     end_work(cpu, now_ns);
