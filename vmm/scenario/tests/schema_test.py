@@ -25,6 +25,7 @@ BEYOND = {
     "merge-key", "tagged-value", "test-services-word", "long-key", "unclosed-quote", "yaml-version", "recursive-alias",
     "utf16", "server-references", "task-program-names", "schemas", "graph-channels",
     "graph-operators", "graph-operator-names", "graph-files", "legacy-socket-both", "legacy-socket-neither", "npu-faults",
+    "expect-audit-without-log", "expect-trace-not-recorded", "expect-trace-without-trace",
 }
 
 
